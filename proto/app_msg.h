@@ -1,0 +1,45 @@
+/* app_msg.h - rings slow_app and app_slow.
+ *
+ * slow -> app                                          app -> slow
+ *   LEAD    epoch, pos = P (0), zxid = Z: apply the      STOPPED    answer to STOP: touches no position
+ *           history to Z, then prepare and number                   and no ring memory any more
+ *           (epoch,1), (epoch,2), ...                    COMMAND    step-down, status (text below)
+ *   FOLLOW  epoch, leader idx, P, Z: apply to Z from     FAILED     the app cannot go on (reason)
+ *           the log, then the stream from P
+ *   STOP    drop the outstanding view, stop applying
+ *   STATUS  answer: *status filled
+ *   EXIT    the process stops: close clients, end the loop
+ *
+ * Source: design 1, 7. */
+#ifndef ZABLINE_PROTO_APP_MSG_H
+#define ZABLINE_PROTO_APP_MSG_H
+
+#include <stdint.h>
+
+#include "proto/reason.h"
+#include "proto/status.h"
+#include "proto/zxid.h"
+
+enum app_msg_type {
+  APP_LEAD = 1,
+  APP_FOLLOW,
+  APP_STOP,
+  APP_STATUS,       /* both ways: asked by app with status lent, answered by slow */
+  APP_EXIT,
+  APP_STOPPED,
+  APP_STEP_DOWN,    /* app -> slow */
+  APP_RECOVER,      /* app -> slow: `zabctl recover --accept-loss` */
+  APP_FAILED,
+};
+
+struct app_msg {
+  enum app_msg_type type;
+  enum reason reason;
+  int leader_idx;
+  uint32_t epoch;
+  pos_t pos;
+  zxid_t zxid;
+  struct status *status; /* lent with APP_STATUS */
+};
+
+#endif

@@ -1,0 +1,78 @@
+/* event.h - every input of the two machines.  Time and randomness come in here (law 3).
+ *
+ * Owner: the driver that builds it; pointers are valid during the step only, unless said otherwise.
+ * Source: design 2 (law 3), 5.2. */
+#ifndef ZABLINE_PROTO_EVENT_H
+#define ZABLINE_PROTO_EVENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proto/app_msg.h"
+#include "proto/disk_msg.h"
+#include "proto/handover.h"
+#include "proto/notification.h"
+#include "proto/packet.h"
+
+/* ---- broadcast machine (fast lcore) ---- */
+
+enum bcast_event_type {
+  BCAST_FRAME,   /* frame, len: from the frame header on, as received */
+  BCAST_CONTROL, /* fast: from slow_fast */
+  BCAST_PROPOSE, /* payload, len, zxid: leader's app; only when bcast_room says it fits */
+  BCAST_REQUEST, /* payload, len: follower's app, to forward; only when bcast_room says it fits */
+  BCAST_TURN,    /* once per loop turn, after all others: positions are read, sends are decided */
+};
+
+struct bcast_event {
+  enum bcast_event_type type;
+  uint64_t now_us;            /* monotonic */
+  const void *data;
+  uint32_t len;
+  zxid_t zxid;
+  struct fast_msg fast;
+  /* BCAST_TURN */
+  pos_t durable, applied;     /* from struct positions */
+  uint64_t requests_consumed; /* how many BCAST_ACT_REQUESTs the app has taken, since start */
+};
+
+/* ---- replica machine (slow thread) ---- */
+
+enum replica_event_type {
+  EV_TICK,            /* replica.deadline_us has come (or earlier; harmless) */
+  EV_NOTIFICATION,    /* peer_idx, notification */
+  EV_LINK,            /* election connection: peer_idx, link */
+  EV_CONNECTED,       /* learner: connection 0 to the leader stands */
+  EV_CONNECT_FAILED,  /* learner: reason */
+  EV_ACCEPTED,        /* conn: somebody connected to 2888 */
+  EV_PACKET,          /* conn, packet */
+  EV_WRITABLE,        /* conn: its output buffer has drained */
+  EV_CONN_CLOSED,     /* conn, reason: by the peer or an error; never after ACT_CLOSE_CONN */
+  EV_DISK,            /* disk: answer from disk_slow */
+  EV_FAST,            /* fast: from fast_slow */
+  EV_APP,             /* app: from app_slow */
+  EV_STOP,            /* SIGTERM: clean stop */
+};
+
+enum link_state {
+  LINK_UP,            /* connection stands */
+  LINK_DOWN,          /* it was closed or reset */
+  LINK_REFUSED,       /* nobody listens there */
+};
+
+struct replica_event {
+  enum replica_event_type type;
+  uint64_t now_us;            /* monotonic */
+  uint64_t random;            /* fresh in every event */
+  int peer_idx;
+  int conn;                   /* 0: ours to the leader; 1..LIMIT_LEARNERS: accepted ones */
+  enum link_state link;
+  enum reason reason;
+  const struct notification *notification;
+  const struct packet *packet;
+  struct disk_msg disk;
+  struct fast_msg fast;
+  struct app_msg app;
+};
+
+#endif

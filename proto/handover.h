@@ -1,0 +1,50 @@
+/* handover.h - rings slow_fast and fast_slow: the hand-over between the two paths.
+ *
+ * Every message carries (epoch, iteration); one that does not match the present attachment is ignored
+ * and counted (REASON_HANDOVER_STALE).  Peers are named by their index in config.peers.
+ *
+ * slow -> fast                                   fast -> slow
+ *   LEAD       epoch, zxid = Z0: stream starts     ATTACHED  P, Z: everything after P is kept for peer
+ *              at 0 behind Z0, nothing counted     HEARD     first frame of peer in this iteration
+ *   ATTACH     peer, iteration, zxid = F's last    DETACHED  peer fell behind or is silent (reason)
+ *   DETACH     peer, iteration: TCP is gone        LOST      the path as a whole stopped (reason)
+ *   COUNT      peer, iteration: durable counts     CLOSED    answer to CLOSE; pos = appended: all whole
+ *   ESTABLISH  epoch: may propose and commit                 records received; nothing in flight
+ *   OPEN       (follower) leader = peer, epoch, iteration, P, Z
+ *   CLOSE      stop at once; answered by CLOSED whatever the state
+ *
+ * Source: design 5.2. */
+#ifndef ZABLINE_PROTO_HANDOVER_H
+#define ZABLINE_PROTO_HANDOVER_H
+
+#include <stdint.h>
+
+#include "proto/reason.h"
+#include "proto/zxid.h"
+
+enum fast_msg_type {
+  FAST_LEAD = 1,
+  FAST_ATTACH,
+  FAST_DETACH,
+  FAST_COUNT,
+  FAST_ESTABLISH,
+  FAST_OPEN,
+  FAST_CLOSE,
+  FAST_ATTACHED,
+  FAST_HEARD,
+  FAST_DETACHED,
+  FAST_LOST,
+  FAST_CLOSED,
+};
+
+struct fast_msg {
+  enum fast_msg_type type;
+  int peer_idx;
+  uint32_t epoch;
+  enum reason reason;
+  uint64_t iteration; /* of the attachment; LEAD: 0 */
+  pos_t pos;
+  zxid_t zxid;
+};
+
+#endif

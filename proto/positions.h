@@ -1,0 +1,43 @@
+/* positions.h - the 64-bit counters by which the threads of one node see each other's progress.
+ *
+ *      applied <= committed <= acked;  durable <= appended
+ *
+ * Each has one writer, who stores with release; readers load with acquire (pairs: appended/durable,
+ * committed/applied).  They belong to one (epoch, iteration) and are reset by the slow thread only
+ * while the fast path is closed and disk and app have stopped (design 5.2).
+ *
+ * Source: design 1, 5.2. */
+#ifndef ZABLINE_PROTO_POSITIONS_H
+#define ZABLINE_PROTO_POSITIONS_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "config/limits.h"
+#include "proto/zxid.h"
+
+#define CACHE_LINE 64
+
+struct position {
+  _Alignas(CACHE_LINE) _Atomic uint64_t pos;
+};
+
+struct positions {
+  struct position appended;  /* writer fast: whole checked records in the ring end here */
+  struct position durable;   /* writer disk */
+  struct position committed; /* writer fast: may be delivered; min(committed, own acknowledged) */
+  struct position applied;   /* writer app */
+  /* for status only; writer fast */
+  struct position peer_received[LIMIT_PEERS];
+  struct position peer_durable[LIMIT_PEERS];
+};
+
+static inline pos_t position_get(const struct position *p) {
+  return atomic_load_explicit(&p->pos, memory_order_acquire);
+}
+
+static inline void position_set(struct position *p, pos_t v) {
+  atomic_store_explicit(&p->pos, v, memory_order_release);
+}
+
+#endif

@@ -1,0 +1,27 @@
+#include "proto/quorum.h"
+
+#include <assert.h>
+
+void quorum_init(struct quorum *q, nodeset_t voters) {
+  int cnt = __builtin_popcount(voters);
+  assert(cnt >= 1 && cnt <= LIMIT_VOTERS);
+  q->voters = voters;
+}
+
+bool quorum_is_voter(const struct quorum *q, int idx) { return (q->voters >> idx) & 1u; }
+
+bool quorum_has(const struct quorum *q, nodeset_t set) {
+  return 2 * __builtin_popcount(set & q->voters) > __builtin_popcount(q->voters);
+}
+
+uint64_t quorum_value(const struct quorum *q, nodeset_t counted, const uint64_t *value) {
+  uint64_t best = 0;
+  for (int i = 0; i < LIMIT_PEERS; i++) {
+    if (!((counted >> i) & 1u) || value[i] <= best) continue;
+    nodeset_t at_least = 0;
+    for (int j = 0; j < LIMIT_PEERS; j++)
+      if (((counted >> j) & 1u) && value[j] >= value[i]) at_least |= 1u << j;
+    if (quorum_has(q, at_least)) best = value[i];
+  }
+  return best;
+}

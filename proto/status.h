@@ -1,0 +1,37 @@
+/* status.h - what `zabctl status` shows of the slow thread's view.  Filled by replica_status.
+ * Source: issue "spine" 7; design 5.1 (build of each peer). */
+#ifndef ZABLINE_PROTO_STATUS_H
+#define ZABLINE_PROTO_STATUS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config/limits.h"
+#include "proto/disk_msg.h"
+#include "proto/phase.h"
+#include "proto/reason.h"
+#include "proto/zxid.h"
+
+struct status_peer {
+  int id;
+  const char *state;       /* static text: "self", "unknown", "unreachable", "connected", "syncing", "following", "leading" */
+  const char *path;        /* static text: "none", "fast" */
+  uint64_t lag_bytes;      /* leader: appended - peer's durable; 0 if not attached */
+  char build[LIMIT_NAME_LEN];
+};
+
+struct status {
+  uint8_t id;
+  enum role role;
+  enum phase phase;
+  uint32_t epoch;          /* of the established or prospective leader; 0 while looking */
+  int leader_id;           /* 0: none */
+  struct durable_state durable;
+  bool counting;           /* this node votes and counts */
+  enum reason last_loss;   /* why the last leadership or following ended */
+  uint64_t elections;
+  int peer_cnt;
+  struct status_peer peers[LIMIT_PEERS];
+};
+
+#endif

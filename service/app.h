@@ -1,0 +1,54 @@
+/* app.h - what an application is to the replica (design 7).
+ *
+ * prepare runs on the leader only, against applied plus outstanding state (primary-backup); apply is
+ * the one function for live, sync and replay (B19), and depends on nothing but its arguments and the
+ * state (C10, C11).  Transactions begin with a TxnHeader (proto/txn.h).
+ *
+ * Owner: app thread.  Blocks: no.  Source: design 7; zab-rules B19, C10, C11, E10. */
+#ifndef ZABLINE_SERVICE_APP_H
+#define ZABLINE_SERVICE_APP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/reason.h"
+#include "proto/zxid.h"
+
+struct app {
+  const struct app_ops *ops;
+  void *self;
+};
+
+struct app_prepared {
+  enum reason reason; /* NONE: propose; SEQ_DUPLICATE: nothing to propose; else refused */
+  uint32_t len;       /* of the transaction */
+};
+
+struct app_ops {
+  const char *name;
+  /* lead: the node leads epoch; the outstanding view is empty. */
+  void (*lead)(struct app *a, uint32_t epoch);
+  /* prepare turns request into the transaction numbered zxid at txn (cap bytes). */
+  struct app_prepared (*prepare)(struct app *a, zxid_t zxid, int64_t time_ms, const void *request,
+                                 uint32_t len, void *txn, uint32_t cap);
+  /* tick: work of time on the leader (session expiry); makes at most one request, 0: none. */
+  uint32_t (*tick)(struct app *a, int64_t time_ms, void *request, uint32_t cap);
+  void (*apply)(struct app *a, zxid_t zxid, const void *txn, uint32_t len);
+  /* stop drops the outstanding view. */
+  void (*stop)(struct app *a);
+  zxid_t (*applied)(const struct app *a);
+  uint64_t (*digest)(const struct app *a); /* of all state, at applied() */
+  /* snapshot: begin fixes the state at applied(); next fills at most cap bytes of it and returns how
+   * many, 0 at the end; changes go on between calls.  end may come early (abort). */
+  void (*snapshot_begin)(struct app *a);
+  uint32_t (*snapshot_next)(struct app *a, void *buf, uint32_t cap);
+  void (*snapshot_end)(struct app *a);
+  /* restore: begin empties the state; next takes the bytes in order; end checks: false if they are not
+   * a whole snapshot at zxid. */
+  void (*restore_begin)(struct app *a);
+  bool (*restore_next)(struct app *a, const void *buf, uint32_t len);
+  bool (*restore_end)(struct app *a, zxid_t zxid);
+};
+
+#endif

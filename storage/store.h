@@ -1,0 +1,96 @@
+/* store.h - a node's durable history: log, snapshots, epoch file, format file.
+ *
+ *   format        cluster name, node id, format version; written once by store_format
+ *   epoch.a, .b   two checksummed copies: generation, acceptedEpoch, currentEpoch, flags (E4)
+ *   log.<n>       segments of groups of whole records (design 6)
+ *   snap.<zxid>   checksummed chunks
+ *   clean         mark of a clean stop; removed durably by store_open (before the first ACK)
+ *
+ * The log holds every record after log_base, gap-free, up to last_zxid.  Every function that changes
+ * something is durable when it returns 0.  Any error return is final: the store refuses all further
+ * changes with REASON_DISK_ERROR (R15, E6) and store_error says what happened.
+ *
+ * Owner: the disk thread.  Blocks: yes.  Allocates: at open; on segment switch and snapshot install.
+ * Source: design 6; zab-rules R4, R5b, R10, R12, R14, R15, D1-D6, E1-E13. */
+#ifndef ZABLINE_STORAGE_STORE_H
+#define ZABLINE_STORAGE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "config/limits.h"
+#include "proto/disk_msg.h"
+#include "proto/reason.h"
+#include "proto/zxid.h"
+#include "storage/disk.h"
+
+struct store; /* opaque: its parts are storage/log.h, epoch_file.h, snapshot.h */
+
+struct store_config {
+  const char *cluster;
+  uint8_t id;
+  uint32_t largest_record;
+  uint64_t segment_bytes;
+  uint32_t snapshots_kept;
+};
+
+enum { STORE_SLOW = 0, STORE_APP = 1, STORE_ASKERS = 2 }; /* whose snapshot read or write */
+
+/* store_format writes a new, empty data directory.  may_vote false: --rejoin (E5).
+ * Returns 0, or -1 with one line for people in error (LIMIT_TEXT_LEN bytes). */
+int store_format(struct disk *d, const struct store_config *c, bool may_vote, char *error);
+
+/* store_open recovers.  Returns NULL with one line in error: missing or foreign directory, newer
+ * format, damaged middle of the log (file, offset, zxid), both epoch copies damaged, I/O error. */
+struct store *store_open(struct disk *d, const struct store_config *c, char *error);
+void store_close(struct store *s);
+
+struct durable_state store_state(const struct store *s);
+/* store_error returns the line of the error that closed the store, "" if none. */
+const char *store_error(const struct store *s);
+/* store_note returns the idx-th line of what recovery found and mended (a torn tail, a stale epoch
+ * copy), or NULL. */
+const char *store_note(const struct store *s, int idx);
+
+enum reason store_set_accepted(struct store *s, uint32_t epoch); /* only grows (asserted) (R1) */
+enum reason store_set_current(struct store *s, uint32_t epoch);
+enum reason store_set_may_vote(struct store *s, bool may_vote);
+enum reason store_mark_clean(struct store *s);
+
+/* store_append writes whole records as one or more groups.  Checks crc and order of each first:
+ * REASON_RECORD_CRC / REASON_RECORD_ORDER leave the store unchanged and usable (J7, B13). */
+enum reason store_append(struct store *s, const void *records, size_t len);
+
+/* store_truncate removes every record above zxid; snapshots above it go first.  zxid below log_base:
+ * REASON_BELOW_LOG, nothing changed. */
+enum reason store_truncate(struct store *s, zxid_t zxid);
+
+/* store_lookup finds the largest zxid of the log (or log_base) that is <= zxid. */
+enum reason store_lookup(struct store *s, zxid_t zxid, zxid_t *floor);
+
+struct store_slice {
+  enum reason reason;  /* NONE, BELOW_LOG, DISK_ERROR, CORRUPT */
+  uint32_t len;        /* 0: nothing after */
+  zxid_t last_zxid;
+};
+/* store_read copies whole records after zxid into buf (cap >= one largest record), at most max_zxid. */
+struct store_slice store_read(struct store *s, zxid_t zxid, zxid_t max_zxid, void *buf, uint32_t cap);
+
+/* Snapshots.  asker: STORE_SLOW or STORE_APP, each with one read and one write open at most. */
+enum reason store_snap_open(struct store *s, int asker, zxid_t max_zxid, zxid_t *zxid);
+struct store_slice store_snap_read(struct store *s, int asker, uint64_t offset, void *buf, uint32_t cap);
+void store_snap_close(struct store *s, int asker);
+enum reason store_snap_begin(struct store *s, int asker, zxid_t zxid);
+enum reason store_snap_write(struct store *s, int asker, const void *buf, uint32_t len);
+/* store_snap_commit: tmp, fsync, rename, fsync of the directory; SNAP_INSTALL then starts the log anew
+ * behind zxid; SNAP_OWN then purges what is older than snapshots_kept. */
+enum reason store_snap_commit(struct store *s, int asker, uint32_t flag);
+void store_snap_abort(struct store *s, int asker);
+
+int64_t store_free_bytes(struct store *s);
+/* store_idle does background work of at most one durable write (prepares the next segment, writes the
+ * idle trailer, purges).  Returns true if there is more to do. */
+bool store_idle(struct store *s);
+
+#endif
