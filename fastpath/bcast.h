@@ -4,7 +4,8 @@
  *   CLOSED --OPEN--> FOLLOWING
  *
  * The driver calls bcast_step for each input, at the end BCAST_TURN, carries out the actions, then
- * publishes bcast_positions.  In DURABILITY_MEMORY the own acknowledged position is stream.whole, in
+ * calls bcast_publish.  The leader stamps one record at a time when it is appended and adds the time until
+ * its commit to *latency.  In DURABILITY_MEMORY the own acknowledged position is stream.whole, in
  * DURABILITY_SYNC it is the durable position of the last BCAST_TURN.
  *
  * Owner: fast lcore.  Blocks: no.  Allocates: no.  Reads no clock.
@@ -19,13 +20,12 @@
 #include "fastpath/stream.h"
 #include "proto/action.h"
 #include "proto/event.h"
+#include "proto/latency.h"
+#include "proto/positions.h"
 #include "proto/quorum.h"
 #include "proto/reason.h"
 
 enum bcast_phase { BCAST_CLOSED, BCAST_LEADING, BCAST_FOLLOWING, BCAST_LOST };
-
-/* Commit latency at the leader: buckets of bcast_latency_bound(i) microseconds, log-linear. */
-#define BCAST_LATENCY_BUCKETS 256
 
 struct bcast_peer; /* attachment of one peer; the implementer's */
 
@@ -40,13 +40,17 @@ struct bcast_memory {
 };
 
 void bcast_init(struct bcast *b, const struct config *c, const struct bcast_memory *m,
-                struct counters *counters, struct positions *positions);
+                struct counters *counters, struct latency *latency);
 void bcast_step(struct bcast *b, const struct bcast_event *e, struct bcast_actions *a);
 
 /* bcast_room: may BCAST_PROPOSE or BCAST_REQUEST with len payload bytes be given now? */
 bool bcast_room(const struct bcast *b, enum bcast_event_type type, uint32_t len);
 /* bcast_more: the last BCAST_TURN filled its actions; give another before polling again. */
 bool bcast_more(const struct bcast *b);
+
+/* bcast_publish stores appended, committed (deliverable) and the peers' positions for the other threads;
+ * the driver calls it after carrying out the actions of a turn. */
+void bcast_publish(const struct bcast *b, struct positions *p);
 
 /* bcast_appended: whole checked records end here (disk may write up to it). */
 pos_t bcast_appended(const struct bcast *b);

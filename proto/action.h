@@ -38,7 +38,8 @@ struct bcast_actions {
 /* ---- replica machine ---- */
 
 enum replica_action_type {
-  ACT_NOTIFY,      /* peer_idx, notify: 3888; newest replaces an unsent one */
+  ACT_NOTIFY,      /* peer_idx, state, vote: 3888; newest replaces an unsent one; the driver adds the
+                    * config text, and connects (or rings the doorbell, election.md 1.5) if need be */
   ACT_CONNECT,     /* peer_idx: connect conn 0 to its quorum address; retries are the machine's */
   ACT_CLOSE_CONN,  /* conn, reason: no further event of this conn */
   ACT_SEND,        /* conn, packet */
@@ -58,7 +59,8 @@ struct replica_action {
   enum reason reason;
   int exit_code;
   pos_t pos;
-  struct notification *notify; /* machine's own memory; config text is the driver's to add */
+  enum peer_state state;
+  struct vote vote;
   struct packet packet;        /* data points into the machine's memory */
   struct disk_msg disk;
   struct fast_msg fast;

@@ -26,7 +26,7 @@ enum bcast_event_type {
 
 struct bcast_event {
   enum bcast_event_type type;
-  uint64_t now_us;            /* monotonic */
+  uint64_t now_ns;            /* monotonic */
   const void *data;
   uint32_t len;
   zxid_t zxid;
