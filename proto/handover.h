@@ -5,7 +5,8 @@
  *
  * slow -> fast                                   fast -> slow
  *   LEAD       epoch, zxid = Z0: stream starts     ATTACHED  P, Z: everything after P is kept for peer
- *              at 0 behind Z0, nothing counted     HEARD     first frame of peer in this iteration
+ *              at 0 behind Z0, nothing counted     HEARD     peer answers in this iteration, and holds the
+ *                                                            stream to what was appended at ATTACH
  *   ATTACH     peer, iteration, zxid = F's last    DETACHED  peer fell behind or is silent (reason)
  *   DETACH     peer, iteration: TCP is gone        LOST      the path as a whole stopped (reason)
  *   COUNT      peer, iteration: durable counts     CLOSED    answer to CLOSE; pos = appended: all whole
