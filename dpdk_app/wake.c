@@ -1,0 +1,45 @@
+#include "dpdk_app/wake.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdint.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+int waker_open(struct waker *w) {
+  atomic_init(&w->sleeping, 0);
+  w->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  return w->fd < 0 ? -errno : 0;
+}
+
+void waker_close(struct waker *w) {
+  if (w->fd >= 0) close(w->fd);
+  w->fd = -1;
+}
+
+/* Both sides use sequentially consistent operations, not fences: the same order on x86, and tsan
+ * understands it. */
+void waker_prepare(struct waker *w) {
+  atomic_exchange_explicit(&w->sleeping, 1, memory_order_seq_cst); /* pairs with waker_wake's load */
+}
+
+void waker_cancel(struct waker *w) {
+  atomic_store_explicit(&w->sleeping, 0, memory_order_seq_cst);
+  uint64_t count;
+  ssize_t ignored = read(w->fd, &count, sizeof count); /* empty is fine */
+  (void)ignored;
+}
+
+void waker_wait(struct waker *w, int timeout_ms) {
+  struct pollfd p = {.fd = w->fd, .events = POLLIN};
+  poll(&p, 1, timeout_ms);
+  waker_cancel(w);
+}
+
+void waker_wake(struct waker *w) {
+  /* A read-modify-write, so that it cannot be reordered with the publication before it. */
+  if (!atomic_fetch_and_explicit(&w->sleeping, 0, memory_order_seq_cst)) return;
+  uint64_t one = 1;
+  ssize_t ignored = write(w->fd, &one, sizeof one); /* full means that it is awake already */
+  (void)ignored;
+}

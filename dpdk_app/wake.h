@@ -1,0 +1,34 @@
+/* wake.h - waking a thread that sleeps, at no cost while it is awake.
+ *
+ * The sleeper sets `sleeping`, then looks at its rings and positions once more, then waits on fd.  The
+ * waker first publishes (ring element, position), then looks at `sleeping`.  The two full fences make
+ * it impossible that both miss the other (Dekker's pattern: the pairs are marked below).
+ *
+ * Owner: the sleeper owns the struct; anybody may call waker_wake.  Source: design 1. */
+#ifndef ZABLINE_DPDK_APP_WAKE_H
+#define ZABLINE_DPDK_APP_WAKE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+struct waker {
+  _Atomic int sleeping;
+  int fd; /* eventfd, non-blocking */
+};
+
+/* waker_open returns 0 or -errno. */
+int waker_open(struct waker *w);
+void waker_close(struct waker *w);
+
+/* waker_prepare announces sleep; the caller then checks its inputs again and calls waker_cancel if there
+ * is something to do, or waits for w->fd and calls waker_cancel afterwards. */
+void waker_prepare(struct waker *w);
+void waker_cancel(struct waker *w);
+
+/* waker_wait is prepare's other end for threads without an event loop: sleeps until woken, at most
+ * timeout_ms, then cancels. */
+void waker_wait(struct waker *w, int timeout_ms);
+
+void waker_wake(struct waker *w);
+
+#endif
