@@ -27,4 +27,9 @@ static inline int zxid_follows(zxid_t a, zxid_t b) {
   return zxid_epoch(b) > zxid_epoch(a) && zxid_counter(b) == 1;
 }
 
+#define ZXID_TEXT_LEN 19 /* "0x", 16 digits, NUL */
+
+/* zxid_text writes z as ZooKeeper prints it ("0x100000005") into ZXID_TEXT_LEN bytes; returns dst. */
+char *zxid_text(char *dst, zxid_t z);
+
 #endif
