@@ -5,8 +5,9 @@
 #ifndef ZABLINE_PROTO_LATENCY_H
 #define ZABLINE_PROTO_LATENCY_H
 
-#include <stdatomic.h>
 #include <stdint.h>
+
+#include "proto/atomic.h"
 
 #define LATENCY_BUCKETS 512
 

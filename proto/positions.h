@@ -10,10 +10,10 @@
 #ifndef ZABLINE_PROTO_POSITIONS_H
 #define ZABLINE_PROTO_POSITIONS_H
 
-#include <stdatomic.h>
 #include <stdint.h>
 
 #include "config/limits.h"
+#include "proto/atomic.h"
 #include "proto/zxid.h"
 
 #define CACHE_LINE 64

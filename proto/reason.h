@@ -6,8 +6,9 @@
 #ifndef ZABLINE_PROTO_REASON_H
 #define ZABLINE_PROTO_REASON_H
 
-#include <stdatomic.h>
 #include <stdint.h>
+
+#include "proto/atomic.h"
 
 enum reason {
 #define REASON(id, name, text) REASON_##id,
