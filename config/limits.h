@@ -18,6 +18,8 @@
 #define LIMIT_HOST_LEN 256
 #define LIMIT_ARG_LEN 512          /* one EAL or device argument */
 #define LIMIT_TEXT_LEN 512         /* one error line, one build string */
+#define LIMIT_CONFIG_FILE (1u << 20) /* bytes of one node's JSON file */
+#define LIMIT_CORE 1023            /* largest core number of config "cores" */
 
 #define LIMIT_RECORD_HEADER 16     /* crc32c, payload length, zxid */
 #define LIMIT_RECORD_ALIGN 8
@@ -55,6 +57,12 @@
 #define LIMIT_CLIENTS 1024         /* entries of app_log's client table */
 #define LIMIT_CONTROL_CONNS 64
 #define LIMIT_CONTROL_LINE (2 * LIMIT_RECORD_MAX)
+#define LIMIT_CONTROL_OUT (1u << 20)      /* bytes waiting for one slow reader of the control socket */
+#define LIMIT_SUBMIT_OUTSTANDING 65536    /* submitted and not yet acknowledged, one connection */
+#define LIMIT_APP_TURN 1024               /* records applied, requests taken in one turn of the app thread */
+#define LIMIT_ERROR_TXN 64                /* bytes of a TXN_ERROR transaction */
+#define LIMIT_KEPT_BYTES (256u << 20)     /* app_log: bytes of the records kept for tail */
+#define LIMIT_KEPT_CHUNK (1u << 20)       /* app_log: unit in which they are allocated */
 
 static_assert(LIMIT_VOTERS <= LIMIT_PEERS, "every voter is a peer");
 static_assert(LIMIT_PEERS - 1 <= LIMIT_LEARNERS, "every peer may be a learner at once");

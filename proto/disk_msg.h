@@ -26,6 +26,7 @@
  * SNAP_COMMIT    flag SNAP_OWN or SNAP_INSTALL       state: durable; INSTALL: the log now starts at zxid
  * SNAP_ABORT                                         -
  * CLEAN_STOP     the mark of a clean stop            -
+ * FREE                                               pos = free bytes of the data directory's file system
  *
  * Slow and app each have one snapshot read and one snapshot write open at most.
  * Source: design 1, 6; zab-rules R4, R5, R10, R12, R14. */
@@ -57,6 +58,7 @@ enum disk_msg_type {
   DISK_SNAP_COMMIT,
   DISK_SNAP_ABORT,
   DISK_CLEAN_STOP,
+  DISK_FREE,
 };
 
 enum { SNAP_OWN = 0, SNAP_INSTALL = 1 };

@@ -20,6 +20,13 @@ struct app {
   void *self;
 };
 
+struct app_request {
+  zxid_t zxid;        /* of the transaction that it becomes */
+  int64_t time_ms;
+  const void *data;
+  uint32_t len;
+};
+
 struct app_prepared {
   enum reason reason; /* NONE: propose; SEQ_DUPLICATE: nothing to propose; else refused */
   uint32_t len;       /* of the transaction */
@@ -29,9 +36,12 @@ struct app_ops {
   const char *name;
   /* lead: the node leads epoch; the outstanding view is empty. */
   void (*lead)(struct app *a, uint32_t epoch);
-  /* prepare turns request into the transaction numbered zxid at txn (cap bytes). */
-  struct app_prepared (*prepare)(struct app *a, zxid_t zxid, int64_t time_ms, const void *request,
-                                 uint32_t len, void *txn, uint32_t cap);
+  /* prepare turns request into the transaction numbered r->zxid at txn (cap bytes). */
+  struct app_prepared (*prepare)(struct app *a, const struct app_request *r, void *txn,
+                                 uint32_t cap);
+  /* refuse writes the error transaction (TXN_ERROR, at most LIMIT_ERROR_TXN bytes) that tells the asker of a
+   * forwarded request why it was refused.  Returns its length; 0: the asker need not be told. */
+  uint32_t (*refuse)(struct app *a, const struct app_request *r, enum reason reason, void *txn);
   /* tick: work of time on the leader (session expiry); makes at most one request, 0: none. */
   uint32_t (*tick)(struct app *a, int64_t time_ms, void *request, uint32_t cap);
   void (*apply)(struct app *a, zxid_t zxid, const void *txn, uint32_t len);
