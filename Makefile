@@ -24,7 +24,7 @@ LIBS := -luv -lcjson -lz -lpthread
 
 # Layers, each one a library; includes go from right to left only (law 2).
 LAYERS := config proto fastpath storage slowpath service
-src_of = $(wildcard $(1)/*.c)
+src_of = $(if $(filter slowpath_uv,$(1)),$(wildcard slowpath/*_uv.c),$(wildcard $(1)/*.c))
 obj_of = $(patsubst %.c,$(B)/%.o,$(call src_of,$(1)))
 lib = $(B)/$(1).a
 
@@ -37,8 +37,9 @@ LINK_proto := proto config
 LINK_fastpath := fastpath proto config
 LINK_storage := storage proto config
 LINK_slowpath := slowpath storage proto config
+LINK_slowpath_uv := slowpath_uv proto config # the drivers alone, around a fake machine
 LINK_service := service storage proto config
-TEST_LAYERS := $(foreach l,$(LAYERS),$(if $(wildcard test/$(l)/*.cc),$(l)))
+TEST_LAYERS := $(foreach l,$(LAYERS) slowpath_uv,$(if $(wildcard test/$(l)/*.cc),$(l)))
 
 .DEFAULT_GOAL := all
 
@@ -49,7 +50,7 @@ $(call lib,$(1)): $(call obj_of,$(1))
 $(B)/test_$(1): $(patsubst %.cc,$(B)/%.o,$(wildcard test/$(1)/*.cc)) $(patsubst %.c,$(B)/%.o,$(wildcard test/$(1)/*.c)) $(foreach l,$(LINK_$(1)),$(call lib,$(l)))
 	$(CXX) $(SAN_FLAGS) -o $$@ $$^ $(LIBS) -lgtest -lgtest_main
 endef
-$(foreach l,$(LAYERS),$(eval $(call layer_rules,$(l))))
+$(foreach l,$(LAYERS) slowpath_uv,$(eval $(call layer_rules,$(l))))
 
 $(B)/dpdk_app/%.o: CFLAGS += $(DPDK_CFLAGS)
 

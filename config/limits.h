@@ -46,8 +46,12 @@
 #define LIMIT_CONFIG_TEXT 4096     /* config text that we send */
 #define LIMIT_PACKET_DATA (LIMIT_RECORD_MAX + 4096) /* data of one QuorumPacket that we accept */
 #define LIMIT_EXTENSION 2048       /* bytes of one extension block */
+#define LIMIT_LOBBY 64             /* connections to one port that have not yet said who they are */
+#define LIMIT_LOBBY_BYTES 4096     /* of each; a hello and a FOLLOWERINFO fit */
 #define LIMIT_LEARNERS 8           /* quorum-port connections a leader keeps; conn ids 1..LIMIT_LEARNERS */
 #define LIMIT_SYNC_BUFFER (LIMIT_RECORD_MAX + (1u << 20)) /* bytes of history in flight per connection */
+#define LIMIT_OUTPUT (2 * LIMIT_SYNC_BUFFER) /* bytes waiting to be sent on one quorum connection */
+#define LIMIT_SLOW_TURN 256        /* events of the replica machine between two looks at its sockets */
 #define LIMIT_SNAP_CHUNK 65536     /* bytes of one snapshot chunk, in files and on the wire */
 
 #define LIMIT_SECTOR 4096
@@ -66,6 +70,9 @@
 
 static_assert(LIMIT_VOTERS <= LIMIT_PEERS, "every voter is a peer");
 static_assert(LIMIT_PEERS - 1 <= LIMIT_LEARNERS, "every peer may be a learner at once");
+static_assert(LIMIT_HELLO_ADDR + 20 <= LIMIT_LOBBY_BYTES, "a hello fits");
+static_assert(LIMIT_EXTENSION + 256 <= LIMIT_LOBBY_BYTES, "a FOLLOWERINFO fits");
+static_assert(LIMIT_PACKET_DATA + 4096 <= LIMIT_OUTPUT, "a packet fits");
 static_assert(LIMIT_RING_MAX % LIMIT_RING_MIN == 0, "ring sizes are powers of two");
 static_assert(LIMIT_MTU_MIN < LIMIT_MTU_MAX, "a frame fits");
 
