@@ -2,16 +2,17 @@
  *
  * A request is answered by one message with the same type and tag.  `buf` is lent: it belongs to the
  * disk thread from the request to its answer.  An error answer (reason DISK_ERROR) is final (R15): the
- * node stops.
+ * node stops.  Answers to one asker come in the order of its requests.
  *
  * type           request                             answer
  * OPENED         (none: sent once, after recovery)   state
  * START          epoch, pos: positions are set,      (none)
  *                read the ring from pos on
- * DRAIN          pos: write the ring to pos, stop    state (re-read from durable state, R12)
+ * DRAIN          pos: write the ring to pos, stop    state (re-read from durable state, R12); without a
+ *                                                    START before it: only the answer
  * ACCEPTED       epoch: acceptedEpoch, durably       state
  * CURRENT        epoch: currentEpoch, durably        state
- * MAY_VOTE       flag 0/1: clears or sets the durable "does not vote" mark (E5)   state
+ * MAY_VOTE       flag 1: the node may vote from now on, durably (E5)              state
  * APPEND         buf, len: whole records             zxid = last zxid, durable
  * TRUNCATE       zxid                                zxid = last zxid, durable
  * LOOKUP         zxid                                zxid = largest in log (or its base) <= zxid;

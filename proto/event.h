@@ -46,7 +46,8 @@ enum replica_event_type {
   EV_CONNECT_FAILED,  /* learner: reason */
   EV_ACCEPTED,        /* conn: somebody connected to 2888 */
   EV_PACKET,          /* conn, packet */
-  EV_WRITABLE,        /* conn: its output buffer has drained */
+  EV_WRITABLE,        /* conn: all that was sent on it is with the kernel; comes after every step that
+                       * sent on conn, also when nothing had to wait */
   EV_CONN_CLOSED,     /* conn, reason: by the peer or an error; never after ACT_CLOSE_CONN */
   EV_DISK,            /* disk: answer from disk_slow */
   EV_FAST,            /* fast: from fast_slow */
@@ -68,6 +69,7 @@ struct replica_event {
   int conn;                   /* 0: ours to the leader; 1..LIMIT_LEARNERS: accepted ones */
   enum link_state link;
   enum reason reason;
+  pos_t committed;            /* struct positions, in every event: UPTODATE waits for P (R7) */
   const struct notification *notification;
   const struct packet *packet;
   struct disk_msg disk;

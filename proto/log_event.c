@@ -50,6 +50,10 @@ static bool put_argument(struct text *t, const char *name, size_t len, const str
     put_number(t, e->a);
   } else if (name_is(name, len, "b")) {
     put_number(t, e->b);
+  } else if (name_is(name, len, "own")) {
+    put_string(t, e->own ? e->own : "");
+  } else if (name_is(name, len, "other")) {
+    put_string(t, e->other ? e->other : "");
   } else {
     return false;
   }

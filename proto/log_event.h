@@ -1,7 +1,7 @@
 /* log_event.h - what a machine has to say to people, without formatting it (law 3).
  *
  * The driver prints `LOG_x`'s text with the arguments; rows: log_event.def (id, level, format).  The
- * format may use {peer} {epoch} {zxid} {pos} {reason} {a} {b}, each at most once.
+ * format may use {peer} {epoch} {zxid} {pos} {reason} {a} {b} {own} {other}, each at most once.
  * Pure.  Source: style "Machines"; issue "spine" 7. */
 #ifndef ZABLINE_PROTO_LOG_EVENT_H
 #define ZABLINE_PROTO_LOG_EVENT_H
@@ -28,6 +28,7 @@ struct log_event {
   zxid_t zxid;
   pos_t pos;
   uint64_t a, b;
+  const char *own, *other; /* two values that differ: text, valid as the action's pointers; NULL: "" */
 };
 
 enum log_level log_event_level(enum log_id id);
