@@ -1,16 +1,25 @@
 # Zabline.  `make help` lists the targets.
 #
-# CC=gcc|clang   SAN=asan,ubsan | SAN=tsan   one variable away; each variant has its own directory.
+# CC=gcc|clang   SAN=asan,ubsan | SAN=tsan   one variable away; each variant has its own directory
+# build/<variant>/.  V=1 shows the commands.
 
 CC := gcc
 CXX := $(if $(findstring clang,$(CC)),clang++,g++)
 SAN :=
+V :=
 comma := ,
 empty :=
 VARIANT := $(CC)$(if $(SAN),-$(subst $(comma),-,$(SAN)))
 ROOT_B := build
 B := $(ROOT_B)/$(VARIANT)
 VERSION := 0.1.0
+JOBS := $(shell nproc)
+Q := $(if $(V),,@)
+say = $(if $(V),,@echo "  $(1) $(2)")
+
+# Debian packages: to build and test; and what CI and `make tidy` use on top.
+PACKAGES := make gcc g++ libc6-dev pkg-config python3 libdpdk-dev libcjson-dev libuv1-dev libgtest-dev uthash-dev zlib1g-dev strace
+CI_PACKAGES := $(PACKAGES) git clang clang-format zookeeper iproute2 nftables
 
 SAN_FLAGS := $(if $(findstring asan,$(SAN)),-fsanitize=address) $(if $(findstring ubsan,$(SAN)),-fsanitize=undefined -fno-sanitize-recover=undefined) $(if $(findstring tsan,$(SAN)),-fsanitize=thread -DRTE_USE_C11_MEM_MODEL)
 ARCH_FLAGS := $(if $(findstring x86_64,$(shell uname -m)),-msse4.2,-march=armv8-a+crc)
@@ -18,37 +27,97 @@ WARN := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror
 COMMON := -O2 -g -fno-omit-frame-pointer $(ARCH_FLAGS) $(SAN_FLAGS) -I. -MMD -MP -D_GNU_SOURCE -DZABLINE_VERSION='"$(VERSION)"'
 CFLAGS := -std=c11 $(WARN) $(COMMON)
 CXXFLAGS := -std=c++17 -Wall -Wextra -Wshadow -Werror -Wno-missing-field-initializers $(COMMON)
-DPDK_CFLAGS = $(shell pkg-config --cflags libdpdk) -DALLOW_EXPERIMENTAL_API -Wno-pedantic
+DPDK_CFLAGS = $(shell pkg-config --cflags libdpdk 2>/dev/null) -DALLOW_EXPERIMENTAL_API -Wno-pedantic
 DPDK_LIBS = $(shell pkg-config --libs libdpdk)
-LIBS := -luv -lcjson -lz -lpthread
+LIBS := -luv -lcjson -lz -lpthread -lm
 
 # Layers, each one a library; includes go from right to left only (law 2).
 LAYERS := config proto fastpath storage slowpath service
 src_of = $(if $(filter slowpath_uv,$(1)),$(wildcard slowpath/*_uv.c),$(wildcard $(1)/*.c))
 obj_of = $(patsubst %.c,$(B)/%.o,$(call src_of,$(1)))
+test_obj_of = $(patsubst %,$(B)/%.o,$(basename $(wildcard test/$(1)/*.c test/$(1)/*.cc)))
 lib = $(B)/$(1).a
 
 APP_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard dpdk_app/*.c))
-HARNESS_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard test/harness/*.c)) $(patsubst %.cc,$(B)/%.o,$(wildcard test/harness/*.cc))
+CTL_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard service/zabctl/*.c))
 
-# What each test program links: its layer and those below; libraries in link order.
+# What each test program links: its layer and those below, in link order; and what it takes of test/harness/.
 LINK_config := config
 LINK_proto := proto config
 LINK_fastpath := fastpath proto config
 LINK_storage := storage proto config
 LINK_slowpath := slowpath storage proto config
-LINK_slowpath_uv := slowpath_uv proto config # the drivers alone, around a fake machine
+LINK_slowpath_uv := slowpath_uv proto config# the drivers alone, around a fake machine
 LINK_service := service storage proto config
+HARNESS_storage := $(wildcard test/harness/disk_powercut.c)
 TEST_LAYERS := $(foreach l,$(LAYERS) slowpath_uv,$(if $(wildcard test/$(l)/*.cc),$(l)))
+TEST_BINS := $(foreach l,$(TEST_LAYERS),$(B)/test_$(l))
+
+# Scripts that run real processes: those of test/cluster with the tag "quick" in a line "# tags: ...".
+TEST_SCRIPTS = $(shell grep -ls '^\# tags:.*quick' test/cluster/*.sh) $(wildcard test/interop/zookeeper.sh)
 
 .DEFAULT_GOAL := all
+.PHONY: all help deps deps-ci build-tests test unit demo tidy fresh-test clean
+.DELETE_ON_ERROR:
+
+all: $(B)/zabd $(B)/zabctl ## build zabd and zabctl (build/zabd and build/zabctl, if neither CC nor SAN is given)
+ifeq ($(VARIANT),gcc)
+	@ln -sf $(VARIANT)/zabd $(VARIANT)/zabctl $(ROOT_B)/
+endif
+
+help: ## this list
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
+	@echo "  make test-LAYER       build and run the unit tests of one of: $(TEST_LAYERS)"
+	@echo "  variables             CC=gcc|clang  SAN=asan,ubsan|tsan  V=1  INPUT=FILE (demo)"
+
+test: ## install what is missing, build, run all tests
+	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory -j$(JOBS) all build-tests
+	@ZABLINE_BUILD=$(B) /usr/bin/python3 test/run.py --logs $(B)/logs $(TEST_BINS) $(TEST_SCRIPTS)
+
+unit: ## build and run the unit tests only
+	@$(MAKE) --no-print-directory -j$(JOBS) build-tests
+	@ZABLINE_BUILD=$(B) /usr/bin/python3 test/run.py --logs $(B)/logs $(TEST_BINS)
+
+demo: ## install what is missing, build, show three replicas surviving kill -9 and SIGSTOP
+	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@INPUT="$(INPUT)" ./test/demo/demo.sh
+
+deps: ## install the Debian packages that are missing (as root)
+	@test/deps.sh $(PACKAGES)
+
+deps-ci: ## the same for CI, make tidy and the tests against ZooKeeper
+	@test/deps.sh $(CI_PACKAGES)
+
+tidy: ## check the laws of the source: layers, purity, sizes, format
+	@$(MAKE) --no-print-directory -j$(JOBS) $(foreach l,$(LAYERS),$(call lib,$(l))) $(APP_OBJ) $(CTL_OBJ)
+	@/usr/bin/python3 test/tidy/tidy.py --objects $(B)
+
+fresh-test: ## the README's commands in a fresh Debian 12 (by hand, as root, slow)
+	@test/fresh/fresh.sh
+
+clean: ## remove what was built (all variants)
+	rm -rf $(ROOT_B)
+
+build-tests: $(TEST_BINS)
+
+$(B)/zabd: $(APP_OBJ) $(foreach l,slowpath service fastpath storage proto config,$(call lib,$(l)))
+	$(call say,LD,$@)
+	$(Q)$(CC) $(SAN_FLAGS) -o $@ $^ $(DPDK_LIBS) $(LIBS)
+
+$(B)/zabctl: $(CTL_OBJ) $(foreach l,service storage proto config,$(call lib,$(l)))
+	$(call say,LD,$@)
+	$(Q)$(CC) $(SAN_FLAGS) -o $@ $^ $(LIBS)
 
 define layer_rules
 $(call lib,$(1)): $(call obj_of,$(1))
-	@rm -f $$@
-	ar rcs $$@ $$^
-$(B)/test_$(1): $(patsubst %.cc,$(B)/%.o,$(wildcard test/$(1)/*.cc)) $(patsubst %.c,$(B)/%.o,$(wildcard test/$(1)/*.c)) $(foreach l,$(LINK_$(1)),$(call lib,$(l)))
-	$(CXX) $(SAN_FLAGS) -o $$@ $$^ $(LIBS) -lgtest -lgtest_main
+	@mkdir -p $$(@D) && rm -f $$@
+	$(call say,AR,$$@)
+	$(Q)ar rcs $$@ $$^
+$(B)/test_$(1): $(call test_obj_of,$(1)) $(patsubst %.c,$(B)/%.o,$(HARNESS_$(1))) $(foreach l,$(LINK_$(1)),$(call lib,$(l)))
+	$(call say,LD,$$@)
+	$(Q)$(CXX) $(SAN_FLAGS) -o $$@ $$^ $(LIBS) -lgtest -lgtest_main
 endef
 $(foreach l,$(LAYERS) slowpath_uv,$(eval $(call layer_rules,$(l))))
 
@@ -56,11 +125,13 @@ $(B)/dpdk_app/%.o: CFLAGS += $(DPDK_CFLAGS)
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -c -o $@ $<
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CFLAGS) -c -o $@ $<
 
 $(B)/%.o: %.cc
 	@mkdir -p $(@D)
-	$(CXX) $(CXXFLAGS) -c -o $@ $<
+	$(call say,CXX,$<)
+	$(Q)$(CXX) $(CXXFLAGS) -c -o $@ $<
 
 # `make test-storage` builds and runs one layer's tests.
 test-%: $(B)/test_%

@@ -1,0 +1,104 @@
+#!/usr/bin/python3
+"""run.py [--logs DIR] PROGRAM... - runs test programs one after the other.
+
+A PROGRAM is a googletest binary or a script. A script passes with exit status 0, is skipped with 77,
+and may count for itself by a line "N passed, N failed" (the last one is taken). One progress line for
+each; the output only of what failed; at the end one line "N passed, N failed" over all.
+Exit status 0 only if nothing failed and something passed.
+"""
+import argparse
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+SKIPPED = 77
+COUNTS = re.compile(r"^(\d+) passed, (\d+) failed", re.M)
+
+
+def run(program, log, limit_s):
+    """Returns (exit status, timed out, output); ends the whole process group."""
+    with open(log, "wb") as out:
+        child = subprocess.Popen([program], stdout=out, stderr=subprocess.STDOUT,
+                                 stdin=subprocess.DEVNULL, start_new_session=True)
+        timed_out = False
+        try:
+            status = child.wait(limit_s)
+        except subprocess.TimeoutExpired:
+            timed_out = True
+        try:
+            os.killpg(child.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        status = child.wait()
+    with open(log, errors="replace") as out:
+        return status, timed_out, out.read()
+
+
+def count_googletest(status, output):
+    """Returns (passed, names of failed, skipped). A test that was running at a crash has failed."""
+    passed = set(re.findall(r"^\[       OK \] (\S+)", output, re.M))
+    failed = re.findall(r"^\[  FAILED  \] (\S+?),? .*\(\d+ ms\)$", output, re.M)
+    skipped = re.findall(r"^\[  SKIPPED \] (\S+) \(", output, re.M)
+    ran = re.findall(r"^\[ RUN      \] (\S+)", output, re.M)
+    unfinished = [name for name in ran if name not in passed and name not in failed and name not in skipped]
+    if status != 0 and not failed and not unfinished:
+        unfinished = ["(exit status %d)" % status]
+    return len(passed), failed + unfinished, len(skipped)
+
+
+def count_script(status, output):
+    if status == SKIPPED:
+        return 0, [], 1
+    counts = COUNTS.findall(output)
+    passed, failed = map(int, counts[-1]) if counts else (int(status == 0), int(status != 0))
+    if status != 0 and failed == 0:
+        failed = 1
+    return passed, ["(exit status %d)" % status] * failed, 0
+
+
+def suite_name(program):
+    return re.sub(r"^test_", "", os.path.basename(program))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--logs", default="build/logs")
+    parser.add_argument("--limit-s", type=float, default=900)
+    parser.add_argument("program", nargs="*")
+    args = parser.parse_args()
+    os.makedirs(args.logs, exist_ok=True)
+    total_passed, total_skipped, failures = 0, 0, []
+    for program in args.program:
+        name = suite_name(program)
+        log = os.path.join(args.logs, name + ".log")
+        start = time.monotonic()
+        status, timed_out, output = run(program, log, args.limit_s)
+        is_gtest = "[==========]" in output or not program.endswith(".sh")
+        passed, failed, skipped = (count_googletest if is_gtest else count_script)(status, output)
+        if timed_out:
+            failed.append("(not done after %d s)" % args.limit_s)
+        print("%-24s %5d passed%s%s  %.1f s" % (
+            name, passed, ", %d FAILED" % len(failed) if failed else "",
+            ", %d skipped" % skipped if skipped else "", time.monotonic() - start), flush=True)
+        if skipped and not is_gtest:
+            print("  " + (output.strip().splitlines() or ["no reason given"])[-1])
+        if failed:
+            print("---- %s: %s" % (program, log))
+            print(output[-20000:].rstrip())
+            print("----", flush=True)
+        total_passed += passed
+        total_skipped += skipped
+        failures += ["%s: %s" % (name, what) for what in failed]
+    for line in failures:
+        print("failed: " + line)
+    if total_skipped:
+        print("%d skipped" % total_skipped)
+    print("%d passed, %d failed" % (total_passed, len(failures)))
+    return 0 if total_passed and not failures else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
