@@ -39,6 +39,8 @@
 #define LIMIT_SLOW_ACTIONS 256     /* actions of one replica_step */
 #define LIMIT_BURST 32             /* frames of one rx or tx burst */
 #define LIMIT_RING_DEPTH 1024      /* elements of each rte_ring between threads */
+#define LIMIT_FLIGHT 256           /* slices in flight to one peer: half of the smallest rx ring we set up */
+#define LIMIT_FLIGHT_REQUESTS 64   /* REQUEST slices in flight of one follower: all of them fit one rx ring */
 #define LIMIT_REQUESTS 1024        /* REQUESTs handed to the app and not yet consumed */
 
 #define LIMIT_NOTIFICATION 524288  /* PACKETMAXSIZE on 3888 */
@@ -69,6 +71,9 @@
 #define LIMIT_KEPT_CHUNK (1u << 20)       /* app_log: unit in which they are allocated */
 
 static_assert(LIMIT_VOTERS <= LIMIT_PEERS, "every voter is a peer");
+static_assert((LIMIT_FLIGHT & (LIMIT_FLIGHT - 1)) == 0, "an index mask");
+static_assert(LIMIT_FLIGHT_REQUESTS <= LIMIT_FLIGHT, "same array");
+static_assert((LIMIT_PEERS - 1) * LIMIT_FLIGHT_REQUESTS <= 512, "fits the rx ring");
 static_assert(LIMIT_PEERS - 1 <= LIMIT_LEARNERS, "every peer may be a learner at once");
 static_assert(LIMIT_HELLO_ADDR + 20 <= LIMIT_LOBBY_BYTES, "a hello fits");
 static_assert(LIMIT_EXTENSION + 256 <= LIMIT_LOBBY_BYTES, "a FOLLOWERINFO fits");

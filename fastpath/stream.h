@@ -51,13 +51,17 @@ static inline uint64_t stream_room(const struct stream *s) { return s->reclaimed
 enum reason stream_append(struct stream *s, zxid_t zxid, const void *payload, uint32_t len);
 
 /* stream_place copies the slice [pos, pos + len) in (follower), then advances received and, record by
- * record, whole.  REASON_NONE; REASON_STALE_SLICE (all of it is there), REASON_BEYOND_RING (s is
- * unchanged); REASON_RECORD_CRC, REASON_RECORD_ORDER (received and high fell back to whole, so that the
- * bytes are asked for again). */
+ * record, whole.  REASON_NONE; REASON_STALE_SLICE (all of it is there), REASON_BEYOND_RING or
+ * REASON_ISLANDS_FULL (s is unchanged); REASON_RECORD_CRC, REASON_RECORD_ORDER (received and high fell
+ * back to whole, so that the bytes are asked for again). */
 enum reason stream_place(struct stream *s, pos_t pos, const void *slice, uint32_t len);
 
 /* stream_gaps lists the missing ranges between received and high; returns how many (<= max). */
 int stream_gaps(const struct stream *s, struct frame_range *out, int max);
+
+/* stream_zxid_at returns the zxid of the record that ends at pos, a record end in [reclaimed, whole];
+ * first: the zxid behind which the stream began. */
+zxid_t stream_zxid_at(const struct stream *s, pos_t pos, zxid_t first);
 
 /* stream_reclaim lets everything below pos be overwritten; pos <= whole (asserted); never goes back. */
 void stream_reclaim(struct stream *s, pos_t pos);

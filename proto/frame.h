@@ -1,5 +1,17 @@
 /* frame.h - the fast path's frame header: 88 bytes, little endian, natural alignment.
  *
+ * What the fields say, by direction (positions of the epoch stream unless said otherwise):
+ *
+ *               leader -> follower                         follower -> leader
+ *   position    of the payload; without one (or with      the same, in the follower's REQUEST stream
+ *               gaps): all below has been sent to you
+ *   committed   committed, at most position + length       its own view: the newest it was told
+ *               (so the follower can check it)
+ *   durable     acknowledged by the leader itself          acknowledged: a record end, counts (R6, R11)
+ *   received    of the follower's REQUEST stream           of the epoch stream
+ *   window      room for REQUESTs beyond received          room for the epoch stream beyond received
+ *   send_time   the sender's clock, never 0                echo_time: newest heard, 0: none yet
+ *
  * Source: design 4 (the table there is this struct). */
 #ifndef ZABLINE_PROTO_FRAME_H
 #define ZABLINE_PROTO_FRAME_H
@@ -16,13 +28,13 @@
 #define FRAME_VERSION 1
 
 enum frame_type { /* rows: msg.def */
-  FRAME_PROPOSAL = 1,
-  FRAME_ACK,
-  FRAME_COMMIT,
-  FRAME_PING,
-  FRAME_REQUEST,
-  FRAME_INFORM,
+#define FRAME(id, value, name, sender, payload) FRAME_##id = value,
+#include "proto/msg.def"
+#undef FRAME
 };
+
+enum frame_sender { SENDER_LEADER = 1, SENDER_FOLLOWER = 2, SENDER_EITHER = 3 };
+enum frame_payload { PAYLOAD_EMPTY, PAYLOAD_SLICE, PAYLOAD_GAPS };
 
 #define FRAME_GAP 0x01u   /* payload: up to LIMIT_GAP_RANGES of struct frame_range */
 #define FRAME_GROUP 0x02u /* multicast; not sent yet */
@@ -65,6 +77,10 @@ void frame_seal(struct frame_header *h);
  * when REASON_NONE is returned. */
 enum reason frame_check(struct frame_header *h, const void *frame, size_t len);
 
+/* frame_name returns "PROPOSAL" ..., "unknown" for what is no type. */
 const char *frame_name(uint8_t type);
+
+/* frame_sender returns who sends frames of this type (enum frame_sender), 0 for what is no type. */
+unsigned frame_sender(uint8_t type);
 
 #endif
