@@ -27,7 +27,7 @@ WARN := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror
 COMMON := -O2 -g -fno-omit-frame-pointer $(ARCH_FLAGS) $(SAN_FLAGS) -I. -MMD -MP -D_GNU_SOURCE -DZABLINE_VERSION='"$(VERSION)"'
 CFLAGS := -std=c11 $(WARN) $(COMMON)
 CXXFLAGS := -std=c++17 -Wall -Wextra -Wshadow -Werror -Wno-missing-field-initializers $(COMMON)
-DPDK_CFLAGS = $(shell pkg-config --cflags libdpdk 2>/dev/null) -DALLOW_EXPERIMENTAL_API -Wno-pedantic
+DPDK_CFLAGS = $(patsubst -I%,-isystem %,$(shell pkg-config --cflags libdpdk 2>/dev/null)) -DALLOW_EXPERIMENTAL_API -Wno-pedantic
 DPDK_LIBS = $(shell pkg-config --libs libdpdk)
 LIBS := -luv -lcjson -lz -lpthread -lm
 
