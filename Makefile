@@ -92,6 +92,7 @@ deps-ci: ## the same for CI, make tidy and the tests against ZooKeeper
 
 tidy: ## check the laws of the source: layers, purity, sizes, format
 	@$(MAKE) --no-print-directory -j$(JOBS) $(foreach l,$(LAYERS),$(call lib,$(l))) $(APP_OBJ) $(CTL_OBJ)
+	@/usr/bin/python3 test/tidy/tidy_test.py 2>&1 | tail -1 | grep -x OK
 	@/usr/bin/python3 test/tidy/tidy.py --objects $(B)
 
 fresh-test: ## the README's commands in a fresh Debian 12 (by hand, as root, slow)
@@ -121,7 +122,13 @@ $(B)/test_$(1): $(call test_obj_of,$(1)) $(patsubst %.c,$(B)/%.o,$(HARNESS_$(1))
 endef
 $(foreach l,$(LAYERS) slowpath_uv,$(eval $(call layer_rules,$(l))))
 
-$(B)/dpdk_app/%.o: CFLAGS += $(DPDK_CFLAGS)
+# Ports and EAL without the rest of the application: the other end of a port in tests.
+PORT_OBJ := $(patsubst %,$(B)/dpdk_app/%.o,eal eal_args guard mem open_error port port_link port_memif port_open wire)
+$(B)/port_peer: $(B)/test/dpdk_app/port_peer.o $(PORT_OBJ) $(call lib,proto) $(call lib,config)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(SAN_FLAGS) -o $@ $^ $(DPDK_LIBS) $(LIBS)
+
+$(B)/dpdk_app/%.o $(B)/test/dpdk_app/%.o: CFLAGS += $(DPDK_CFLAGS)
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)

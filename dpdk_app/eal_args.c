@@ -1,0 +1,84 @@
+#include <sched.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "dpdk_app/eal.h"
+#include "dpdk_app/port_memif.h"
+
+static int add(struct eal *e, struct open_error *err, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static int add(struct eal *e, struct open_error *err, const char *format, ...) {
+  if (e->argc == EAL_ARGS) return open_error_set(err, "eal: too many arguments");
+  char *arg = e->args[e->argc];
+  va_list args;
+  va_start(args, format);
+  int n = vsnprintf(arg, EAL_ARG_LEN, format, args);
+  va_end(args);
+  if (n >= EAL_ARG_LEN) return open_error_set(err, "eal: argument too long: %.100s...", arg);
+  e->argv[e->argc++] = arg;
+  e->argv[e->argc] = NULL;
+  return 0;
+}
+
+static bool has(const struct config *c, const char *option) {
+  size_t len = strlen(option);
+  for (int i = 0; i < c->eal_cnt; i++)
+    if (strncmp(c->eal[i], option, len) == 0) return true;
+  return false;
+}
+
+/* "0-3,6,8": the CPUs of this process, without `except` if another is left. */
+static void cpu_list(int except, char *buf, size_t size) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  sched_getaffinity(0, sizeof set, &set);
+  size_t skip = except < 0 || CPU_COUNT(&set) < 2 ? CPU_SETSIZE : (size_t)except;
+  size_t at = 0, cpu = 0;
+  if (skip < CPU_SETSIZE) CPU_CLR(skip, &set);
+  while (cpu < CPU_SETSIZE && at < size) {
+    size_t first = cpu++;
+    if (!CPU_ISSET(first, &set)) continue;
+    while (cpu < CPU_SETSIZE && CPU_ISSET(cpu, &set)) cpu++;
+    at += (size_t)snprintf(buf + at, size - at, "%s%zu-%zu", at ? "," : "", first, cpu - 1);
+  }
+}
+
+/* Lcore 0 is main, 1 the fast path; an unpinned one floats over all CPUs we may use. */
+static int add_lcores(struct eal *e, const struct config *c, struct open_error *err) {
+  char others[LIMIT_ARG_LEN];
+  cpu_list(c->cores.fast, others, sizeof others);
+  if (c->cores.fast < 0) return add(e, err, "--lcores=0@(%s),1@(%s)", others, others);
+  return add(e, err, "--lcores=0@(%s),1@%d", others, c->cores.fast);
+}
+
+static int add_port(struct eal *e, const struct config *c, int idx, struct open_error *err) {
+  const struct config_port *port = &c->ports[idx];
+  char args[LIMIT_ARG_LEN];
+  snprintf(args, sizeof args, "%s", port->args);
+  if (memif_is(port) && memif_prepare(port, c->mtu, args, err)) return -1;
+  bool is_pci = strchr(port->name, ':') != NULL; /* "0000:03:00.0" */
+  return add(e, err, "--%s=%s%s%s", is_pci ? "allow" : "vdev", port->name, *args ? "," : "", args);
+}
+
+int eal_args(struct eal *e, const struct config *c, struct open_error *err) {
+  e->argc = 0;
+  if (add(e, err, "zabd")) return -1;
+  for (int i = 0; i < c->eal_cnt; i++)
+    if (add(e, err, "%s", c->eal[i])) return -1;
+  if (!has(c, "-l") && !has(c, "-c") && !has(c, "--lcores") && add_lcores(e, c, err)) return -1;
+  if (!has(c, "--file-prefix") &&
+      add(e, err, "--file-prefix=zabline-%08x-%u", c->cluster_id, c->id))
+    return -1;
+  if (!has(c, "--log-level") && add(e, err, "--log-level=*:error")) return -1;
+  /* Without huge pages nothing is shared through EAL's run-time directory, which another user may
+   * own. */
+  if (has(c, "--no-huge")) {
+    if (!has(c, "--no-shconf") && add(e, err, "--no-shconf")) return -1;
+    if (!has(c, "--telemetry") && !has(c, "--no-telemetry") && add(e, err, "--no-telemetry"))
+      return -1;
+  }
+  for (int i = 0; i < c->port_cnt; i++)
+    if (add_port(e, c, i, err)) return -1;
+  return 0;
+}

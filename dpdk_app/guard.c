@@ -1,0 +1,91 @@
+#include "dpdk_app/guard.h"
+
+#include <assert.h>
+#include <dlfcn.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <rte_interrupts.h>
+#include <rte_memzone.h>
+
+#define GUARD_ZONE "zabline_guard"
+#define POLL_NS 10000
+
+/* munmap is told nothing of a node, so what it waits for stands in a memzone: EAL is one per
+ * process. */
+struct guard {
+  uint32_t used;                               /* bit per reader; main only */
+  _Alignas(RTE_CACHE_LINE_SIZE) uint8_t rcu[]; /* struct rte_rcu_qsbr and its readers */
+};
+
+static struct rte_rcu_qsbr *rcu_of(struct guard *g) {
+  return (struct rte_rcu_qsbr *)(void *)g->rcu;
+}
+
+static struct guard *reserve(void) {
+  const struct rte_memzone *zone = rte_memzone_lookup(GUARD_ZONE);
+  if (zone) return zone->addr;
+  size_t len = sizeof(struct guard) + rte_rcu_qsbr_get_memsize(GUARD_READERS);
+  zone = rte_memzone_reserve_aligned(GUARD_ZONE, len, SOCKET_ID_ANY, 0, RTE_CACHE_LINE_SIZE);
+  if (!zone) return NULL;
+  struct guard *g = zone->addr;
+  g->used = 0;
+  return rte_rcu_qsbr_init(rcu_of(g), GUARD_READERS) ? NULL : g;
+}
+
+int guard_open(struct guard_reader *r) {
+  /* The driver is a shared library: it gets ours only if the executable exports them. */
+  assert(dlsym(RTLD_DEFAULT, "munmap") == (void *)(uintptr_t)munmap);
+  struct guard *g = reserve();
+  if (!g) return -1;
+  for (unsigned id = 0; id < GUARD_READERS; id++) {
+    if (g->used & 1u << id) continue;
+    g->used |= 1u << id;
+    *r = (struct guard_reader){.rcu = rcu_of(g), .id = id};
+    return rte_rcu_qsbr_thread_register(r->rcu, id) ? -1 : 0;
+  }
+  return -1;
+}
+
+void guard_close(struct guard_reader *r) {
+  struct guard *g = reserve();
+  assert(g && rcu_of(g) == r->rcu && g->used & 1u << r->id);
+  rte_rcu_qsbr_thread_offline(r->rcu, r->id);
+  rte_rcu_qsbr_thread_unregister(r->rcu, r->id);
+  g->used &= ~(1u << r->id);
+}
+
+/* The bound is the longest turn of a fast lcore; not spinning, since it may need this very core. */
+void guard_wait(void) {
+  const struct rte_memzone *zone = rte_memzone_lookup(GUARD_ZONE);
+  if (!zone) return;
+  struct rte_rcu_qsbr *rcu = rcu_of(zone->addr);
+  uint64_t token = rte_rcu_qsbr_start(rcu);
+  while (!rte_rcu_qsbr_check(rcu, token, false))
+    nanosleep(&(struct timespec){.tv_nsec = POLL_NS}, NULL);
+}
+
+int munmap(void *addr, size_t len) {
+  if (rte_thread_is_intr()) guard_wait();
+  return (int)syscall(SYS_munmap, addr, len);
+}
+
+int close(int fd) {
+  if (rte_thread_is_intr()) guard_wait();
+  return (int)syscall(SYS_close, fd);
+}
+
+/* The queue of a hung peer's listening socket is soon full, and connect would wait for it for ever.
+ */
+int connect(int fd, const struct sockaddr *addr, socklen_t len) {
+  if (rte_thread_is_intr()) {
+    struct timeval patience = {.tv_usec = 1000};
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+  }
+  return (int)syscall(SYS_connect, fd, addr, len);
+}

@@ -1,0 +1,89 @@
+#include "dpdk_app/port.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include <rte_ethdev.h>
+
+#include "dpdk_app/port_impl.h"
+
+static bool is_up(const struct port *port) {
+  return atomic_load_explicit(&port->up, memory_order_acquire);
+}
+
+bool port_link_up(const struct ports *p, int peer_idx) {
+  int idx = p->config->peers[peer_idx].fast.port_idx;
+  return idx >= 0 && is_up(&p->ports[idx]);
+}
+
+static enum reason read_packet(const struct ports *p, const struct rte_mbuf *m,
+                               struct rx_frame *out) {
+  struct wire_frame f;
+  if (m->nb_segs != 1) return REASON_FRAME_SHORT; /* larger than any mtu we allow */
+  enum reason r = wire_read(&p->wire, rte_pktmbuf_mtod(m, const void *), m->data_len, &f);
+  if (r == REASON_NONE) *out = (struct rx_frame){f.frame, f.len, f.peer_idx};
+  return r;
+}
+
+int port_rx(struct ports *p, int port_idx, struct rx_frame *out) {
+  struct port *port = &p->ports[port_idx];
+  assert(port_idx < p->cnt && port->rx_cnt == 0);
+  guard_quiescent(&p->guard);
+  if (!is_up(port)) return 0;
+  port->rx_cnt = rte_eth_rx_burst(port->dev, 0, port->rx, LIMIT_BURST);
+  int cnt = 0;
+  for (int i = 0; i < port->rx_cnt; i++) {
+    enum reason r = read_packet(p, port->rx[i], &out[cnt]);
+    if (r == REASON_NONE)
+      cnt++;
+    else
+      counters_add(p->counters, r, 1);
+  }
+  return cnt;
+}
+
+void port_rx_done(struct ports *p, int port_idx) {
+  struct port *port = &p->ports[port_idx];
+  if (port->rx_cnt) rte_pktmbuf_free_bulk(port->rx, port->rx_cnt);
+  port->rx_cnt = 0;
+}
+
+static void flush(struct ports *p, struct port *port) {
+  uint16_t sent = 0, cnt = port->tx_cnt;
+  bool up = is_up(port);
+  if (up) sent = rte_eth_tx_burst(port->dev, 0, port->tx, cnt);
+  port->tx_cnt = 0;
+  if (sent == cnt) return;
+  rte_pktmbuf_free_bulk(port->tx + sent, cnt - sent);
+  counters_add(p->counters, up ? REASON_PORT_FULL : REASON_PORT_DOWN, (uint64_t)(cnt - sent));
+}
+
+void port_tx(struct ports *p, int peer_idx, const struct frame_header *header, const void *payload,
+             uint32_t len) {
+  int port_idx = p->config->peers[peer_idx].fast.port_idx;
+  assert(port_idx >= 0 && port_idx < p->cnt);
+  struct port *port = &p->ports[port_idx];
+  if (!is_up(port)) {
+    counters_add(p->counters, REASON_PORT_DOWN, 1);
+    return;
+  }
+  struct rte_mbuf *m = rte_pktmbuf_alloc(p->pool);
+  if (!m) {
+    counters_add(p->counters, REASON_PORT_NO_MBUF, 1);
+    return;
+  }
+  uint32_t frame_len = (uint32_t)sizeof *header + len;
+  uint8_t *packet = rte_pktmbuf_mtod(m, uint8_t *);
+  wire_write(&p->wire, peer_idx, packet, frame_len); /* asserts the mtu before anything is copied */
+  memcpy(packet + sizeof(struct wire_header), header, sizeof *header);
+  if (len) memcpy(packet + sizeof(struct wire_header) + sizeof *header, payload, len);
+  m->data_len = (uint16_t)(sizeof(struct wire_header) + frame_len);
+  m->pkt_len = m->data_len;
+  port->tx[port->tx_cnt++] = m;
+  if (port->tx_cnt == LIMIT_BURST) flush(p, port);
+}
+
+void port_flush(struct ports *p) {
+  for (int i = 0; i < p->cnt; i++)
+    if (p->ports[i].tx_cnt) flush(p, &p->ports[i]);
+}

@@ -1,0 +1,104 @@
+#include <assert.h>
+#include <errno.h>
+
+#include <rte_alarm.h>
+#include <rte_ethdev.h>
+
+#include "dpdk_app/port_impl.h"
+
+/* Everything here runs on EAL's interrupt thread, as the memif driver's own handlers do: its
+ * connect and disconnect are not made for two threads (each would unmap and close what the other
+ * just did). */
+
+#define TICK_US 2000 /* while a link is down */
+#define TICK_ALL_UP_US 10000
+#define PATIENCE 10 /* ticks for a handshake to succeed at first */
+#define PATIENCE_MAX 160
+
+static bool link_is_up(const struct port *port) {
+  struct rte_eth_link link = {0};
+  return rte_eth_link_get_nowait(port->dev, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;
+}
+
+/* The lcore sees !up, or has left its burst, before anything is done to the port. */
+static void take_from_lcore(struct port *port) {
+  atomic_store_explicit(&port->up, false, memory_order_release);
+  guard_wait();
+}
+
+static void stop(struct port *port) {
+  take_from_lcore(port);
+  rte_eth_dev_stop(port->dev);
+  port->link.state = LINK_STOPPED;
+}
+
+/* Stop and start are in different ticks, and so in different rounds of the thread's epoll: a
+ * descriptor number used again must not inherit the old one's pending event. */
+static void client_tick(struct port *port) {
+  struct link *l = &port->link;
+  switch (l->state) {
+    case LINK_STOPPED:
+      if (rte_eth_dev_start(port->dev)) {
+        l->patience = PATIENCE; /* nobody is there: the next one to answer is a new process */
+        break;
+      }
+      l->state = LINK_WAITING;
+      l->ticks = 0;
+      break;
+    case LINK_WAITING:
+      if (link_is_up(port)) {
+        l->state = LINK_UP;
+        l->patience = PATIENCE;
+        atomic_store_explicit(&port->up, true, memory_order_release);
+      } else if (++l->ticks >= l->patience) {
+        if (l->patience < PATIENCE_MAX) l->patience *= 2;
+        stop(port);
+      }
+      break;
+    case LINK_UP:
+      if (!link_is_up(port)) stop(port);
+      break;
+  }
+}
+
+static void passive_tick(struct port *port) {
+  bool up = link_is_up(port);
+  port->link.state = up ? LINK_UP : LINK_WAITING;
+  atomic_store_explicit(&port->up, up, memory_order_release);
+}
+
+static void tick(void *arg) {
+  struct ports *p = arg;
+  bool all_up = true;
+  for (int i = 0; i < p->cnt; i++) {
+    struct port *port = &p->ports[i];
+    if (port->link.restarts)
+      client_tick(port);
+    else
+      passive_tick(port);
+    if (port->link.state != LINK_UP) all_up = false;
+  }
+  int err = rte_eal_alarm_set(all_up ? TICK_ALL_UP_US : TICK_US, tick, p);
+  assert(err == 0);
+}
+
+static void stop_all(void *arg) {
+  struct ports *p = arg;
+  rte_eal_alarm_cancel(tick, p);
+  for (int i = 0; i < p->cnt; i++)
+    if (!p->ports[i].link.restarts || p->ports[i].link.state != LINK_STOPPED) stop(&p->ports[i]);
+  sem_post(&p->closed);
+}
+
+int links_open(struct ports *p) {
+  for (int i = 0; i < p->cnt; i++) p->ports[i].link.patience = PATIENCE;
+  if (sem_init(&p->closed, 0, 0)) return -1;
+  return rte_eal_alarm_set(1, tick, p) ? -1 : 0;
+}
+
+void links_close(struct ports *p) {
+  int err = rte_eal_alarm_set(1, stop_all, p);
+  assert(err == 0);
+  while (sem_wait(&p->closed) && errno == EINTR) continue;
+  sem_destroy(&p->closed);
+}

@@ -1,0 +1,116 @@
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_ethdev.h>
+#include <rte_errno.h>
+
+#include "dpdk_app/port_impl.h"
+#include "dpdk_app/port_memif.h"
+
+/* One size for all, so that a peer with another mtu cannot write beyond a buffer. */
+#define DATA_BYTES (LIMIT_MTU_MAX + 128)
+#define DESCRIPTORS 1024
+#define MBUFS_SHARED 2047 /* caches, bursts, a port's queue without a NIC */
+#define MBUFS_PER_PORT (2 * DESCRIPTORS)
+#define MBUF_CACHE 256
+
+static int open_pool(struct ports *p, struct open_error *e) {
+  char name[RTE_MEMPOOL_NAMESIZE];
+  unsigned cnt = MBUFS_SHARED;
+  for (int i = 0; i < p->cnt; i++)
+    if (!memif_is(&p->config->ports[i]))
+      cnt += MBUFS_PER_PORT; /* memif copies out of its own memory */
+  snprintf(name, sizeof name, "zab%p", (void *)p);
+  p->pool = rte_pktmbuf_pool_create(name, cnt, MBUF_CACHE, 0, DATA_BYTES + RTE_PKTMBUF_HEADROOM,
+                                    SOCKET_ID_ANY);
+  if (!p->pool)
+    return open_error_set(e, "no memory for %u packets of %d bytes: %s (more by \"-m\" in \"eal\")",
+                          cnt, DATA_BYTES, rte_strerror(rte_errno));
+  return 0;
+}
+
+static int set_up_queues(struct ports *p, uint16_t dev) {
+  uint16_t rx = DESCRIPTORS, tx = DESCRIPTORS;
+  unsigned socket = (unsigned)rte_eth_dev_socket_id(dev);
+  int err = rte_eth_dev_adjust_nb_rx_tx_desc(dev, &rx, &tx);
+  if (!err) err = rte_eth_rx_queue_setup(dev, 0, rx, socket, NULL, p->pool);
+  if (!err) err = rte_eth_tx_queue_setup(dev, 0, tx, socket, NULL);
+  return err;
+}
+
+static int configure(struct ports *p, const struct config_port *port, uint16_t dev,
+                     struct open_error *e) {
+  struct rte_eth_dev_info info;
+  struct rte_eth_conf conf = {.rxmode = {.mtu = p->config->mtu}};
+  int err = rte_eth_dev_info_get(dev, &info);
+  if (!err && p->config->mtu > info.max_mtu)
+    return open_error_set(e, "port %s: mtu %u is not possible there, allowed: %u", port->name,
+                          p->config->mtu, info.max_mtu);
+  if (!err) err = rte_eth_dev_configure(dev, 1, 1, &conf);
+  if (!err) err = set_up_queues(p, dev);
+  if (err)
+    return open_error_set(e, "port %s: cannot be configured: %s", port->name, rte_strerror(-err));
+  return 0;
+}
+
+static int open_port(struct ports *p, int idx, struct open_error *e) {
+  const struct config_port *config = &p->config->ports[idx];
+  struct port *port = &p->ports[idx];
+  if (rte_eth_dev_get_port_by_name(config->name, &port->dev))
+    return open_error_set(e, "port %s: no such device", config->name);
+  if (configure(p, config, port->dev, e)) return -1;
+  port->link.restarts = memif_is_client(config);
+  if (port->link.restarts) return 0; /* started by the interrupt thread, when its peer is there */
+  int err = rte_eth_dev_start(port->dev);
+  if (err)
+    return open_error_set(e, "port %s: cannot be started: %s", config->name, rte_strerror(-err));
+  return 0;
+}
+
+static void free_all(struct ports *p) {
+  rte_mempool_free(p->pool);
+  free(p);
+}
+
+static int open_all(struct ports *p, struct open_error *e) {
+  if (open_pool(p, e)) return -1;
+  for (int i = 0; i < p->cnt; i++)
+    if (open_port(p, i, e)) return -1;
+  if (guard_open(&p->guard))
+    return open_error_set(e, "ports: no memory for the guard of memif ports");
+  if (links_open(p)) return open_error_set(e, "ports: no timer to watch the links");
+  return 0;
+}
+
+int ports_open(struct ports **out, const struct config *c, struct counters *counters,
+               struct open_error *e) {
+  struct ports *p = calloc(1, sizeof *p);
+  if (!p) return open_error_set(e, "ports: %s", strerror(errno));
+  p->config = c;
+  p->counters = counters;
+  p->cnt = c->port_cnt;
+  wire_init(&p->wire, c);
+  if (open_all(p, e)) {
+    free_all(p); /* the process ends: what EAL holds of the devices ends with it */
+    return -1;
+  }
+  *out = p;
+  return 0;
+}
+
+static void drop_queued(struct port *port) {
+  rte_pktmbuf_free_bulk(port->tx, port->tx_cnt);
+  rte_pktmbuf_free_bulk(port->rx, port->rx_cnt);
+}
+
+void ports_close(struct ports *p) {
+  guard_close(&p->guard);
+  links_close(p);
+  for (int i = 0; i < p->cnt; i++) {
+    drop_queued(&p->ports[i]);
+    rte_eth_dev_close(p->ports[i].dev);
+  }
+  free_all(p);
+}
