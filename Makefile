@@ -57,7 +57,7 @@ TEST_BINS := $(foreach l,$(TEST_LAYERS),$(B)/test_$(l))
 TEST_SCRIPTS = $(shell grep -ls '^\# tags:.*quick' test/cluster/*.sh) $(wildcard test/interop/zookeeper.sh)
 
 .DEFAULT_GOAL := all
-.PHONY: all help deps deps-ci build-tests test unit demo tidy fresh-test clean
+.PHONY: all help deps deps-ci build-tests objects test unit demo tidy fresh-test clean
 .DELETE_ON_ERROR:
 
 all: $(B)/zabd $(B)/zabctl ## build zabd and zabctl (build/zabd and build/zabctl, if neither CC nor SAN is given)
@@ -91,9 +91,9 @@ deps-ci: ## the same for CI, make tidy and the tests against ZooKeeper
 	@test/deps.sh $(CI_PACKAGES)
 
 tidy: ## check the laws of the source: layers, purity, sizes, format
-	@$(MAKE) --no-print-directory -j$(JOBS) $(foreach l,$(LAYERS),$(call lib,$(l))) $(APP_OBJ) $(CTL_OBJ)
+	@$(MAKE) --no-print-directory -k -j$(JOBS) CC=gcc SAN= objects || true
 	@/usr/bin/python3 test/tidy/tidy_test.py 2>&1 | tail -1 | grep -x OK
-	@/usr/bin/python3 test/tidy/tidy.py --objects $(B)
+	@/usr/bin/python3 test/tidy/tidy.py --objects $(ROOT_B)/gcc
 
 fresh-test: ## the README's commands in a fresh Debian 12 (by hand, as root, slow)
 	@test/fresh/fresh.sh
@@ -102,6 +102,8 @@ clean: ## remove what was built (all variants)
 	rm -rf $(ROOT_B)
 
 build-tests: $(TEST_BINS)
+
+objects: $(foreach l,$(LAYERS),$(call obj_of,$(l))) $(APP_OBJ) $(CTL_OBJ)
 
 $(B)/zabd: $(APP_OBJ) $(foreach l,slowpath service fastpath storage proto config,$(call lib,$(l)))
 	$(call say,LD,$@)

@@ -1,7 +1,7 @@
 /* config.h - one node's JSON file as one const struct.
  *
- * config_load reads FILE with cJSON, checks it whole, and fills every default, so that no other code
- * knows a default or parses a string.  Everything is held by value; nothing to free.
+ * config_load reads FILE with cJSON, checks it whole, and fills every default, so that no other
+ * code knows a default or parses a string.  Everything is held by value; nothing to free.
  *
  * Owner: main until the threads start, then read-only by all.  Blocks: reads one file.
  * Source: design 1, 4, 5, 6, 8; config/README.md explains each key. */
@@ -19,10 +19,10 @@ enum config_idle { IDLE_SPIN, IDLE_YIELD, IDLE_SLEEP };
 
 /* One UDP endpoint of the fast path. */
 struct config_fast {
-  uint32_t ip;        /* host byte order */
+  uint32_t ip; /* host byte order */
   uint16_t udp_port;
-  uint8_t mac[6];     /* "mac", default 02:5a:42:00:00:<id> */
-  int port_idx;       /* own port (index into ports[]) that leads to this peer; -1 for ourselves */
+  uint8_t mac[6]; /* "mac", default 02:5a:42:00:00:<id> */
+  int port_idx;   /* own port (index into ports[]) that leads to this peer; -1 for ourselves */
 };
 
 struct config_peer {
@@ -47,38 +47,38 @@ struct config_cores { /* -1: not pinned */
 struct config {
   char file[LIMIT_PATH_LEN];
   char cluster[LIMIT_NAME_LEN];
-  uint32_t cluster_id;               /* CRC32C of the cluster name */
+  uint32_t cluster_id; /* CRC32C of the cluster name */
   uint8_t id;
   char data_dir[LIMIT_PATH_LEN];
   enum config_durability durability;
   int peer_cnt;
   struct config_peer peers[LIMIT_PEERS]; /* ascending id */
-  int self_idx;                      /* own entry of peers[] */
+  int self_idx;                          /* own entry of peers[] */
 
   int eal_cnt;
   char eal[LIMIT_EAL_ARGS][LIMIT_ARG_LEN];
   int port_cnt;
   struct config_port ports[LIMIT_PORTS];
-  uint16_t mtu;                      /* of the fast path: IPv4 packet bytes */
+  uint16_t mtu; /* of the fast path: IPv4 packet bytes */
   struct config_cores cores;
   enum config_idle idle;
-  uint32_t idle_turns;               /* empty turns before one yield or sleep */
+  uint32_t idle_turns; /* empty turns before one yield or sleep */
 
-  uint32_t ring_bytes;               /* epoch stream ring: power of two */
-  uint32_t largest_record;           /* payload bytes */
+  uint32_t ring_bytes;     /* epoch stream ring: power of two */
+  uint32_t largest_record; /* payload bytes */
   uint32_t heartbeat_us, timeout_us;
   uint32_t tick_ms, init_limit, sync_limit; /* limits in ticks, as ZooKeeper */
   uint32_t finalize_ms;
   uint32_t disk_timeout_ms;
   uint64_t min_free_bytes;
-  uint64_t segment_bytes;            /* log segment: multiple of LIMIT_SECTOR */
-  uint64_t snapshot_log_bytes;       /* a snapshot is taken after so many bytes of log */
+  uint64_t segment_bytes;      /* log segment: multiple of LIMIT_SECTOR */
+  uint64_t snapshot_log_bytes; /* a snapshot is taken after so many bytes of log */
   uint32_t snapshots_kept;
-  uint32_t counter_limit;            /* last counter of an epoch; 0xfffffffe by default, small in tests */
+  uint32_t counter_limit; /* last counter of an epoch; 0xfffffffe by default, small in tests */
 
   uint16_t client_port;
   char control_socket[LIMIT_SOCKET_PATH_LEN];
-  uint32_t app_keep;                 /* app_log: records kept for tail */
+  uint32_t app_keep; /* app_log: records kept for tail */
 };
 
 /* What config_load found wrong: one line "FILE: PATH: found WHAT, allowed: WHAT". */
@@ -90,7 +90,7 @@ struct config_error {
  * Relative paths stay relative to the working directory. */
 int config_load(struct config *c, const char *file, struct config_error *e);
 
-/* config_warning returns a line to show, or NULL; idx counts from 0.  (Even number of voters, ...) */
+/* config_warning returns a line to show, or NULL; idx counts from 0. */
 const char *config_warning(const struct config *c, int idx);
 
 /* config_peer_idx returns the index in c->peers of id, or -1. */
@@ -99,9 +99,9 @@ int config_peer_idx(const struct config *c, uint8_t id);
 /* config_voter_cnt counts peers with ROLE_VOTER. */
 int config_voter_cnt(const struct config *c);
 
-/* config_quorum_text writes the server list as ZooKeeper prints it ("server.1=host:2881:3881:participant"
- * lines and "version=0", no newline at the end).  Returns its length, NUL not counted; buf holds
- * LIMIT_CONFIG_TEXT bytes.  Source: election.md 2.1. */
+/* config_quorum_text writes the server list as ZooKeeper prints it
+ * ("server.1=host:2881:3881:participant" lines and "version=0", no newline at the end).  Returns
+ * its length, NUL not counted; buf holds LIMIT_CONFIG_TEXT bytes.  Source: election.md 2.1. */
 int config_quorum_text(const struct config *c, char *buf);
 
 #endif

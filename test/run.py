@@ -25,13 +25,14 @@ def run(program, log, limit_s):
                                  stdin=subprocess.DEVNULL, start_new_session=True)
         timed_out = False
         try:
-            status = child.wait(limit_s)
+            child.wait(limit_s)
         except subprocess.TimeoutExpired:
             timed_out = True
-        try:
-            os.killpg(child.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+        finally:  # also on an interrupt: what it started ends with it
+            try:
+                os.killpg(child.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
         status = child.wait()
     with open(log, errors="replace") as out:
         return status, timed_out, out.read()
@@ -79,7 +80,7 @@ def main():
         is_gtest = "[==========]" in output or not program.endswith(".sh")
         passed, failed, skipped = (count_googletest if is_gtest else count_script)(status, output)
         if timed_out:
-            failed.append("(not done after %d s)" % args.limit_s)
+            failed = failed[:-1] + ["%s (not done after %d s)" % ("".join(failed[-1:]), args.limit_s)]
         print("%-24s %5d passed%s%s  %.1f s" % (
             name, passed, ", %d FAILED" % len(failed) if failed else "",
             ", %d skipped" % skipped if skipped else "", time.monotonic() - start), flush=True)
