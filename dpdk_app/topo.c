@@ -8,6 +8,7 @@
 #include <rte_errno.h>
 #include <rte_ring.h>
 #include <rte_ring_elem.h>
+#include <rte_ring_peek.h>
 
 #include "config/limits.h"
 #include "config/log.h"
@@ -64,9 +65,9 @@ int topo_open(struct topo *t, const char *name) {
   for (int i = 0; i < RING_CNT; i++) {
     char ring_name[RTE_RING_NAMESIZE];
     snprintf(ring_name, sizeof ring_name, "%.12s_%s", name, rings[i].name);
-    t->ring[i] = rte_ring_create_elem(ring_name, rings[i].element_bytes, rings[i].depth,
-                                      SOCKET_ID_ANY,
-                                      RING_F_SP_ENQ | RING_F_SC_DEQ | RING_F_EXACT_SZ);
+    t->ring[i] =
+        rte_ring_create_elem(ring_name, rings[i].element_bytes, rings[i].depth, SOCKET_ID_ANY,
+                             RING_F_SP_ENQ | RING_F_SC_DEQ | RING_F_EXACT_SZ);
     if (!t->ring[i]) return -rte_errno;
   }
   return 0;
@@ -101,6 +102,13 @@ void topo_must_send(struct topo *t, enum ring_id id, const void *element) {
 
 bool topo_receive(struct topo *t, enum ring_id id, void *element) {
   return rte_ring_sc_dequeue_elem(t->ring[id], element, rings[id].element_bytes) == 0;
+}
+
+bool topo_peek(struct topo *t, enum ring_id id, void *element) {
+  if (!rte_ring_dequeue_bulk_elem_start(t->ring[id], element, rings[id].element_bytes, 1, NULL))
+    return false;
+  rte_ring_dequeue_elem_finish(t->ring[id], 0);
+  return true;
 }
 
 bool topo_empty(const struct topo *t, enum ring_id id) { return rte_ring_empty(t->ring[id]); }

@@ -32,7 +32,8 @@ enum ring_id {
   RING_CNT
 };
 
-/* Element of app_fast and fast_app: bytes that stay where they are until the consumer has taken them. */
+/* Element of app_fast and fast_app: bytes that stay where they are until the consumer has taken
+ * them. */
 struct bytes_msg {
   const void *data;
   uint32_t len;
@@ -53,9 +54,12 @@ void topo_print(int node_id);
 
 /* topo_send copies one element in and wakes the consumer; false: the ring is full. */
 bool topo_send(struct topo *t, enum ring_id id, const void *element);
-/* topo_must_send: the protocol bounds what can be in this ring, so full is a programmer's mistake. */
+/* topo_must_send: the protocol bounds what can be in this ring, so full is a programmer's mistake.
+ */
 void topo_must_send(struct topo *t, enum ring_id id, const void *element);
 bool topo_receive(struct topo *t, enum ring_id id, void *element);
+/* topo_peek copies the oldest element out and leaves it in the ring. */
+bool topo_peek(struct topo *t, enum ring_id id, void *element);
 bool topo_empty(const struct topo *t, enum ring_id id);
 /* topo_count returns the elements not yet taken. */
 uint32_t topo_count(const struct topo *t, enum ring_id id);

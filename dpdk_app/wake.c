@@ -20,7 +20,8 @@ void waker_close(struct waker *w) {
 /* Both sides use sequentially consistent operations, not fences: the same order on x86, and tsan
  * understands it. */
 void waker_prepare(struct waker *w) {
-  atomic_exchange_explicit(&w->sleeping, 1, memory_order_seq_cst); /* pairs with waker_wake's load */
+  atomic_exchange_explicit(&w->sleeping, 1,
+                           memory_order_seq_cst); /* pairs with waker_wake's load */
 }
 
 void waker_cancel(struct waker *w) {

@@ -1,8 +1,9 @@
 /* wake.h - waking a thread that sleeps, at no cost while it is awake.
  *
- * The sleeper sets `sleeping`, then looks at its rings and positions once more, then waits on fd.  The
- * waker first publishes (ring element, position), then looks at `sleeping`.  The two full fences make
- * it impossible that both miss the other (Dekker's pattern: the pairs are marked below).
+ * The sleeper sets `sleeping`, then looks at its rings and positions once more, then waits on fd.
+ * The waker first publishes (ring element, position), then looks at `sleeping`.  The two full
+ * fences make it impossible that both miss the other (Dekker's pattern: the pairs are marked
+ * below).
  *
  * Owner: the sleeper owns the struct; anybody may call waker_wake.  Source: design 1. */
 #ifndef ZABLINE_DPDK_APP_WAKE_H
@@ -20,8 +21,8 @@ struct waker {
 int waker_open(struct waker *w);
 void waker_close(struct waker *w);
 
-/* waker_prepare announces sleep; the caller then checks its inputs again and calls waker_cancel if there
- * is something to do, or waits for w->fd and calls waker_cancel afterwards. */
+/* waker_prepare announces sleep; the caller then checks its inputs again and calls waker_cancel if
+ * there is something to do, or waits for w->fd and calls waker_cancel afterwards. */
 void waker_prepare(struct waker *w);
 void waker_cancel(struct waker *w);
 

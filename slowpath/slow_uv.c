@@ -112,6 +112,7 @@ static void carry_out(struct slow_uv *s, const struct replica_action *a, uint64_
 static void step(struct slow_uv *s, struct replica_event *e) {
   e->now_us = sock_now_us();
   e->random = random_next(s->random);
+  e->committed = position_get(&s->c->positions->committed);
   s->actions.cnt = 0;
   replica_step(&s->replica, e, &s->actions);
   replica_check(&s->replica); /* before anything of it leaves this node */
@@ -307,7 +308,7 @@ static int close_all(struct slow_uv *s) {
 }
 
 static int run_all(struct slow_uv *s) {
-  if (open_all(s) != 0) return EXIT_IN_USE;
+  if (open_all(s) != 0) return EXIT_CODE_PORT;
   replica_init(&s->replica, s->c->config, &s->memory, s->c->counters, s->c->build);
   run(s);
   return s->exit_code;
@@ -329,7 +330,7 @@ int slow_uv_run(const struct slow_uv_config *c) {
     log_line(LEVEL_ERROR, c->config->id, "slow thread: no memory, randomness or event loop");
     if (s) memory_free(&s->memory);
     free(s);
-    return EXIT_UNEXPECTED;
+    return EXIT_CODE_UNEXPECTED;
   }
   s->c = c;
   int exit_code = run_all(s);

@@ -1,0 +1,177 @@
+/* loop_fast.c - the fast lcore: ports, rings and the broadcast machine, one turn after the other.
+ *
+ * One turn: one clock read, one rx burst per port, the hand-over messages, what the app wants to
+ * send, then BCAST_TURN decides what leaves; then the positions are published.  No system call in
+ * `spin`. */
+#include <assert.h>
+#include <sched.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include <rte_cycles.h>
+#include <rte_pause.h>
+
+#include "dpdk_app/node.h"
+
+#define SLEEP_NS 50000 /* idle "sleep": between two looks at the ports */
+
+struct fast {
+  struct node *node;
+  struct bcast_actions actions;
+  double ns_per_cycle;
+  uint64_t now_ns;
+  bool closed;  /* neither LEAD nor OPEN since the last CLOSE */
+  bool holding; /* `held` was taken from app_fast and waits for room */
+  struct bytes_msg held;
+  uint64_t requests_given;   /* BCAST_ACT_REQUESTs put into fast_app */
+  pos_t appended, committed; /* as last published */
+};
+
+static void carry_out(struct fast *f) {
+  struct node *n = f->node;
+  for (uint32_t i = 0; i < f->actions.cnt; i++) {
+    const struct bcast_action *a = &f->actions.at[i];
+    switch (a->type) {
+      case BCAST_ACT_SEND:
+        port_tx(n->ports, a->peer_idx, &a->header, a->payload, a->len);
+        break;
+      case BCAST_ACT_FAST:
+        topo_must_send(&n->topo, RING_FAST_SLOW, &a->fast);
+        break;
+      case BCAST_ACT_REQUEST: {
+        struct bytes_msg m = {.data = a->payload, .len = a->len};
+        topo_must_send(&n->topo, RING_FAST_APP, &m);
+        f->requests_given++;
+        break;
+      }
+    }
+  }
+}
+
+static void step(struct fast *f, struct bcast_event *e) {
+  e->now_ns = f->now_ns;
+  bcast_step(&f->node->bcast, e, &f->actions);
+  carry_out(f);
+}
+
+static int receive(struct fast *f) {
+  struct rx_frame frames[LIMIT_BURST];
+  int total = 0;
+  for (int p = 0; p < f->node->config.port_cnt; p++) {
+    int cnt = port_rx(f->node->ports, p, frames);
+    for (int i = 0; i < cnt; i++) {
+      struct bcast_event e = {.type = BCAST_FRAME, .data = frames[i].frame, .len = frames[i].len};
+      step(f, &e);
+    }
+    port_rx_done(f->node->ports, p);
+    total += cnt;
+  }
+  return total;
+}
+
+/* What stands in app_fast belongs to the epoch that ended: the app sends nothing between STOPPED
+ * and LEAD or FOLLOW, which come after this message. */
+static void drop_old_submissions(struct fast *f) {
+  struct bytes_msg m;
+  f->holding = false;
+  while (topo_receive(&f->node->topo, RING_APP_FAST, &m)) continue;
+}
+
+static int hand_over(struct fast *f) {
+  struct fast_msg m;
+  int cnt = 0;
+  while (topo_receive(&f->node->topo, RING_SLOW_FAST, &m)) {
+    if (m.type == FAST_LEAD || m.type == FAST_OPEN) {
+      drop_old_submissions(f);
+      f->closed = false;
+      f->appended = f->committed = m.type == FAST_OPEN ? m.pos : 0;
+    }
+    if (m.type == FAST_CLOSE) f->closed = true;
+    struct bcast_event e = {.type = BCAST_CONTROL, .fast = m};
+    step(f, &e);
+    cnt++;
+  }
+  return cnt;
+}
+
+static int submissions(struct fast *f) {
+  int cnt = 0;
+  if (f->closed) {
+    drop_old_submissions(f);
+    return 0;
+  }
+  for (; cnt < LIMIT_RING_DEPTH; cnt++) {
+    if (!f->holding && !topo_receive(&f->node->topo, RING_APP_FAST, &f->held)) break;
+    f->holding = true;
+    enum bcast_event_type type = f->held.is_proposal ? BCAST_PROPOSE : BCAST_REQUEST;
+    if (!bcast_room(&f->node->bcast, type, f->held.len)) break;
+    f->holding = false;
+    struct bcast_event e = {
+        .type = type, .data = f->held.data, .len = f->held.len, .zxid = f->held.zxid};
+    step(f, &e);
+  }
+  return cnt;
+}
+
+/* Returns how many frames and messages left. */
+static int turn(struct fast *f) {
+  struct node *n = f->node;
+  int cnt = 0;
+  do {
+    struct bcast_event e = {
+        .type = BCAST_TURN,
+        .durable = position_get(&n->positions.durable),
+        .applied = position_get(&n->positions.applied),
+        .requests_consumed = f->requests_given - topo_count(&n->topo, RING_FAST_APP),
+    };
+    step(f, &e);
+    cnt += (int)f->actions.cnt;
+    port_flush(n->ports);
+  } while (bcast_more(&n->bcast));
+  return cnt;
+}
+
+/* The positions belong to one attachment: while closed they are the slow thread's (design 5.2). */
+static void publish(struct fast *f) {
+  struct node *n = f->node;
+  if (f->closed) return;
+  bcast_publish(&n->bcast, &n->positions);
+  pos_t appended = bcast_appended(&n->bcast), committed = bcast_committed(&n->bcast);
+  if (appended != f->appended) waker_wake(&n->topo.waker[THREAD_DISK]);
+  if (committed != f->committed) waker_wake(&n->topo.waker[THREAD_APP]);
+  f->appended = appended;
+  f->committed = committed;
+}
+
+static void idle(const struct node *n, uint32_t *empty_turns) {
+  rte_pause();
+  if (++*empty_turns < n->config.idle_turns) return;
+  *empty_turns = 0;
+  if (n->config.idle == IDLE_YIELD) sched_yield();
+  if (n->config.idle == IDLE_SLEEP) nanosleep(&(struct timespec){.tv_nsec = SLEEP_NS}, NULL);
+}
+
+int loop_fast(void *node) {
+  struct fast *f = calloc(1, sizeof *f); /* too large for a stack; once, before the first turn */
+  assert(f);
+  f->node = node;
+  f->closed = true;
+  f->ns_per_cycle = 1e9 / (double)rte_get_tsc_hz();
+  uint64_t start = rte_rdtsc();
+  uint32_t empty_turns = 0;
+  while (!atomic_load_explicit(&f->node->halt, memory_order_relaxed)) {
+    f->now_ns = (uint64_t)((double)(rte_rdtsc() - start) * f->ns_per_cycle) + 1000000000u;
+    int work = receive(f);
+    work += hand_over(f);
+    work += submissions(f);
+    work += turn(f);
+    publish(f);
+    if (work)
+      empty_turns = 0;
+    else
+      idle(f->node, &empty_turns);
+  }
+  free(f);
+  return 0;
+}

@@ -1,0 +1,69 @@
+/* loop_slow.c - the slow thread: slow_uv on this node's rings. */
+#include <stdint.h>
+#include <unistd.h>
+
+#include "dpdk_app/node.h"
+#include "slowpath/slow_uv.h"
+
+static void to_fast(void *node, const struct fast_msg *m) {
+  topo_must_send(&((struct node *)node)->topo, RING_SLOW_FAST, m);
+}
+
+static void to_disk(void *node, const struct disk_msg *m) {
+  topo_must_send(&((struct node *)node)->topo, RING_SLOW_DISK, m);
+}
+
+static void to_app(void *node, const struct app_msg *m) {
+  topo_must_send(&((struct node *)node)->topo, RING_SLOW_APP, m);
+}
+
+static bool from_fast(void *node, struct fast_msg *m) {
+  return topo_receive(&((struct node *)node)->topo, RING_FAST_SLOW, m);
+}
+
+static bool from_disk(void *node, struct disk_msg *m) {
+  return topo_receive(&((struct node *)node)->topo, RING_DISK_SLOW, m);
+}
+
+static bool from_app(void *node, struct app_msg *m) {
+  return topo_receive(&((struct node *)node)->topo, RING_APP_SLOW, m);
+}
+
+static bool may_sleep(void *node) {
+  struct node *n = node;
+  struct waker *w = &n->topo.waker[THREAD_SLOW];
+  waker_prepare(w);
+  bool nothing = topo_empty(&n->topo, RING_FAST_SLOW) && topo_empty(&n->topo, RING_DISK_SLOW) &&
+                 topo_empty(&n->topo, RING_APP_SLOW);
+  if (!nothing) waker_cancel(w);
+  return nothing;
+}
+
+static void awake(void *node) { waker_cancel(&((struct node *)node)->topo.waker[THREAD_SLOW]); }
+
+void *loop_slow(void *node) {
+  struct node *n = node;
+  struct slow_uv_config c = {
+      .config = &n->config,
+      .build = n->build,
+      .rings = {.self = n,
+                .to_fast = to_fast,
+                .to_disk = to_disk,
+                .to_app = to_app,
+                .from_fast = from_fast,
+                .from_disk = from_disk,
+                .from_app = from_app,
+                .wake_fd = n->topo.waker[THREAD_SLOW].fd,
+                .may_sleep = may_sleep,
+                .awake = awake},
+      .positions = &n->positions,
+      .counters = &n->counters[THREAD_SLOW],
+      .stop = &n->stop,
+      .poll = n->config.idle == IDLE_SPIN,
+  };
+  atomic_store(&n->exit_code, slow_uv_run(&c));
+  uint64_t one = 1;
+  ssize_t ignored = write(n->done_fd, &one, sizeof one);
+  (void)ignored;
+  return NULL;
+}

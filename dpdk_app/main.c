@@ -1,0 +1,127 @@
+/* main.c - zabd, the system in one page: config, EAL, node, threads, run, and back in reverse. */
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <rte_launch.h>
+
+#include "config/log.h"
+#include "dpdk_app/cli.h"
+#include "dpdk_app/eal.h"
+#include "dpdk_app/node.h"
+#include "proto/exit_code.h"
+
+#define BUILD "zabline-" ZABLINE_VERSION " (" __VERSION__ ")"
+
+struct threads {
+  pthread_t disk, slow, app;
+};
+
+static void start_thread(pthread_t *t, void *(*loop)(void *), struct node *n, int core) {
+  int err = pthread_create(t, NULL, loop, n);
+  if (err) {
+    log_line(LEVEL_ERROR, n->config.id, "cannot start a thread: %s", strerror(err));
+    _exit(EXIT_CODE_UNEXPECTED);
+  }
+  if (core < 0) return;
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET((unsigned)core, &set);
+  err = pthread_setaffinity_np(*t, sizeof set, &set);
+  if (err)
+    log_line(LEVEL_WARN, n->config.id, "cannot pin a thread to core %d: %s", core, strerror(err));
+}
+
+static void start(struct node *n, struct threads *t, unsigned fast_lcore) {
+  const struct config_cores *cores = &n->config.cores;
+  start_thread(&t->disk, loop_disk, n, cores->disk);
+  rte_eal_remote_launch(loop_fast, n, fast_lcore);
+  start_thread(&t->app, loop_app, n, cores->app);
+  start_thread(&t->slow, loop_slow, n, cores->slow);
+}
+
+/* Waits for the slow thread's end; a signal asks it for a clean stop, a second one ends at once. */
+static int wait_for_end(struct node *n, int signal_fd) {
+  struct pollfd p[2] = {{.fd = signal_fd, .events = POLLIN}, {.fd = n->done_fd, .events = POLLIN}};
+  for (;;) {
+    if (poll(p, 2, -1) < 0 && errno != EINTR) return EXIT_CODE_UNEXPECTED;
+    if (p[1].revents & POLLIN) return atomic_load(&n->exit_code);
+    struct signalfd_siginfo info;
+    if (!(p[0].revents & POLLIN) || read(signal_fd, &info, sizeof info) != sizeof info) continue;
+    if (atomic_exchange(&n->stop, 1)) _exit(EXIT_CODE_UNEXPECTED);
+    log_line(LEVEL_INFO, n->config.id, "%s: stopping", strsignal((int)info.ssi_signo));
+    waker_wake(&n->topo.waker[THREAD_SLOW]);
+  }
+}
+
+static void finish(struct node *n, struct threads *t, unsigned fast_lcore) {
+  pthread_join(t->slow, NULL);
+  pthread_join(t->app, NULL); /* has had APP_EXIT */
+  atomic_store(&n->halt, 1);
+  waker_wake(&n->topo.waker[THREAD_DISK]);
+  rte_eal_wait_lcore(fast_lcore);
+  pthread_join(t->disk, NULL);
+}
+
+static int run(struct node *n) {
+  struct eal eal;
+  struct open_error error;
+  struct threads threads;
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, NULL); /* before any thread exists: all inherit it */
+  signal(SIGPIPE, SIG_IGN);
+  if (eal_open(&eal, &n->config, &error)) {
+    log_line(LEVEL_ERROR, n->config.id, "%s", error.text);
+    return EXIT_CODE_PORT;
+  }
+  int code = node_open(n);
+  if (!code) {
+    topo_print(n->config.id);
+    int signal_fd = signalfd(-1, &signals, SFD_CLOEXEC);
+    start(n, &threads, eal.fast_lcore);
+    code = wait_for_end(n, signal_fd);
+    finish(n, &threads, eal.fast_lcore);
+    close(signal_fd);
+  }
+  node_close(n);
+  eal_close(&eal);
+  return code;
+}
+
+static int load(struct config *c, const char *file) {
+  struct config_error e;
+  if (config_load(c, file, &e)) {
+    log_line(LEVEL_ERROR, 0, "%s", e.text);
+    return EXIT_CODE_CONFIG;
+  }
+  for (int i = 0; config_warning(c, i); i++)
+    log_line(LEVEL_WARN, c->id, "%s", config_warning(c, i));
+  return 0;
+}
+
+int main(int argc, char **argv) {
+  struct cli cli = cli_parse(argc, argv);
+  if (cli.command == CLI_ERROR) return EXIT_CODE_CONFIG;
+  if (cli.command == CLI_HELP) return cli_help(), 0;
+  if (cli.command == CLI_VERSION) return puts(BUILD), 0;
+  struct node *n =
+      aligned_alloc(CACHE_LINE, (sizeof *n + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);
+  if (!n) return EXIT_CODE_UNEXPECTED;
+  memset(n, 0, sizeof *n);
+  n->build = BUILD;
+  int code = load(&n->config, cli.config_file);
+  if (!code && cli.command == CLI_CHECK_CONFIG) printf("%s: good\n", cli.config_file);
+  if (!code && cli.command == CLI_FORMAT) code = node_format(&n->config, cli.rejoin);
+  if (!code && cli.command == CLI_RUN) code = run(n);
+  free(n);
+  return code;
+}

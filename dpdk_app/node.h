@@ -1,0 +1,69 @@
+/* node.h - one replica: its machines, memory, rings, and the loops that run them.
+ *
+ * No globals: several nodes may live in one process (EAL is one per process).
+ *
+ *   member                       owner
+ *   bcast, ports (bursts)        fast       loop_fast.c
+ *   store                        disk       loop_disk.c
+ *   replica (inside slow_uv)     slow       loop_slow.c
+ *   app, arena                   app        loop_app.c
+ *   positions, counters          one writer each (positions.h, reason.h)
+ *
+ * Source: design 1, 5.2. */
+#ifndef ZABLINE_DPDK_APP_NODE_H
+#define ZABLINE_DPDK_APP_NODE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "config/config.h"
+#include "dpdk_app/arena.h"
+#include "dpdk_app/port.h"
+#include "dpdk_app/topo.h"
+#include "fastpath/bcast.h"
+#include "proto/latency.h"
+#include "proto/positions.h"
+#include "proto/reason.h"
+#include "service/app.h"
+#include "service/app_log.h"
+#include "storage/store.h"
+
+struct node {
+  struct config config;
+  const char *build;
+  struct topo topo;
+  struct positions positions;
+  struct counters counters[THREAD_CNT];
+  struct latency latency; /* writer fast */
+  struct bcast bcast;
+  struct bcast_memory bcast_memory;
+  struct ports *ports;
+  struct disk disk;
+  bool disk_is_open;
+  struct store *store;
+  struct app app;
+  struct app_log *app_log;
+  struct arena arena;
+
+  _Atomic int stop;      /* SIGTERM: a clean stop is wanted; read by slow */
+  _Atomic int halt;      /* the machines are done: fast and disk end their loops */
+  _Atomic int exit_code; /* set before `done_fd` is written */
+  int done_fd;           /* eventfd: the slow thread has ended */
+};
+
+/* node_format writes n's data directory for the first start (or after a lost disk: rejoin).
+ * node_open takes everything in n->config: store, memory, rings, ports (EAL has started), app; n
+ * was zeroed.  Both return 0 or an exit code, with one line logged.  node_close gives back whatever
+ * is open, also after a failed node_open. */
+int node_format(const struct config *c, bool rejoin);
+int node_open(struct node *n);
+void node_close(struct node *n);
+
+/* The four loops; each runs until its end is signalled (halt; slow: the machine's exit; app:
+ * APP_EXIT). loop_fast has the type of an EAL lcore function, the others of a pthread. */
+int loop_fast(void *node);
+void *loop_disk(void *node);
+void *loop_slow(void *node);
+void *loop_app(void *node);
+
+#endif
