@@ -1,0 +1,3 @@
+#include "fastpath/machine.h"
+
+void follower_on_ping(struct bcast_peer *p) { p->owes_at_once = true; }

@@ -1,0 +1,40 @@
+#include "fastpath/inflow.h"
+
+void inflow_init(struct inflow *f, pos_t start) {
+  f->announced = f->reported = start;
+  f->reported_us = 0;
+}
+
+void inflow_announce(struct inflow *f, pos_t pos) {
+  if (pos > f->announced) f->announced = pos;
+}
+
+void inflow_fell_back(struct inflow *f, pos_t whole) { f->reported = whole; }
+
+/* Ranges from `from` on, the unheard tail included. */
+static int missing_from(const struct inflow *f, const struct stream *s, pos_t from,
+                        struct frame_range *out) {
+  struct frame_range all[STREAM_GAPS + 1];
+  int cnt = stream_gaps(s, all, STREAM_GAPS), taken = 0;
+  if (f->announced > s->high) all[cnt++] = (struct frame_range){s->high, f->announced};
+  for (int i = 0; i < cnt && taken < LIMIT_GAP_RANGES; i++) {
+    if (all[i].to <= from) continue;
+    if (all[i].from < from) all[i].from = from;
+    out[taken++] = all[i];
+  }
+  return taken;
+}
+
+int inflow_report(struct inflow *f, const struct stream *s, uint64_t now_us, uint64_t again_us,
+                  struct frame_range *out) {
+  if (f->announced < s->high) f->announced = s->high;
+  if (s->received == f->announced) return 0;
+  pos_t from = s->received;
+  bool again = f->reported > from && now_us - f->reported_us >= again_us;
+  if (!again && f->reported > from) from = f->reported;
+  int cnt = missing_from(f, s, from, out);
+  if (!cnt) return 0;
+  if (again || from == s->received) f->reported_us = now_us;
+  if (out[cnt - 1].to > f->reported) f->reported = out[cnt - 1].to;
+  return cnt;
+}

@@ -1,0 +1,34 @@
+/* inflow.h - one stream from one peer: which missing bytes to report, and when.
+ *
+ * A new gap is reported at once, once; whatever is still missing after `again_us` is reported again.
+ * The writer's frames without payload say how much it has sent, so a lost tail is a gap too.
+ *
+ * Owner: the thread that owns struct bcast.  Blocks: no.  Allocates: no.  Source: design 3, 4. */
+#ifndef ZABLINE_FASTPATH_INFLOW_H
+#define ZABLINE_FASTPATH_INFLOW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "fastpath/stream.h"
+#include "proto/frame.h"
+
+struct inflow {
+  pos_t announced;      /* the writer has sent everything below */
+  pos_t reported;       /* gaps below were reported */
+  uint64_t reported_us; /* when all gaps were last reported */
+};
+
+void inflow_init(struct inflow *f, pos_t start);
+
+/* inflow_announce notes that the writer has sent all below pos. */
+void inflow_announce(struct inflow *f, pos_t pos);
+
+/* inflow_fell_back notes that bytes above whole are missing again. */
+void inflow_fell_back(struct inflow *f, pos_t whole);
+
+/* inflow_report fills out (LIMIT_GAP_RANGES) with what to report now; returns how many ranges. */
+int inflow_report(struct inflow *f, const struct stream *s, uint64_t now_us, uint64_t again_us,
+                  struct frame_range *out);
+
+#endif

@@ -1,0 +1,98 @@
+#include "fastpath/machine.h"
+
+uint64_t leader_quorum_us(const struct bcast *b) {
+  uint64_t alive[LIMIT_PEERS] = {0};
+  for (int i = 0; i < b->config->peer_cnt; i++) alive[i] = b->peers[i].alive_us;
+  alive[b->config->self_idx] = b->now_us;
+  return quorum_value(&b->quorum, b->counted, alive);
+}
+
+/* C7, F9: no quorum of fresh answers, no leader.  The quorum's time is computed anew only when the
+ * last one is used up. */
+static bool quorum_alive(struct bcast *b, struct bcast_actions *a) {
+  uint64_t timeout_us = b->config->timeout_us;
+  if (!b->established || b->now_us - b->quorum_us <= timeout_us) return true;
+  uint64_t quorum_us = leader_quorum_us(b);
+  if (quorum_us > b->quorum_us) b->quorum_us = quorum_us;
+  if (b->now_us - b->quorum_us <= timeout_us) return true;
+  control_lost(b, REASON_QUORUM_SILENT, a);
+  return false;
+}
+
+/* F11, C3: a heartbeat proves the log path. */
+static bool disk_alive(struct bcast *b, struct bcast_actions *a) {
+  if (b->now_us - b->durable_moved_us <= 1000ull * b->config->disk_timeout_ms) return true;
+  control_lost(b, REASON_DISK_STALLED, a);
+  return false;
+}
+
+static void add_latency(struct bcast *b) {
+  if (!b->stamp_pos || b->committed < b->stamp_pos) return;
+  latency_add(b->latency, (b->now_ns - b->stamp_ns) * 16 / 1000);
+  b->stamp_pos = 0;
+}
+
+/* R6, R7, R11: the largest position that a quorum of counted nodes has acknowledged. */
+static void count(struct bcast *b) {
+  if (!b->established || !b->count_again) return;
+  b->count_again = false;
+  uint64_t durable[LIMIT_PEERS] = {0};
+  for (int i = 0; i < b->config->peer_cnt; i++) durable[i] = b->peers[i].durable;
+  durable[b->config->self_idx] = b->acked;
+  pos_t pos = quorum_value(&b->quorum, b->counted, durable);
+  if (pos > b->committed) b->committed = pos;
+  add_latency(b);
+}
+
+static void detach_silent(struct bcast *b, struct bcast_actions *a) {
+  for (int i = 0; i < b->config->peer_cnt; i++) {
+    struct bcast_peer *p = &b->peers[i];
+    if (p->phase != PEER_HEARD) continue; /* before, the slow path watches the sync's progress */
+    uint64_t alive_us = p->alive_us > p->heard_us ? p->alive_us : p->heard_us;
+    if (b->now_us - alive_us > b->config->timeout_us) control_detach(b, p, REASON_PEER_SILENT, a);
+  }
+}
+
+/* What a quorum without p holds of the stream. */
+static pos_t held_without(const struct bcast *b, const struct bcast_peer *p) {
+  uint64_t held[LIMIT_PEERS] = {0};
+  for (int i = 0; i < b->config->peer_cnt; i++) held[i] = b->peers[i].out.acked;
+  held[b->config->self_idx] = b->stream.whole;
+  return quorum_value(&b->quorum, b->counted & ~(1u << p->idx), held);
+}
+
+/* A slow follower never stalls the quorum: one that keeps three quarters of the ring, half a ring
+ * behind what a quorum without it holds, is synchronised again.  When all are slow alike, none is.
+ */
+static void detach_behind(struct bcast *b, struct bcast_actions *a) {
+  uint64_t size = b->stream.size;
+  uint64_t kept_max = size - record_size(b->config->largest_record); /* else none fits: stalled */
+  if (kept_max > size / 4 * 3) kept_max = size / 4 * 3;
+  for (int i = 0; i < b->config->peer_cnt; i++) {
+    struct bcast_peer *p = &b->peers[i];
+    if (!peer_is_open(p) || b->stream.whole - p->out.acked <= kept_max) continue;
+    pos_t held = held_without(b, p);
+    if (held > p->out.acked && held - p->out.acked > size / 2)
+      control_detach(b, p, REASON_PEER_BEHIND, a);
+  }
+}
+
+static void find_reclaimable(struct bcast *b, pos_t applied) {
+  pos_t pos = applied < b->durable ? applied : b->durable;
+  for (int i = 0; i < b->config->peer_cnt; i++) {
+    const struct bcast_peer *p = &b->peers[i];
+    if (peer_is_open(p) && p->out.acked < pos) pos = p->out.acked;
+  }
+  b->reclaimable = pos;
+}
+
+void leader_turn(struct bcast *b, pos_t applied, struct bcast_actions *a) {
+  if (!quorum_alive(b, a) || !disk_alive(b, a)) return;
+  detach_silent(b, a);
+  count(b);
+  b->deliverable = b->committed < b->acked ? b->committed : b->acked;
+  detach_behind(b, a);
+  control_attach_waiting(b, a);
+  find_reclaimable(b, applied);
+  requests_deliver(b, a);
+}

@@ -1,0 +1,150 @@
+/* What leaves in one turn: gap reports, slices, and at most one frame without payload for each
+ * peer. */
+#include <assert.h>
+
+#include "fastpath/machine.h"
+
+static struct bcast_action *begin_frame(const struct bcast_peer *p, enum frame_type type,
+                                        struct bcast_actions *a) {
+  assert(a->cnt < LIMIT_FAST_ACTIONS);
+  struct bcast_action *act = &a->at[a->cnt++];
+  act->type = BCAST_ACT_SEND;
+  act->peer_idx = p->idx;
+  act->payload = NULL;
+  act->len = 0;
+  act->header.type = (uint8_t)type;
+  act->header.flags = 0;
+  act->header.position = p->out.next;
+  return act;
+}
+
+/* The leader tells no more committed than it has told the peer to exist, which the peer checks. */
+static pos_t committed_up_to(const struct bcast *b, pos_t end) {
+  return b->phase == BCAST_LEADING && b->committed > end ? end : b->committed;
+}
+
+static uint32_t window_of(const struct bcast *b, const struct bcast_peer *p, pos_t received) {
+  return (uint32_t)(edge_of(b, p) - received); /* at most LIMIT_RING_MAX */
+}
+
+/* type, flags, position, payload and len are set; end: of the sender's stream, as the frame tells.
+ */
+static void finish_frame(struct bcast *b, struct bcast_peer *p, struct bcast_action *act,
+                         pos_t end) {
+  struct frame_header *h = &act->header;
+  h->payload_len = (uint16_t)act->len;
+  h->cluster_id = b->config->cluster_id;
+  h->source = b->config->id;
+  h->destination = p->id;
+  h->iteration = p->iteration;
+  h->seq = ++p->tx_seq;
+  h->epoch = b->epoch;
+  h->received = stream_from(b, p)->received;
+  h->window = window_of(b, p, h->received);
+  h->committed = committed_up_to(b, end);
+  h->durable = b->acked;
+  h->send_time = peer_send_stamp(b->now_us);
+  h->echo_time = p->send_time;
+  frame_seal(h);
+  if (h->committed > p->told_committed) p->told_committed = h->committed;
+  p->told_received = h->received;
+  p->told_durable = h->durable;
+  p->told_edge = h->received + h->window;
+  p->sent_us = b->now_us;
+  p->owes_answer = p->owes_at_once = false;
+}
+
+static void send_bare(struct bcast *b, struct bcast_peer *p, enum frame_type type,
+                      struct bcast_actions *a) {
+  finish_frame(b, p, begin_frame(p, type, a), p->out.next);
+}
+
+static void send_gaps(struct bcast *b, struct bcast_peer *p, struct bcast_actions *a) {
+  uint64_t again_us = p->rtt_us * 2 > OUTFLOW_RTO_FLOOR_US ? p->rtt_us * 2 : OUTFLOW_RTO_FLOOR_US;
+  int cnt = inflow_report(&p->in, stream_from(b, p), b->now_us, again_us, p->gaps);
+  if (!cnt) return;
+  struct bcast_action *act = begin_frame(p, FRAME_ACK, a);
+  act->header.flags = FRAME_GAP;
+  act->payload = p->gaps;
+  act->len = (uint32_t)cnt * (uint32_t)sizeof p->gaps[0];
+  finish_frame(b, p, act, p->out.next);
+  drop(b, REASON_GAP_REPORTED);
+}
+
+static enum frame_type slice_type(const struct bcast *b, const struct bcast_peer *p) {
+  if (b->phase == BCAST_FOLLOWING) return FRAME_REQUEST;
+  return p->observer ? FRAME_INFORM : FRAME_PROPOSAL;
+}
+
+/* Returns false when there was nothing to send. */
+static bool send_slice(struct bcast *b, struct bcast_peer *p, struct bcast_actions *a) {
+  const struct stream *s = stream_to(b);
+  bool informed = b->phase == BCAST_LEADING && p->observer;
+  pos_t end = informed ? b->committed : s->whole;
+  struct outflow_slice slice = outflow_take(&p->out, end, b->payload_max, b->now_us);
+  if (!slice.len) return false;
+  struct bcast_action *act = begin_frame(p, slice_type(b, p), a);
+  act->header.position = slice.pos;
+  act->payload = stream_at(s, slice.pos);
+  act->len = slice.len;
+  finish_frame(b, p, act, slice.pos + slice.len);
+  if (slice.again) drop(b, REASON_SLICE_RESENT);
+  return true;
+}
+
+/* The window is worth a frame of its own when the peer waits for it, or it grew by a quarter ring.
+ */
+static bool window_opened(const struct bcast *b, const struct bcast_peer *p) {
+  const struct stream *s = b->phase == BCAST_LEADING ? &b->requests[p->idx] : &b->stream;
+  pos_t edge = edge_of(b, p);
+  if (edge == p->told_edge) return false;
+  return p->told_edge == s->received || edge - p->told_edge >= s->size / 4;
+}
+
+static bool owes_ack(const struct bcast *b, const struct bcast_peer *p) {
+  const struct stream *s = b->phase == BCAST_LEADING ? &b->requests[p->idx] : &b->stream;
+  if (s->received != p->told_received || window_opened(b, p)) return true;
+  return b->phase == BCAST_FOLLOWING && (p->owes_at_once || b->acked != p->told_durable);
+}
+
+static void send_leader_bare(struct bcast *b, struct bcast_peer *p, struct bcast_actions *a) {
+  bool heard = p->phase == PEER_HEARD;
+  if (heard && committed_up_to(b, p->out.next) > p->told_committed)
+    send_bare(b, p, FRAME_COMMIT, a);
+  else if (heard && owes_ack(b, p))
+    send_bare(b, p, FRAME_ACK, a);
+  else if (b->now_us - p->sent_us >= b->config->heartbeat_us)
+    send_bare(b, p, FRAME_PING, a);
+}
+
+/* Until the leader is heard, and whenever it sends but needs no answer at once, one ACK a
+ * heartbeat. */
+static void send_follower_bare(struct bcast *b, struct bcast_peer *p, struct bcast_actions *a) {
+  bool due = b->now_us - p->sent_us >= b->config->heartbeat_us;
+  bool waiting = p->phase == PEER_ATTACHED || p->owes_answer;
+  if (owes_ack(b, p) || (due && waiting)) send_bare(b, p, FRAME_ACK, a);
+}
+
+static void send_peer(struct bcast *b, struct bcast_peer *p, uint32_t frame_cnt,
+                      struct bcast_actions *a) {
+  uint32_t end = a->cnt + frame_cnt;
+  uint64_t max_us = b->config->timeout_us / 4;
+  send_gaps(b, p, a);
+  outflow_tick(&p->out, b->now_us, peer_rto_us(p), max_us);
+  while (a->cnt + 1 < end)
+    if (!send_slice(b, p, a)) break;
+  if (a->cnt + 1 >= end) b->more = true;
+  if (b->phase == BCAST_LEADING)
+    send_leader_bare(b, p, a);
+  else
+    send_follower_bare(b, p, a);
+}
+
+void send_all(struct bcast *b, struct bcast_actions *a) {
+  uint32_t open_cnt = 0;
+  for (int i = 0; i < b->config->peer_cnt; i++) open_cnt += peer_is_open(&b->peers[i]);
+  if (!open_cnt) return;
+  uint32_t each = (LIMIT_FAST_ACTIONS - a->cnt) / open_cnt;
+  for (int i = 0; i < b->config->peer_cnt; i++)
+    if (peer_is_open(&b->peers[i])) send_peer(b, &b->peers[i], each, a);
+}
