@@ -67,7 +67,7 @@ endif
 
 help: ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
-	@echo "  make test-LAYER       build and run the unit tests of one of: $(TEST_LAYERS)"
+	@echo "  make test-LAYER       build and run the unit tests of one of: $(strip $(TEST_LAYERS))"
 	@echo "  variables             CC=gcc|clang  SAN=asan,ubsan|tsan  V=1  INPUT=FILE (demo)"
 
 test: ## install what is missing, build, run all tests
