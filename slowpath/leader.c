@@ -1,0 +1,191 @@
+/* leader.c - the leader's own steps: choosing the epoch, promising, establishing, giving up. */
+#include <assert.h>
+#include <string.h>
+
+#include "slowpath/replica_parts.h"
+
+static nodeset_t self(const struct replica *r) { return node_bit(r->config->self_idx); }
+
+static void set_step(struct replica *r, enum leading_step step) {
+  r->lead.step = step;
+  r->lead.deadline_us = r->now_us + init_limit_us(r);
+}
+
+void leader_start(struct replica *r, struct replica_actions *a) {
+  assert(!r->fast_open && replica_counting(r));
+  memset(&r->lead, 0, sizeof r->lead);
+  for (int i = 1; i <= LIMIT_LEARNERS; i++) assert(r->conns[i].step == CONN_FREE);
+  r->role = ROLE_LEADING;
+  replica_set_phase(r, PHASE_DISCOVERY);
+  set_step(r, LEADING_CEPOCH);
+  leader_try_epoch(r, a);
+}
+
+void leader_leave(struct replica *r, enum reason why, struct replica_actions *a) {
+  for (int i = 1; i <= LIMIT_LEARNERS; i++) {
+    if (r->conns[i].step == CONN_FREE) continue;
+    struct replica_action *close = act(a, ACT_CLOSE_CONN);
+    close->conn = i;
+    close->reason = why;
+    leader_release(r, i, a);
+  }
+  if (why != REASON_STOPPING)
+    act_log(a, (struct log_event){.id = LOG_LEADING_ENDED, .epoch = r->lead.epoch, .reason = why});
+}
+
+void leader_step_down(struct replica *r, enum reason why, struct replica_actions *a) {
+  counters_add(r->counters, why, 1);
+  replica_fence(r, why, -1, a);
+}
+
+/* Who is connected and may be counted, with ourselves. */
+nodeset_t leader_supporters(const struct replica *r) {
+  nodeset_t set = self(r);
+  for (int i = 1; i <= LIMIT_LEARNERS; i++)
+    if (r->conns[i].step >= CONN_EPOCH && r->conns[i].counts) set |= node_bit(r->conns[i].peer_idx);
+  return set;
+}
+
+/* R2: CEPOCH of a quorum with ourselves in it; above every acceptedEpoch ever seen; chosen once. */
+void leader_try_epoch(struct replica *r, struct replica_actions *a) {
+  struct leading *l = &r->lead;
+  if (l->step != LEADING_CEPOCH || !quorum_has(&r->quorum, leader_supporters(r))) return;
+  l->epoch = r->seen_epoch + 1;
+  assert(l->epoch > r->durable.accepted_epoch);
+  r->seen_epoch = l->epoch;
+  set_step(r, LEADING_PROMISE);
+  act_disk(r, DISK_LEADER, (struct disk_msg){.type = DISK_ACCEPTED, .epoch = l->epoch}, a);
+}
+
+/* Our own promise is durable: LEADERINFO may leave (R2, A3, A4). */
+static void on_promised(struct replica *r, const struct disk_msg *m, struct replica_actions *a) {
+  assert(m->state.accepted_epoch == r->lead.epoch && !r->fast_open);
+  r->durable = m->state;
+  r->lead.promised = self(r);
+  set_step(r, LEADING_ACKEPOCH);
+  for (int i = 1; i <= LIMIT_LEARNERS; i++)
+    if (r->conns[i].step == CONN_EPOCH) leader_send_leaderinfo(r, i, a);
+  leader_try_promised(r, a);
+}
+
+/* R3: then R4, our history being durable already (it was re-read from disk). */
+void leader_try_promised(struct replica *r, struct replica_actions *a) {
+  struct leading *l = &r->lead;
+  if (l->step != LEADING_ACKEPOCH || !quorum_has(&r->quorum, l->promised)) return;
+  set_step(r, LEADING_CURRENT);
+  act_disk(r, DISK_LEADER, (struct disk_msg){.type = DISK_CURRENT, .epoch = l->epoch}, a);
+}
+
+static void open_fast_path(struct replica *r, struct replica_actions *a) {
+  struct leading *l = &r->lead;
+  act(a, ACT_POSITIONS)->pos = 0;
+  act_disk(r, DISK_REPLICA, (struct disk_msg){.type = DISK_START, .epoch = l->epoch}, a);
+  act_fast(a, (struct fast_msg){.type = FAST_LEAD,
+                                .peer_idx = r->config->self_idx,
+                                .epoch = l->epoch,
+                                .zxid = l->initial});
+  r->fast_open = true;
+}
+
+static void on_current(struct replica *r, const struct disk_msg *m, struct replica_actions *a) {
+  struct leading *l = &r->lead;
+  assert(m->state.current_epoch == l->epoch);
+  r->durable = m->state;
+  l->initial = m->state.last_zxid;
+  l->acked = l->counted = self(r); /* R4: our own ACK-LD */
+  set_step(r, LEADING_SYNC);
+  replica_set_phase(r, PHASE_SYNC);
+  act_log(a, (struct log_event){.id = LOG_LEADING, .epoch = l->epoch, .zxid = l->initial});
+  open_fast_path(r, a);
+  for (int i = 1; i <= LIMIT_LEARNERS; i++)
+    if (r->conns[i].step == CONN_READY) sync_start(r, i, a);
+  leader_try_establish(r, a);
+}
+
+void leader_on_disk(struct replica *r, const struct disk_msg *m, struct replica_actions *a) {
+  if (r->role != ROLE_LEADING) return; /* asked before the fence */
+  if (r->lead.step == LEADING_PROMISE && m->type == DISK_ACCEPTED)
+    on_promised(r, m, a);
+  else if (r->lead.step == LEADING_CURRENT && m->type == DISK_CURRENT)
+    on_current(r, m, a);
+}
+
+void leader_try_establish(struct replica *r, struct replica_actions *a) {
+  struct leading *l = &r->lead;
+  if (l->step != LEADING_SYNC || !quorum_has(&r->quorum, l->counted)) return;
+  l->step = LEADING_ESTABLISHED;
+  replica_set_phase(r, PHASE_BROADCAST);
+  r->failures = 0;
+  election_established(&r->election, l->epoch);
+  act_fast(a, (struct fast_msg){.type = FAST_ESTABLISH, .epoch = l->epoch});
+  act_app(a, (struct app_msg){.type = APP_LEAD,
+                              .leader_idx = r->config->self_idx,
+                              .epoch = l->epoch,
+                              .zxid = l->initial});
+  act_log(a, (struct log_event){.id = LOG_ESTABLISHED, .epoch = l->epoch, .zxid = l->initial});
+  for (int i = 1; i <= LIMIT_LEARNERS; i++) leader_try_count(r, i, a);
+}
+
+void leader_progress(struct replica *r, int conn) {
+  r->conns[conn].deadline_us = r->now_us + init_limit_us(r);
+  if (r->lead.step == LEADING_SYNC) r->lead.deadline_us = r->conns[conn].deadline_us; /* B23 */
+}
+
+/* ---- time ---- */
+
+static bool waits_for_commit(const struct replica *r, const struct learner_conn *c) {
+  return c->step == CONN_ACKED && c->heard && r->lead.step == LEADING_ESTABLISHED;
+}
+
+/* Steps in which we wait for the learner; in the others it waits for us. */
+static bool is_timed(const struct learner_conn *c) {
+  if (c->step == CONN_FREE || c->step == CONN_EPOCH || c->step == CONN_READY) return false;
+  if (c->step == CONN_SETTLED || c->step == CONN_SNAP_TURN) return false;
+  return !(c->step == CONN_ACKED && c->heard);
+}
+
+uint64_t leader_deadline(const struct replica *r) {
+  uint64_t d = r->lead.step == LEADING_ESTABLISHED || r->lead.step == LEADING_PROMISE ||
+                       r->lead.step == LEADING_CURRENT
+                   ? UINT64_MAX
+                   : r->lead.deadline_us;
+  for (int i = 1; i <= LIMIT_LEARNERS; i++) {
+    const struct learner_conn *c = &r->conns[i];
+    uint64_t at = is_timed(c) ? c->deadline_us : UINT64_MAX;
+    if (waits_for_commit(r, c)) at = r->now_us + COMMIT_POLL_US;
+    if (at < d) d = at;
+  }
+  return d;
+}
+
+/* No quorum within init_limit: say who is there, but not on the fast path (5.2 step 5). */
+static void give_up(struct replica *r, struct replica_actions *a) {
+  enum reason why = REASON_NO_QUORUM;
+  nodeset_t with_silent = r->lead.counted;
+  for (int i = 1; i <= LIMIT_LEARNERS; i++) {
+    const struct learner_conn *c = &r->conns[i];
+    if (c->step != CONN_ACKED || c->heard) continue;
+    act_log(a,
+            (struct log_event){.id = LOG_NO_FAST_PATH, .peer = r->config->peers[c->peer_idx].id});
+    if (c->counts) with_silent |= node_bit(c->peer_idx);
+  }
+  if (r->lead.step == LEADING_SYNC && quorum_has(&r->quorum, with_silent))
+    why = REASON_NO_FAST_PATH;
+  leader_step_down(r, why, a);
+}
+
+void leader_on_tick(struct replica *r, struct replica_actions *a) {
+  bool timed = r->lead.step == LEADING_CEPOCH || r->lead.step == LEADING_ACKEPOCH ||
+               r->lead.step == LEADING_SYNC;
+  if (timed && r->now_us >= r->lead.deadline_us) {
+    give_up(r, a);
+    return;
+  }
+  for (int i = 1; i <= LIMIT_LEARNERS && r->role == ROLE_LEADING; i++) {
+    struct learner_conn *c = &r->conns[i];
+    if (waits_for_commit(r, c))
+      leader_try_count(r, i, a);
+    else if (is_timed(c) && r->now_us >= c->deadline_us)
+      leader_close(r, i, c->step == CONN_ACKED ? REASON_NO_FAST_PATH : REASON_SYNC_TIMEOUT, a);
+  }
+}

@@ -1,0 +1,43 @@
+/* leader_ackepoch.c - ACKEPOCH: a promise (R3), or -1: only a wish to be synchronised (A2). */
+#include "slowpath/replica_parts.h"
+
+#define NO_PROMISE UINT32_MAX
+
+static bool read_current(const struct packet *p, uint32_t *current) {
+  struct cursor c;
+  if (p->data.len != 4) return false;
+  cursor_init(&c, p->data.data, 4);
+  *current = (uint32_t)cursor_i32(&c);
+  return true;
+}
+
+/* Lexicographic (currentEpoch, last zxid): the order of elections. */
+static bool is_ahead(const struct replica *r, uint32_t current, zxid_t last) {
+  if (current != r->durable.current_epoch) return current > r->durable.current_epoch;
+  return last > r->durable.last_zxid;
+}
+
+void leader_on_ackepoch(struct replica *r, int conn, const struct packet *p,
+                        struct replica_actions *a) {
+  struct learner_conn *c = &r->conns[conn];
+  uint32_t current;
+  if (!read_current(p, &current) || p->zxid == ZXID_NONE || zxid_epoch(p->zxid) > r->lead.epoch) {
+    leader_close(r, conn, REASON_PACKET_BAD, a);
+    return;
+  }
+  bool promise = current != NO_PROMISE && c->counts;
+  if (promise && r->lead.step == LEADING_ACKEPOCH && is_ahead(r, current, p->zxid)) {
+    leader_step_down(r, REASON_LEARNER_AHEAD, a); /* R3: it must lead, or lose what it has */
+    return;
+  }
+  c->last = p->zxid;
+  c->step = CONN_READY;
+  if (promise) r->lead.promised |= node_bit(c->peer_idx);
+  leader_try_promised(r, a);
+  if (!c->zabline) {
+    log_refusal(r, c->peer_idx, r->config->peers[c->peer_idx].id, REASON_NO_TCP_BROADCAST, a);
+    leader_close(r, conn, REASON_NO_TCP_BROADCAST, a);
+  } else if (r->lead.step >= LEADING_SYNC) {
+    sync_start(r, conn, a);
+  }
+}

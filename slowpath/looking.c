@@ -1,0 +1,133 @@
+/* looking.c - from fenced to a role: the ballot, its outcome, and what notifications mean later. */
+#include <assert.h>
+
+#include "slowpath/replica_parts.h"
+
+static void decided(struct replica *r, struct election_result d, struct replica_actions *a) {
+  if (!d.decided) return;
+  r->shy_us = 0;
+  if (d.leader_idx == r->config->self_idx)
+    leader_start(r, a);
+  else
+    learner_start(r, d.leader_idx, a);
+}
+
+/* From durable state only (R12, A5); ZXID_NONE neither wins nor counts. */
+static struct vote initial_vote(const struct replica *r) {
+  bool votes = replica_counting(r) && !r->shy_us;
+  return (struct vote){.leader = r->config->id,
+                       .zxid = votes ? r->durable.last_zxid : ZXID_NONE,
+                       .peer_epoch = r->durable.current_epoch};
+}
+
+/* What came while we could not answer is heard now, or the round would wait for its repetition. */
+static void replay_held(struct replica *r, struct replica_actions *a) {
+  for (int i = 0; i < r->config->peer_cnt && r->phase == PHASE_LOOKING; i++) {
+    if (!(r->held & node_bit(i))) continue;
+    decided(r, election_on_notification(&r->election, r->now_us, i, &r->held_notification[i], a),
+            a);
+  }
+  r->held = 0;
+}
+
+static void ballot(struct replica *r, struct replica_actions *a) {
+  r->hold_us = 0;
+  r->elections++;
+  if (!replica_counting(r) && quorum_is_voter(&r->quorum, r->config->self_idx))
+    act_log(a, (struct log_event){.id = LOG_NOT_COUNTING, .zxid = r->durable.last_zxid});
+  struct election_result d =
+      election_start(&r->election, r->now_us, initial_vote(r), r->lost_idx, a);
+  decided(r, d, a);
+  replay_held(r, a);
+}
+
+/* Attempts that fail in a row are spaced, with jitter, so that nobody spins. */
+static uint64_t hold_time(const struct replica *r) {
+  if (r->failures <= FREE_FAILURES) return 0;
+  int doublings = r->failures - FREE_FAILURES - 1;
+  uint64_t hold = doublings < 7 ? (uint64_t)HOLD_MIN_US << doublings : HOLD_MAX_US;
+  if (hold > HOLD_MAX_US) hold = HOLD_MAX_US;
+  return hold / 2 + r->random % hold;
+}
+
+void looking_start(struct replica *r, struct replica_actions *a) {
+  replica_set_phase(r, PHASE_LOOKING);
+  uint64_t hold = hold_time(r);
+  if (hold)
+    r->hold_us = r->now_us + hold;
+  else
+    ballot(r, a);
+}
+
+void looking_restart(struct replica *r, struct replica_actions *a) {
+  assert(r->phase == PHASE_LOOKING);
+  if (!r->hold_us && !r->stopping) ballot(r, a);
+}
+
+void looking_on_tick(struct replica *r, struct replica_actions *a) {
+  if (r->stopping) return;
+  if (r->hold_us) {
+    if (r->now_us >= r->hold_us) ballot(r, a);
+  } else if (r->shy_us && r->now_us >= r->shy_us) {
+    r->shy_us = 0; /* the others did not settle without us: vote again */
+    ballot(r, a);
+  } else {
+    decided(r, election_on_tick(&r->election, r->now_us, a), a);
+  }
+}
+
+/* A voter that has begun a later round is not with us. */
+static bool has_left(const struct replica *r, const struct notification *n) {
+  return n->state == PEER_LOOKING && n->vote.election_epoch > r->election.round;
+}
+
+static bool supports(const struct replica *r, int peer_idx) {
+  return (leader_supporters(r) >> peer_idx) & 1u;
+}
+
+/* Before establishment only: our election was wrong if those who are here are no quorum and others
+ * look elsewhere.  Waiting for init_limit would keep a node from joining a majority of two (C15).
+ */
+static void on_stray(struct replica *r, int peer_idx, const struct notification *n,
+                     struct replica_actions *a) {
+  if (!has_left(r, n)) return;
+  if (r->role == ROLE_FOLLOWING && r->phase == PHASE_DISCOVERY && peer_idx == r->learn.leader_idx) {
+    learner_abandon(r, REASON_LEADER_CHANGED, false, a);
+  } else if (r->role == ROLE_LEADING && r->phase != PHASE_BROADCAST && !supports(r, peer_idx) &&
+             !quorum_has(&r->quorum, leader_supporters(r))) {
+    leader_step_down(r, REASON_NO_QUORUM, a);
+  }
+}
+
+static bool must_hold(const struct replica *r) {
+  return r->phase == PHASE_STARTING || r->phase == PHASE_FENCING || r->hold_us;
+}
+
+void replica_on_notification(struct replica *r, const struct replica_event *e,
+                             struct replica_actions *a) {
+  int idx = e->peer_idx;
+  bool known = idx >= 0 && idx < r->config->peer_cnt;
+  if (r->stopping) return;
+  if (must_hold(r)) {
+    if (!known) return;
+    r->held |= node_bit(idx);
+    r->held_notification[idx] = *e->notification;
+    return;
+  }
+  struct election_result d =
+      election_on_notification(&r->election, r->now_us, idx, e->notification, a);
+  if (r->phase == PHASE_LOOKING)
+    decided(r, d, a);
+  else if (known)
+    on_stray(r, idx, e->notification, a);
+}
+
+void replica_on_link(struct replica *r, const struct replica_event *e, struct replica_actions *a) {
+  struct election_result d = election_on_link(&r->election, r->now_us, e->peer_idx, e->link, a);
+  if (r->phase == PHASE_LOOKING && !r->stopping && !r->hold_us) {
+    decided(r, d, a);
+  } else if (r->role == ROLE_FOLLOWING && r->learn.step == LEARNING_CONNECT &&
+             e->link == LINK_REFUSED && e->peer_idx == r->learn.leader_idx) {
+    learner_abandon(r, REASON_CONNECT_FAILED, true, a); /* its process is gone */
+  }
+}
