@@ -1,8 +1,8 @@
 /* app.h - what an application is to the replica (design 7).
  *
- * prepare runs on the leader only, against applied plus outstanding state (primary-backup); apply is
- * the one function for live, sync and replay (B19), and depends on nothing but its arguments and the
- * state (C10, C11).  Transactions begin with a TxnHeader (proto/txn.h).
+ * prepare runs on the leader only, against applied plus outstanding state (primary-backup); apply
+ * is the one function for live, sync and replay (B19), and depends on nothing but its arguments and
+ * the state (C10, C11).  Transactions begin with a TxnHeader (proto/txn.h).
  *
  * Owner: app thread.  Blocks: no.  Source: design 7; zab-rules B19, C10, C11, E10. */
 #ifndef ZABLINE_SERVICE_APP_H
@@ -21,7 +21,7 @@ struct app {
 };
 
 struct app_request {
-  zxid_t zxid;        /* of the transaction that it becomes */
+  zxid_t zxid; /* of the transaction that it becomes */
   int64_t time_ms;
   const void *data;
   uint32_t len;
@@ -39,8 +39,9 @@ struct app_ops {
   /* prepare turns request into the transaction numbered r->zxid at txn (cap bytes). */
   struct app_prepared (*prepare)(struct app *a, const struct app_request *r, void *txn,
                                  uint32_t cap);
-  /* refuse writes the error transaction (TXN_ERROR, at most LIMIT_ERROR_TXN bytes) that tells the asker of a
-   * forwarded request why it was refused.  Returns its length; 0: the asker need not be told. */
+  /* refuse writes the error transaction (TXN_ERROR, at most LIMIT_ERROR_TXN bytes) that tells the
+   * asker of a forwarded request why it was refused.  Returns its length; 0: the asker need not be
+   * told. */
   uint32_t (*refuse)(struct app *a, const struct app_request *r, enum reason reason, void *txn);
   /* tick: work of time on the leader (session expiry); makes at most one request, 0: none. */
   uint32_t (*tick)(struct app *a, int64_t time_ms, void *request, uint32_t cap);
@@ -49,13 +50,13 @@ struct app_ops {
   void (*stop)(struct app *a);
   zxid_t (*applied)(const struct app *a);
   uint64_t (*digest)(const struct app *a); /* of all state, at applied() */
-  /* snapshot: begin fixes the state at applied(); next fills at most cap bytes of it and returns how
-   * many, 0 at the end; changes go on between calls.  end may come early (abort). */
+  /* snapshot: begin fixes the state at applied(); next fills at most cap bytes of it and returns
+   * how many, 0 at the end; changes go on between calls.  end may come early (abort). */
   void (*snapshot_begin)(struct app *a);
   uint32_t (*snapshot_next)(struct app *a, void *buf, uint32_t cap);
   void (*snapshot_end)(struct app *a);
-  /* restore: begin empties the state; next takes the bytes in order; end checks: false if they are not
-   * a whole snapshot at zxid. */
+  /* restore: begin empties the state; next takes the bytes in order; end checks: false if they are
+   * not a whole snapshot at zxid. */
   void (*restore_begin)(struct app *a);
   bool (*restore_next)(struct app *a, const void *buf, uint32_t len);
   bool (*restore_end)(struct app *a, zxid_t zxid);

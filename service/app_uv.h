@@ -1,7 +1,7 @@
 /* app_uv.h - the app thread: a libuv loop around the application and its clients.
  *
- * Applies the committed stream, prepares on the leader, forwards on a follower, takes snapshots, and
- * serves the control socket (control.h: submit, tail, digest, bench, status, step-down).
+ * Applies the committed stream, prepares on the leader, forwards on a follower, takes snapshots,
+ * and serves the control socket (control.h: submit, tail, digest, bench, status, step-down).
  *
  * Owner: app thread.  Blocks: in the loop.  Source: design 1, 7. */
 #ifndef ZABLINE_SERVICE_APP_UV_H
@@ -29,7 +29,7 @@ struct app_rings {
   void (*to_slow)(void *self, const struct app_msg *m);
   bool (*from_disk)(void *self, struct disk_msg *m);
   bool (*from_slow)(void *self, struct app_msg *m);
-  void (*advanced)(void *self);        /* applied has moved: wakes nobody in `spin` */
+  void (*advanced)(void *self); /* applied has moved: wakes nobody in `spin` */
   int wake_fd;
   bool (*may_sleep)(void *self, pos_t seen_committed); /* also false if committed has moved on */
   void (*awake)(void *self);
@@ -41,11 +41,11 @@ struct app_uv_config {
   struct app app;
   struct app_rings rings;
   struct positions *positions;
-  const uint8_t *stream_ring;          /* mapped twice: a record at (pos & mask) is linear */
+  const uint8_t *stream_ring; /* mapped twice: a record at (pos & mask) is linear */
   uint64_t stream_mask;
-  const struct counters *counters[4];  /* fast, disk, slow, app: for status */
+  const struct counters *counters[4]; /* fast, disk, slow, app: for status */
   struct counters *own_counters;
-  const struct latency *latency;       /* commit latency of the fast lcore (proto/latency.h) */
+  const struct latency *latency; /* commit latency of the fast lcore (proto/latency.h) */
   int poll;
 };
 

@@ -1,0 +1,139 @@
+/* Catch-up: everything after applied() up to Z, from the newest snapshot and the log, through the
+ * disk thread.  One request is out at a time; its answer may come under a later role, then only the
+ * open snapshot is closed and the new role starts from what has been applied. */
+#include <assert.h>
+
+#include "config/log.h"
+#include "proto/record.h"
+#include "service/app_thread.h"
+
+static zxid_t applied(const struct app_thread *t) { return t->app.ops->applied(&t->app); }
+
+static void ask(struct app_thread *t, struct disk_msg m) {
+  struct app_catchup *u = &t->catchup;
+  assert(!u->asked);
+  u->asked = true;
+  u->asked_generation = t->generation;
+  m.tag = t->generation;
+  m.buf = u->buf;
+  m.cap = u->cap;
+  t->c->rings.to_disk(t->c->rings.self, &m);
+}
+
+void app_catchup_start(struct app_thread *t) {
+  t->catchup.need_snapshot = t->catchup.tried_snapshot = false;
+  if (applied(t) > t->target && !t->catchup.reading_snapshot) {
+    /* Only after `recover --accept-loss`: what was applied here is no longer the ensemble's
+     * history. */
+    log_line(LEVEL_WARN, t->c->config->id, "application is ahead of the history, starts anew");
+    app_snapshot_abort(t);
+    t->app.ops->restore_begin(&t->app);
+  }
+  app_catchup_step(t);
+}
+
+static void done(struct app_thread *t) {
+  t->state = APP_SERVING;
+  if (t->leading) t->app.ops->lead(&t->app, t->epoch);
+  if (t->listener.serving) t->listener.serving(t->listener.self);
+}
+
+void app_catchup_step(struct app_thread *t) {
+  struct app_catchup *u = &t->catchup;
+  if (u->asked) return;
+  bool stale = t->state != APP_CATCHING_UP || u->generation != t->generation;
+  if (u->reading_snapshot && stale) {
+    t->app.ops->restore_begin(&t->app); /* half a state is none */
+    u->reading_snapshot = false;
+    ask(t, (struct disk_msg){.type = DISK_SNAP_CLOSE});
+    return;
+  }
+  if (t->state != APP_CATCHING_UP) return;
+  if (u->reading_snapshot) {
+    ask(t, (struct disk_msg){.type = DISK_SNAP_READ, .pos = u->offset});
+  } else if (applied(t) == t->target) {
+    done(t);
+  } else if (u->need_snapshot || (!applied(t) && !u->tried_snapshot)) {
+    ask(t, (struct disk_msg){.type = DISK_SNAP_OPEN, .zxid = t->target});
+  } else {
+    ask(t, (struct disk_msg){.type = DISK_READ, .zxid = applied(t)});
+  }
+}
+
+static void apply_records(struct app_thread *t, const uint8_t *at, uint32_t len) {
+  struct record r;
+  while (len && t->state == APP_CATCHING_UP) {
+    if (record_read(&r, at, len, t->c->config->largest_record) != RECORD_OK ||
+        r.zxid <= applied(t)) {
+      app_fail(t, REASON_CORRUPT, "record read from the log");
+      return;
+    }
+    if (r.zxid > t->target) return;
+    app_apply_one(t, r.zxid, r.payload, r.payload_len);
+    at += r.size;
+    len -= r.size;
+  }
+}
+
+static void on_read(struct app_thread *t, const struct disk_msg *m) {
+  if (m->reason == REASON_BELOW_LOG)
+    t->catchup.need_snapshot = true;
+  else if (m->reason != REASON_NONE)
+    app_fail(t, m->reason, "reading the log");
+  else if (!m->len)
+    app_fail(t, REASON_CORRUPT, "the log ends before the history does");
+  else
+    apply_records(t, t->catchup.buf, m->len);
+}
+
+static void on_open(struct app_thread *t, const struct disk_msg *m) {
+  struct app_catchup *u = &t->catchup;
+  u->tried_snapshot = true;
+  if (m->reason == REASON_BELOW_LOG) {
+    if (u->need_snapshot) app_fail(t, m->reason, "no snapshot where the log begins");
+    return;
+  }
+  if (m->reason != REASON_NONE) {
+    app_fail(t, m->reason, "opening a snapshot");
+    return;
+  }
+  app_snapshot_abort(t);
+  t->app.ops->restore_begin(&t->app);
+  u->need_snapshot = false;
+  u->reading_snapshot = true;
+  u->generation = t->generation;
+  u->snapshot_zxid = m->zxid;
+  u->offset = 0;
+}
+
+static void on_snapshot_slice(struct app_thread *t, const struct disk_msg *m) {
+  struct app_catchup *u = &t->catchup;
+  bool good = m->reason == REASON_NONE;
+  if (good && m->len) {
+    u->offset += m->len;
+    good = t->app.ops->restore_next(&t->app, u->buf, m->len);
+    if (good) return;
+  }
+  good = good && t->app.ops->restore_end(&t->app, u->snapshot_zxid);
+  u->reading_snapshot = false;
+  ask(t, (struct disk_msg){.type = DISK_SNAP_CLOSE});
+  if (!good) app_fail(t, m->reason ? m->reason : REASON_CORRUPT, "reading a snapshot");
+}
+
+void app_catchup_on_disk(struct app_thread *t, const struct disk_msg *m) {
+  struct app_catchup *u = &t->catchup;
+  assert(u->asked);
+  u->asked = false;
+  bool stale = u->asked_generation != t->generation || t->state != APP_CATCHING_UP;
+  if (stale) {
+    if (m->type == DISK_SNAP_OPEN && m->reason == REASON_NONE)
+      ask(t, (struct disk_msg){.type = DISK_SNAP_CLOSE});
+  } else if (m->type == DISK_READ) {
+    on_read(t, m);
+  } else if (m->type == DISK_SNAP_OPEN) {
+    on_open(t, m);
+  } else if (m->type == DISK_SNAP_READ) {
+    on_snapshot_slice(t, m);
+  }
+  app_catchup_step(t);
+}

@@ -1,0 +1,100 @@
+/* Propose: the leader's app thread numbers (e,1), (e,2), ... and never skips, reorders or drops
+ * one. A numbered transaction that app_fast has no room for waits in t->txn, and nothing is
+ * prepared behind it (`stop reading requests`). */
+#include <assert.h>
+
+#include "config/log.h"
+#include "service/app_thread.h"
+
+static bool flush_pending(struct app_thread *t) {
+  if (!t->pending) return true;
+  const struct app_rings *r = &t->c->rings;
+  t->pending = !r->propose(r->self, t->pending_zxid, t->txn, t->txn_len);
+  return !t->pending;
+}
+
+static bool counter_used_up(const struct app_thread *t) {
+  return t->next_counter > t->c->config->counter_limit;
+}
+
+static bool may_number(struct app_thread *t) { return flush_pending(t) && !counter_used_up(t); }
+
+static void propose(struct app_thread *t, uint32_t len) {
+  t->pending = true;
+  t->pending_zxid = zxid_make(t->epoch, t->next_counter++);
+  t->txn_len = len;
+  flush_pending(t);
+}
+
+static struct app_request request_of(const struct app_thread *t, const void *data, uint32_t len) {
+  return (struct app_request){
+      .zxid = zxid_make(t->epoch, t->next_counter), .time_ms = t->now_ms, .data = data, .len = len};
+}
+
+static enum reason prepare(struct app_thread *t, const struct app_request *r) {
+  if (app_space_low(t)) return REASON_DISK_FULL;
+  struct app_prepared p = t->app.ops->prepare(&t->app, r, t->txn, t->c->config->largest_record);
+  if (p.reason == REASON_NONE) propose(t, p.len);
+  return p.reason;
+}
+
+enum reason app_submit(struct app_thread *t, const void *request, uint32_t len) {
+  const struct app_rings *r = &t->c->rings;
+  if (t->state != APP_SERVING) return REASON_NOT_SERVING;
+  if (!t->leading) return r->forward(r->self, request, len) ? REASON_NONE : REASON_BUSY;
+  if (!may_number(t)) return REASON_BUSY;
+  struct app_request q = request_of(t, request, len);
+  return prepare(t, &q);
+}
+
+/* A follower's REQUEST.  A duplicate needs no answer: its follower sees the original applied. */
+static void on_request(struct app_thread *t, const void *request, uint32_t len) {
+  struct app_request q = request_of(t, request, len);
+  enum reason reason = prepare(t, &q);
+  if (reason == REASON_NONE || reason == REASON_SEQ_DUPLICATE) return;
+  counters_add(t->c->own_counters, reason, 1);
+  uint32_t error = t->app.ops->refuse(&t->app, &q, reason, t->txn);
+  if (error) propose(t, error);
+}
+
+static void step_down_when_all_is_committed(struct app_thread *t) {
+  if (t->stepping_down || t->pending || !counter_used_up(t)) return;
+  zxid_t applied = t->app.ops->applied(&t->app);
+  if (applied != zxid_make(t->epoch, t->next_counter - 1)) return;
+  t->stepping_down = true;
+  t->c->rings.to_slow(t->c->rings.self,
+                      &(struct app_msg){.type = APP_STEP_DOWN, .reason = REASON_COUNTER_LIMIT});
+}
+
+bool app_propose_turn(struct app_thread *t) {
+  const struct app_rings *r = &t->c->rings;
+  if (t->state != APP_SERVING || !t->leading) return false;
+  const void *request;
+  uint32_t len;
+  bool worked = false;
+  for (int i = 0; i < LIMIT_APP_TURN && may_number(t); i++, worked = true) {
+    if (!r->next_request(r->self, &request, &len)) break;
+    on_request(t, request, len);
+    r->request_done(r->self);
+  }
+  step_down_when_all_is_committed(t);
+  return worked;
+}
+
+void app_propose_stop(struct app_thread *t) {
+  const struct app_rings *r = &t->c->rings;
+  const void *request;
+  uint32_t len;
+  t->pending = false;
+  /* REQUESTs of the role that ends: their followers' clients send them again. */
+  for (int i = 0; i < LIMIT_REQUESTS && r->next_request(r->self, &request, &len); i++)
+    r->request_done(r->self);
+}
+
+void app_thread_tick(struct app_thread *t) {
+  uint8_t request[LIMIT_TEXT_LEN];
+  if (t->state != APP_SERVING || !t->leading || !may_number(t)) return;
+  uint32_t len = t->app.ops->tick(&t->app, t->now_ms, request, sizeof request);
+  struct app_request q = request_of(t, request, len);
+  if (len) prepare(t, &q);
+}

@@ -1,0 +1,49 @@
+/* What the slow thread says: LEAD, FOLLOW, STOP, STATUS, EXIT. */
+#include <assert.h>
+
+#include "config/log.h"
+#include "service/app_thread.h"
+
+static void take_role(struct app_thread *t, const struct app_msg *m) {
+  assert(t->state == APP_IDLE); /* 5.2: STOPPED comes before the next role */
+  t->state = APP_CATCHING_UP;
+  t->generation++;
+  t->leading = m->type == APP_LEAD;
+  t->epoch = m->epoch;
+  t->leader_idx = m->leader_idx;
+  t->pos = m->pos;
+  t->target = m->zxid;
+  t->next_counter = 1;
+  t->stepping_down = false;
+  assert(!t->pending);
+  app_catchup_start(t);
+}
+
+static void stop(struct app_thread *t) {
+  if (t->state != APP_DEAD) t->state = APP_IDLE;
+  app_propose_stop(t);
+  t->app.ops->stop(&t->app);
+  if (t->listener.stopped) t->listener.stopped(t->listener.self);
+  app_catchup_step(t); /* closes a snapshot that is open */
+  t->c->rings.to_slow(t->c->rings.self, &(struct app_msg){.type = APP_STOPPED, .epoch = t->epoch});
+}
+
+void app_role_on_message(struct app_thread *t, const struct app_msg *m) {
+  switch (m->type) {
+    case APP_LEAD:
+    case APP_FOLLOW:
+      if (t->state != APP_DEAD) take_role(t, m);
+      break;
+    case APP_STOP:
+      stop(t);
+      break;
+    case APP_STATUS:
+      if (t->listener.status) t->listener.status(t->listener.self);
+      break;
+    case APP_EXIT:
+      t->exiting = true;
+      break;
+    default:
+      assert(!"slow does not say this to app");
+  }
+}

@@ -1,0 +1,135 @@
+#include "service/app_uv.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include "config/log.h"
+#include "proto/exit_code.h"
+#include "service/control.h"
+
+#define TICK_MS 100
+#define FREE_TICKS 10    /* free space is asked every second */
+#define POLL_IO_TURNS 64 /* while polling: one look at the sockets in so many empty turns */
+#define RETRY_MS 1       /* a request waits for room and nothing will wake us */
+
+struct app_loop {
+  struct app_thread thread;
+  struct control control;
+  uv_loop_t loop;
+  uv_poll_t wake;
+  uv_timer_t tick, retry;
+  uint32_t ticks;
+  uint32_t empty_turns;
+};
+
+static void on_wake(uv_poll_t *h, int status, int events) {
+  (void)h, (void)status, (void)events; /* the turn that follows looks everywhere */
+}
+
+static void on_retry(uv_timer_t *h) { (void)h; }
+
+static void read_clock(struct app_thread *t) {
+  uv_timeval64_t now;
+  uv_gettimeofday(&now);
+  t->now_ms = now.tv_sec * 1000 + now.tv_usec / 1000;
+}
+
+static void on_tick(uv_timer_t *h) {
+  struct app_loop *l = h->data;
+  if (l->thread.state == APP_DEAD) return;
+  app_thread_tick(&l->thread);
+  if (l->ticks++ % FREE_TICKS == 0) app_thread_ask_free(&l->thread);
+}
+
+static void sleep_until_woken(struct app_loop *l) {
+  const struct app_rings *r = &l->thread.c->rings;
+  bool waits = control_waits(&l->control);
+  if (waits) uv_timer_start(&l->retry, on_retry, RETRY_MS, 0);
+  if (r->may_sleep(r->self, l->thread.pos)) {
+    uv_run(&l->loop, UV_RUN_ONCE);
+    r->awake(r->self);
+  }
+  if (waits) uv_timer_stop(&l->retry);
+}
+
+static void idle(struct app_loop *l) {
+  const struct app_uv_config *c = l->thread.c;
+  bool polls = c->poll || control_polls(&l->control);
+  if (!polls) {
+    sleep_until_woken(l);
+    return;
+  }
+  l->empty_turns++;
+  if (l->empty_turns % POLL_IO_TURNS == 0) uv_run(&l->loop, UV_RUN_NOWAIT);
+  if (c->config->idle != IDLE_SPIN && l->empty_turns >= c->config->idle_turns) {
+    l->empty_turns = 0;
+    sched_yield();
+  }
+}
+
+static void serve(struct app_loop *l) {
+  uint32_t busy_turns = 0;
+  while (!l->thread.exiting) {
+    read_clock(&l->thread);
+    bool worked = app_thread_turn(&l->thread);
+    worked |= control_turn(&l->control);
+    if (!worked) {
+      idle(l);
+      continue;
+    }
+    l->empty_turns = 0;
+    bool io = !control_polls(&l->control) || busy_turns++ % POLL_IO_TURNS == 0;
+    if (io) uv_run(&l->loop, UV_RUN_NOWAIT);
+  }
+}
+
+static void open_timers(struct app_loop *l) {
+  uv_timer_init(&l->loop, &l->tick);
+  uv_timer_init(&l->loop, &l->retry);
+  l->tick.data = l;
+  uv_timer_start(&l->tick, on_tick, 0, TICK_MS);
+  uv_poll_init(&l->loop, &l->wake, l->thread.c->rings.wake_fd);
+  uv_poll_start(&l->wake, UV_READABLE, on_wake);
+}
+
+static void close_timers(struct app_loop *l) {
+  uv_close((uv_handle_t *)&l->tick, NULL);
+  uv_close((uv_handle_t *)&l->retry, NULL);
+  uv_close((uv_handle_t *)&l->wake, NULL);
+}
+
+/* A client that closes while we write is EPIPE, not a signal. */
+static void block_sigpipe(void) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGPIPE);
+  pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+int app_uv_run(const struct app_uv_config *c) {
+  struct app_loop *l = calloc(1, sizeof *l);
+  assert(l);
+  block_sigpipe();
+  app_thread_init(&l->thread, c);
+  if (uv_loop_init(&l->loop)) {
+    log_line(LEVEL_ERROR, c->config->id, "no event loop for the app thread");
+    app_thread_free(&l->thread);
+    free(l);
+    return EXIT_CODE_UNEXPECTED;
+  }
+  int exit_code = control_open(&l->control, &l->thread, &l->loop);
+  if (!exit_code) {
+    open_timers(l);
+    serve(l);
+    close_timers(l);
+    control_close(&l->control);
+  }
+  uv_run(&l->loop, UV_RUN_DEFAULT); /* the closing handles */
+  uv_loop_close(&l->loop);
+  app_thread_free(&l->thread);
+  free(l);
+  return exit_code;
+}

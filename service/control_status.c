@@ -1,0 +1,142 @@
+/* STATUS: the slow thread's view (one ring hop), positions, counters and latency as one JSON
+ * object. */
+#include <assert.h>
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/phase.h"
+#include "proto/record.h"
+#include "service/control.h"
+
+#define COUNTER_SETS 4
+
+enum control_taken control_on_status(struct control_conn *n, const struct control_frame *f) {
+  struct control *c = n->control;
+  (void)f;
+  if (n->job != JOB_NONE) {
+    control_fail(n, REASON_CONTROL_BAD, "one command at a time");
+    return CONTROL_TAKEN;
+  }
+  n->job = JOB_STATUS;
+  if (c->status_asked) return CONTROL_TAKEN;
+  const struct app_rings *r = &c->thread->c->rings;
+  c->status_asked = true;
+  memset(&c->status, 0, sizeof c->status);
+  r->to_slow(r->self, &(struct app_msg){.type = APP_STATUS, .status = &c->status});
+  return CONTROL_TAKEN;
+}
+
+static void add_zxid(cJSON *o, const char *name, zxid_t z) {
+  char text[ZXID_TEXT_LEN];
+  cJSON_AddStringToObject(o, name, zxid_text(text, z));
+}
+
+static void add_number(cJSON *o, const char *name, uint64_t v) {
+  cJSON_AddNumberToObject(o, name, (double)v);
+}
+
+static double microseconds(const struct latency *l, uint32_t p) {
+  return (double)latency_percentile(l, p) / 16.0;
+}
+
+static void add_latency(cJSON *o, const struct latency *l) {
+  cJSON *j = cJSON_AddObjectToObject(o, "commit_latency_us");
+  add_number(j, "samples", l ? latency_total(l) : 0);
+  cJSON_AddNumberToObject(j, "p50", l ? microseconds(l, 50000) : 0);
+  cJSON_AddNumberToObject(j, "p99", l ? microseconds(l, 99000) : 0);
+}
+
+static void add_peers(cJSON *o, const struct status *s) {
+  cJSON *list = cJSON_AddArrayToObject(o, "peers");
+  for (int i = 0; i < s->peer_cnt && i < LIMIT_PEERS; i++) {
+    const struct status_peer *p = &s->peers[i];
+    cJSON *j = cJSON_CreateObject();
+    cJSON_AddNumberToObject(j, "id", p->id);
+    cJSON_AddStringToObject(j, "state", p->state ? p->state : "unknown");
+    add_number(j, "lag_bytes", p->lag_bytes);
+    cJSON_AddStringToObject(j, "path", p->path ? p->path : "none");
+    cJSON_AddStringToObject(j, "build", p->build);
+    cJSON_AddItemToArray(list, j);
+  }
+}
+
+static void add_counters(cJSON *o, const struct app_uv_config *uv) {
+  cJSON *j = cJSON_AddObjectToObject(o, "counters");
+  for (int r = 1; r < REASON_CNT; r++) {
+    uint64_t sum = 0;
+    for (int i = 0; i < COUNTER_SETS; i++)
+      if (uv->counters[i]) sum += counters_get(uv->counters[i], (enum reason)r);
+    add_number(j, reason_name((enum reason)r), sum);
+  }
+}
+
+/* The committed zxid as this node may deliver it: records between applied and committed are
+ * counted. */
+static zxid_t committed_zxid(const struct app_thread *t) {
+  zxid_t z = t->app.ops->applied(&t->app);
+  if (t->state != APP_SERVING) return z;
+  pos_t committed = position_get(&t->c->positions->committed);
+  struct record r;
+  for (pos_t pos = t->pos; pos < committed; pos += r.size) {
+    if (record_peek(&r, t->c->stream_ring + (pos & t->c->stream_mask), committed - pos,
+                    t->c->config->largest_record) != RECORD_OK)
+      break;
+    z = r.zxid;
+  }
+  return z;
+}
+
+static void add_application(cJSON *o, const struct app_thread *t) {
+  static const char *const states[] = {"idle", "catching_up", "serving", "stopped"};
+  cJSON_AddStringToObject(o, "application", states[t->state]);
+  cJSON_AddBoolToObject(o, "serving", t->state == APP_SERVING);
+  add_zxid(o, "committed", committed_zxid(t));
+  add_zxid(o, "applied", t->app.ops->applied(&t->app));
+  if (t->free_bytes != UINT64_MAX) add_number(o, "free_bytes", t->free_bytes);
+  if (app_space_low(t))
+    cJSON_AddStringToObject(o, "warning", "free space below min_free_bytes: proposals are refused");
+}
+
+static char *status_text(const struct control *c) {
+  const struct app_thread *t = c->thread;
+  const struct config *config = t->c->config;
+  const struct status *s = &c->status;
+  cJSON *o = cJSON_CreateObject();
+  cJSON_AddNumberToObject(o, "id", config->id);
+  cJSON_AddStringToObject(o, "cluster", config->cluster);
+  cJSON_AddStringToObject(o, "build", t->c->build);
+  cJSON_AddStringToObject(o, "state", role_name(s->role));
+  cJSON_AddStringToObject(o, "phase", phase_name(s->phase));
+  add_number(o, "epoch", s->epoch);
+  cJSON_AddNumberToObject(o, "leader", s->leader_id);
+  add_number(o, "accepted_epoch", s->durable.accepted_epoch);
+  add_number(o, "current_epoch", s->durable.current_epoch);
+  add_zxid(o, "last_logged", s->durable.last_zxid);
+  add_application(o, t);
+  cJSON_AddStringToObject(o, "durability",
+                          config->durability == DURABILITY_SYNC ? "sync" : "memory");
+  cJSON_AddBoolToObject(o, "counting", s->counting);
+  add_number(o, "elections", s->elections);
+  cJSON_AddStringToObject(o, "last_loss", reason_name(s->last_loss));
+  add_latency(o, t->c->latency);
+  add_peers(o, s);
+  add_counters(o, t->c);
+  char *text = cJSON_PrintUnformatted(o);
+  cJSON_Delete(o);
+  return text;
+}
+
+void control_status_answered(struct control *c) {
+  c->status_asked = false;
+  char *text = status_text(c);
+  assert(text);
+  for (int i = 0; i < c->conn_cnt; i++) {
+    struct control_conn *n = c->conns[i];
+    if (n->job != JOB_STATUS) continue;
+    n->job = JOB_NONE;
+    control_send_json(n, text);
+  }
+  cJSON_free(text);
+}

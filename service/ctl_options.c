@@ -1,0 +1,88 @@
+/* The command line: options anywhere, one command.  (getopt keeps its state in globals.) */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "service/ctl.h"
+
+enum kind { FLAG, TEXT, NUMBER, NUMBER64 };
+
+struct option {
+  const char *name;
+  enum kind kind;
+  void *to;
+  uint64_t min, max;
+};
+
+static bool take_number(const struct option *o, const char *text, FILE *err) {
+  char *end;
+  errno = 0;
+  uint64_t v = strtoull(text, &end, 0);
+  if (errno || *end || end == text || *text == '-' || v < o->min || v > o->max) {
+    fprintf(err, "zabctl: %s: found %s, allowed: %llu to %llu\n", o->name, text,
+            (unsigned long long)o->min, (unsigned long long)o->max);
+    return false;
+  }
+  if (o->kind == NUMBER64)
+    *(uint64_t *)o->to = v;
+  else
+    *(uint32_t *)o->to = (uint32_t)v;
+  return true;
+}
+
+static bool take(const struct option *o, const char *value, FILE *err) {
+  if (o->kind == FLAG) {
+    *(bool *)o->to = true;
+    return true;
+  }
+  if (!value) {
+    fprintf(err, "zabctl: %s needs a value\n", o->name);
+    return false;
+  }
+  if (o->kind == TEXT) {
+    *(const char **)o->to = value;
+    return true;
+  }
+  return take_number(o, value, err);
+}
+
+static const struct option *find(const struct option *table, const char *name) {
+  for (; table->name; table++)
+    if (strcmp(table->name, name) == 0) return table;
+  return NULL;
+}
+
+bool ctl_options_parse(struct ctl_options *o, int argc, char **argv, FILE *err) {
+  *o = (struct ctl_options){.count = 100000, .size = 100, .outstanding = 0, .timeout_s = 30};
+  const struct option table[] = {
+      {"--config", TEXT, &o->config, 0, 0},
+      {"--socket", TEXT, &o->socket, 0, 0},
+      {"--acks", TEXT, &o->acks, 0, 0},
+      {"--cluster", TEXT, &o->cluster, 0, 0},
+      {"--json", FLAG, &o->json, 0, 0},
+      {"--follow", FLAG, &o->follow, 0, 0},
+      {"--accept-loss", FLAG, &o->accept_loss, 0, 0},
+      {"--help", FLAG, &o->help, 0, 0},
+      {"-h", FLAG, &o->help, 0, 0},
+      {"--version", FLAG, &o->version, 0, 0},
+      {"--from", NUMBER64, &o->from, 0, UINT64_MAX},
+      {"--count", NUMBER64, &o->count, 1, 1000u * 1000u * 1000u},
+      {"--size", NUMBER, &o->size, 0, LIMIT_RECORD_MAX},
+      {"--outstanding", NUMBER, &o->outstanding, 1, LIMIT_SUBMIT_OUTSTANDING},
+      {"--timeout", NUMBER, &o->timeout_s, 1, 86400},
+      {NULL, FLAG, NULL, 0, 0},
+  };
+  for (int i = 1; i < argc; i++) {
+    const struct option *found = find(table, argv[i]);
+    if (found) {
+      if (!take(found, i + 1 < argc ? argv[i + 1] : NULL, err)) return false;
+      if (found->kind != FLAG) i++;
+    } else if (argv[i][0] == '-' || o->command) {
+      fprintf(err, "zabctl: %s is not understood (see --help)\n", argv[i]);
+      return false;
+    } else {
+      o->command = argv[i];
+    }
+  }
+  return true;
+}
