@@ -105,7 +105,8 @@ build-tests: $(TEST_BINS)
 
 objects: $(foreach l,$(LAYERS),$(call obj_of,$(l))) $(APP_OBJ) $(CTL_OBJ)
 
-$(B)/zabd: $(APP_OBJ) $(foreach l,slowpath service fastpath storage proto config,$(call lib,$(l)))
+# Objects, not archives: an archive would hide two functions of one name.
+$(B)/zabd: $(APP_OBJ) $(foreach l,$(LAYERS),$(call obj_of,$(l)))
 	$(call say,LD,$@)
 	$(Q)$(CC) $(SAN_FLAGS) -o $@ $^ $(DPDK_LIBS) $(LIBS)
 

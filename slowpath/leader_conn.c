@@ -24,7 +24,7 @@ void leader_on_packet(struct replica *r, int conn, const struct packet *p,
   else if (step == CONN_ACKEPOCH && p->type == PACKET_ACKEPOCH)
     leader_on_ackepoch(r, conn, p, a);
   else if ((step == CONN_ACK || step == CONN_SETTLED) && p->type == PACKET_ACK)
-    leader_on_ack(r, conn, p, a);
+    leader_on_newleader_ack(r, conn, p, a);
   else
     leader_close(r, conn, REASON_PACKET_PHASE, a);
 }

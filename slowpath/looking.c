@@ -116,6 +116,7 @@ void replica_on_notification(struct replica *r, const struct replica_event *e,
   }
   struct election_result d =
       election_on_notification(&r->election, r->now_us, idx, e->notification, a);
+  if (d.reason) counters_add(r->counters, d.reason, 1);
   if (r->phase == PHASE_LOOKING)
     decided(r, d, a);
   else if (known)

@@ -122,7 +122,7 @@ void leader_on_followerinfo(struct replica *r, int conn, const struct packet *p,
                             struct replica_actions *a);
 void leader_on_ackepoch(struct replica *r, int conn, const struct packet *p,
                         struct replica_actions *a);
-void leader_on_ack(struct replica *r, int conn, const struct packet *p, struct replica_actions *a);
+void leader_on_newleader_ack(struct replica *r, int conn, const struct packet *p, struct replica_actions *a);
 void leader_on_disk(struct replica *r, const struct disk_msg *m, struct replica_actions *a);
 void leader_on_attached(struct replica *r, const struct fast_msg *m, struct replica_actions *a);
 void leader_on_heard(struct replica *r, const struct fast_msg *m, struct replica_actions *a);
