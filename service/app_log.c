@@ -91,9 +91,9 @@ void app_log_outstanding_clear(struct app_log *l) {
     l->free[l->free_cnt] = &l->at[LIMIT_CLIENTS - 1 - l->free_cnt];
 }
 
-struct app_log_last app_log_last(const struct app_log *l, uint64_t client) {
+struct app_log_id app_log_last(const struct app_log *l, uint64_t client) {
   const struct client *c = clients_find(&l->clients, client);
-  return c ? (struct app_log_last){c->sequence, c->zxid} : (struct app_log_last){0, 0};
+  return c ? (struct app_log_id){c->sequence, c->zxid} : (struct app_log_id){0, 0};
 }
 
 uint64_t app_log_expected(const struct app_log *l, uint64_t client) {

@@ -54,12 +54,12 @@ struct app_log_txn {
 };
 struct app_log_txn app_log_txn_read(const void *txn, uint32_t len);
 
-struct app_log_last {
+struct app_log_id {
   uint64_t sequence; /* 0: unknown client */
   zxid_t zxid;
 };
 /* app_log_last returns the last applied record of client. */
-struct app_log_last app_log_last(const struct app_log *l, uint64_t client);
+struct app_log_id app_log_last(const struct app_log *l, uint64_t client);
 /* app_log_expected returns the sequence that prepare accepts next (leader). */
 uint64_t app_log_expected(const struct app_log *l, uint64_t client);
 

@@ -2,7 +2,7 @@
  *   header   i8 magic | i8 zxid | i8 running digest | i4 client count
  *   clients  i8 id | i8 sequence | i8 zxid          oldest first
  *   records  i8 zxid | i8 client | i8 sequence | i4 len | data
- *   end      i8 0 | i8 purged | i8 record count | i4 crc32c of all before it */
+ *   end      i8 0 | i8 purged | i8 record count | i4 crc32c of all up to here */
 #include <assert.h>
 #include <string.h>
 
@@ -13,6 +13,7 @@
 #define MAGIC 0x5a414c4f47303031 /* "ZALOG001" */
 #define HEADER_LEN 28u
 #define CLIENT_LEN 24u
+#define HEAD_LEN 24u
 #define ITEM_LEN 28u /* of a record without its data, and of the end */
 
 static struct app_log *self(const struct app *a) { return a->self; }
@@ -43,13 +44,15 @@ static void stage_client(struct app_log *l, const struct client *c) {
   stage(l, bytes, sizeof bytes);
 }
 
-static void stage_item(struct app_log *l, const uint64_t head[3], uint32_t tail) {
+/* A record's head, or the end; tail: its length, or NULL: the checksum of all up to here. */
+static void stage_item(struct app_log *l, const uint64_t head[3], const uint32_t *tail) {
   uint8_t bytes[ITEM_LEN];
   struct writer w;
   writer_init(&w, bytes, sizeof bytes);
   for (int i = 0; i < 3; i++) writer_i64(&w, (int64_t)head[i]);
-  writer_i32(&w, (int32_t)tail);
-  stage(l, bytes, sizeof bytes);
+  stage(l, bytes, HEAD_LEN);
+  writer_i32(&w, (int32_t)(tail ? *tail : l->snap.crc));
+  stage(l, bytes + HEAD_LEN, ITEM_LEN - HEAD_LEN);
 }
 
 void app_log_snapshot_begin(struct app *a) {
@@ -71,7 +74,7 @@ static bool stage_next(struct app_log *l) {
   struct kept_cursor before = l->snap.cursor;
   const struct kept_record *r = kept_next(&l->kept, &l->snap.cursor);
   if (r && r->zxid <= l->snap.zxid) {
-    stage_item(l, (uint64_t[]){r->zxid, r->client, r->sequence}, r->len);
+    stage_item(l, (uint64_t[]){r->zxid, r->client, r->sequence}, &r->len);
     stage(l, r->data, r->len);
     l->snap.record_cnt++;
     return true;
@@ -79,7 +82,7 @@ static bool stage_next(struct app_log *l) {
   l->snap.cursor = before;
   l->snap.ended = true;
   zxid_t purged = l->kept.purged < l->snap.zxid ? l->kept.purged : l->snap.zxid;
-  stage_item(l, (uint64_t[]){0, purged, l->snap.record_cnt}, l->snap.crc);
+  stage_item(l, (uint64_t[]){0, purged, l->snap.record_cnt}, NULL);
   return true;
 }
 
@@ -140,8 +143,8 @@ static bool take_client(struct app_log *l, struct cursor *c) {
 static bool take_end(struct app_log *l, struct cursor *c) {
   zxid_t purged = (zxid_t)cursor_i64(c);
   uint64_t cnt = (uint64_t)cursor_i64(c);
-  uint32_t crc = (uint32_t)cursor_i32(c);
-  bool same = crc == l->restore.crc && cnt == l->restore.record_cnt;
+  uint32_t crc = crc32c_extend(l->restore.crc, buffer_at(&l->restore.stage), HEAD_LEN);
+  bool same = crc == (uint32_t)cursor_i32(c) && cnt == l->restore.record_cnt;
   if (purged > l->kept.purged) l->kept.purged = purged;
   consume(l, ITEM_LEN);
   l->restore.ended = true;

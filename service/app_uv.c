@@ -46,11 +46,17 @@ static void on_tick(uv_timer_t *h) {
 
 static void sleep_until_woken(struct app_loop *l) {
   const struct app_rings *r = &l->thread.c->rings;
+  const struct app_thread *t = &l->thread;
   bool waits = control_waits(&l->control);
+  /* Only when serving does a committed record mean work. */
+  pos_t seen = t->state == APP_SERVING ? t->pos : position_get(&t->c->positions->committed);
   if (waits) uv_timer_start(&l->retry, on_retry, RETRY_MS, 0);
-  if (r->may_sleep(r->self, l->thread.pos)) {
+  if (r->may_sleep(r->self, seen)) {
     uv_run(&l->loop, UV_RUN_ONCE);
     r->awake(r->self);
+  } else { /* something is there that has to wait for room: let others make it */
+    uv_run(&l->loop, UV_RUN_NOWAIT);
+    sched_yield();
   }
   if (waits) uv_timer_stop(&l->retry);
 }
@@ -130,6 +136,7 @@ int app_uv_run(const struct app_uv_config *c) {
   uv_run(&l->loop, UV_RUN_DEFAULT); /* the closing handles */
   uv_loop_close(&l->loop);
   app_thread_free(&l->thread);
-  free(l);
+  if (!l->control.status_asked)
+    free(l); /* else slow still has the status struct: left to the end */
   return exit_code;
 }

@@ -45,6 +45,7 @@ struct control_conn {
   uint64_t client;
   uint64_t expected; /* next sequence; 0: any up to acked + 1 */
   uint64_t acked;
+  zxid_t acked_zxid; /* as START says */
   struct buffer acks;
   /* tail */
   struct kept_cursor cursor;

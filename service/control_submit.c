@@ -15,13 +15,17 @@ static void ack(struct control_conn *n, uint64_t sequence, zxid_t zxid) {
   buffer_added(&n->acks, 16);
 }
 
+static void send_acks(struct control_conn *n) {
+  if (buffer_len(&n->acks))
+    control_send(n, CONTROL_ACKS, buffer_at(&n->acks), buffer_len(&n->acks));
+  buffer_consume(&n->acks, buffer_len(&n->acks));
+}
+
 static void break_off(struct control_conn *n, enum control_type type, uint64_t sequence,
                       enum reason r) {
   uint8_t body[12];
   struct writer w;
-  /* what was acknowledged before goes out first */
-  control_send(n, CONTROL_ACKS, buffer_at(&n->acks), buffer_len(&n->acks));
-  buffer_consume(&n->acks, buffer_len(&n->acks));
+  send_acks(n); /* what was acknowledged before goes out first */
   writer_init(&w, body, sizeof body);
   if (type == CONTROL_REFUSED) writer_i64(&w, (int64_t)sequence);
   writer_i32(&w, (int32_t)r);
@@ -29,11 +33,27 @@ static void break_off(struct control_conn *n, enum control_type type, uint64_t s
   n->job = JOB_SUBMIT_BROKEN;
 }
 
+/* What was applied since the client's last acknowledgement, record by record, so that it learns
+ * each zxid.  Those that are purged already it learns from READY alone. */
+static void ack_missed(struct control_conn *n, const struct app_log *l, zxid_t after) {
+  const struct kept *k = app_log_kept(l);
+  struct kept_cursor c = kept_seek(k, after);
+  const struct kept_record *r = kept_next(k, &c);
+  for (int cnt = 0; r && cnt < LIMIT_SUBMIT_OUTSTANDING; r = kept_next(k, &c)) {
+    if (r->client != n->client || r->sequence <= n->acked) continue;
+    ack(n, r->sequence, r->zxid);
+    cnt++;
+  }
+}
+
 static void ready(struct control_conn *n) {
   struct app_thread *t = n->control->thread;
-  struct app_log_last last = app_log_last(app_log_of(&t->app), n->client);
+  const struct app_log *l = app_log_of(&t->app);
+  struct app_log_id last = app_log_last(l, n->client);
   uint8_t body[20];
   struct writer w;
+  if (last.sequence > n->acked) ack_missed(n, l, n->acked_zxid);
+  send_acks(n);
   writer_init(&w, body, sizeof body);
   writer_i64(&w, (int64_t)last.sequence);
   writer_i64(&w, (int64_t)last.zxid);
@@ -59,13 +79,16 @@ enum control_taken control_on_start(struct control_conn *n, const struct control
   struct app_thread *t = n->control->thread;
   struct cursor in;
   cursor_init(&in, f->body, f->len);
-  uint64_t client = (uint64_t)cursor_i64(&in);
+  uint64_t client = (uint64_t)cursor_i64(&in), acked = (uint64_t)cursor_i64(&in);
+  zxid_t acked_zxid = (zxid_t)cursor_i64(&in);
   bool fits = n->job == JOB_NONE || n->job >= JOB_SUBMIT_WAITING;
   if (in.bad || !fits || !app_log_of(&t->app)) {
     control_fail(n, REASON_CONTROL_BAD, "START is not possible now");
     return CONTROL_TAKEN;
   }
   n->client = client;
+  n->acked = acked;
+  n->acked_zxid = acked_zxid;
   take_over(n);
   n->job = JOB_SUBMIT_WAITING;
   if (t->state == APP_SERVING) ready(n);
@@ -92,7 +115,7 @@ enum control_taken control_on_submit(struct control_conn *n, const struct contro
     r = REASON_TOO_LARGE;
   else if (in_order(n, sequence)) {
     if (n->expected > n->acked + LIMIT_SUBMIT_OUTSTANDING) return CONTROL_STALLED;
-    struct app_log_last last = app_log_last(app_log_of(&t->app), n->client);
+    struct app_log_id last = app_log_last(app_log_of(&t->app), n->client);
     bool applied = sequence <= last.sequence;
     if (applied) ack(n, sequence, sequence == last.sequence ? last.zxid : 0);
     r = applied ? REASON_NONE : app_submit(t, f->body, f->len);

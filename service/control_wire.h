@@ -14,7 +14,8 @@
  *   RECOVER    cluster name                         JSON     text
  *   BENCH      i8 count, i4 size, i4 outstanding    JSON     text
  *   TAIL       i8 from, i4 follow 0/1               PURGED i8 zxid, RECORDS ..., END i8 applied
- *   START      i8 client                            READY    i8 last, i8 zxid, i4 largest data;
+ *   START      i8 client, i8 acked, i8 its zxid     ACKS of what the client has missed, then
+ *                                                   READY    i8 last, i8 zxid, i4 largest data;
  *                                                            as soon as the node serves
  *   SUBMIT     i8 client, i8 sequence, data         ACKS     n x (i8 sequence, i8 zxid or 0:
  * unknown) RESEND   i4 reason: START again, then from last + 1 REFUSED  i8 sequence, i4 reason: the

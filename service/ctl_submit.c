@@ -27,6 +27,7 @@ struct submit {
   struct ctl *c;
   enum state state;
   uint64_t retry_ns;    /* DOWN, REFUSED: try again then */
+  zxid_t acked_zxid;    /* newest one known */
   uint64_t progress_ns; /* last acknowledgement, or when there was first something to wait for */
   uint32_t largest;     /* 0: not known yet */
   bool eof;
@@ -39,10 +40,12 @@ struct submit {
 };
 
 static void start(struct submit *s) {
-  uint8_t body[8];
+  uint8_t body[24];
   struct writer w;
   writer_init(&w, body, sizeof body);
   writer_i64(&w, (int64_t)s->window.client);
+  writer_i64(&w, (int64_t)s->window.acked);
+  writer_i64(&w, (int64_t)s->acked_zxid);
   ctl_put(s->c, CONTROL_START, body, sizeof body);
   s->state = STARTING;
 }
@@ -59,6 +62,7 @@ static void ack_one(struct submit *s, zxid_t zxid, uint64_t now) {
   uint64_t sent_ns = w->sent_ns[(w->acked + 1) % LIMIT_SUBMIT_OUTSTANDING];
   ctl_window_ack(w);
   ctl_report_ack(&s->report, &(struct ctl_ack){w->acked, zxid, now, sent_ns ? sent_ns : now});
+  if (zxid) s->acked_zxid = zxid;
   s->progress_ns = now;
 }
 
