@@ -124,6 +124,7 @@ void replica_on_notification(struct replica *r, const struct replica_event *e,
 }
 
 void replica_on_link(struct replica *r, const struct replica_event *e, struct replica_actions *a) {
+  if (e->link != LINK_UP) r->held &= ~node_bit(e->peer_idx); /* it may have restarted since */
   struct election_result d = election_on_link(&r->election, r->now_us, e->peer_idx, e->link, a);
   if (r->phase == PHASE_LOOKING && !r->stopping && !r->hold_us) {
     decided(r, d, a);
