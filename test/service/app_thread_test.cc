@@ -1,0 +1,479 @@
+/* The app thread's work in one thread: roles, catch-up, numbering, back-pressure, snapshots. */
+#include <gtest/gtest.h>
+
+#include "test/service/fake_node.h"
+
+namespace {
+
+struct Heard {
+  std::vector<zxid_t> applied;
+  std::vector<app_log_txn> txns;
+  int serving = 0, stopped = 0;
+};
+
+struct AppThread : testing::Test {
+  void SetUp() override { Open(&node, &thread, &heard); }
+  void TearDown() override { app_thread_free(&thread); }
+  static void Open(FakeNode *n, app_thread *t, Heard *h) {
+    app_thread_init(t, &n->uv);
+    t->listener.self = h;
+    t->listener.applied = [](void *s, zxid_t z, const void *txn, uint32_t len) {
+      static_cast<Heard *>(s)->applied.push_back(z);
+      static_cast<Heard *>(s)->txns.push_back(app_log_txn_read(txn, len));
+    };
+    t->listener.serving = [](void *s) { static_cast<Heard *>(s)->serving++; };
+    t->listener.stopped = [](void *s) { static_cast<Heard *>(s)->stopped++; };
+  }
+  void Run(app_thread *t) {
+    for (int i = 0; i < 10000 && app_thread_turn(t); i++) continue;
+  }
+  void Run() { Run(&thread); }
+  reason Submit(uint64_t client, uint64_t sequence, const std::string &data = "x") {
+    Bytes r = Request(client, sequence, data);
+    return app_submit(&thread, r.data(), static_cast<uint32_t>(r.size()));
+  }
+  zxid_t Applied() { return node.app_self.ops->applied(&node.app_self); }
+  uint64_t Digest(FakeNode *n) { return n->app_self.ops->digest(&n->app_self); }
+
+  FakeNode node;
+  app_thread thread;
+  Heard heard;
+};
+
+TEST_F(AppThread, LeaderCatchesUpFromTheLogThenNumbersFromOneWithoutSkipping) {
+  node.AddHistory(1, 1, 20, 7);
+  node.read_most = 300; /* several reads */
+  node.Lead(2);
+  Run();
+  EXPECT_EQ(heard.serving, 1);
+  EXPECT_EQ(Applied(), zxid_make(1, 20));
+  for (uint64_t i = 21; i <= 25; i++) EXPECT_EQ(Submit(7, i), REASON_NONE);
+  Run();
+  EXPECT_EQ(node.proposed, (std::vector<zxid_t>{zxid_make(2, 1), zxid_make(2, 2), zxid_make(2, 3),
+                                                zxid_make(2, 4), zxid_make(2, 5)}));
+  EXPECT_EQ(Applied(), zxid_make(2, 5));
+  EXPECT_EQ(position_get(&node.positions.applied), node.appended);
+}
+
+TEST_F(AppThread, AnEmptyEnsembleServesAtOnce) {
+  node.Lead(1);
+  Run();
+  EXPECT_EQ(thread.state, APP_SERVING);
+  EXPECT_EQ(Submit(7, 1), REASON_NONE);
+  Run();
+  EXPECT_EQ(Applied(), zxid_make(1, 1));
+}
+
+TEST_F(AppThread, StartsFromTheNewestSnapshotAndTheLogBehindIt) {
+  FakeNode other;
+  app_thread t;
+  Heard h;
+  Open(&other, &t, &h);
+  other.AddHistory(1, 1, 50, 7);
+  other.config.snapshot_log_bytes = 2000;
+  other.Lead(2);
+  Run(&t);
+  ASSERT_FALSE(other.snapshots.empty());
+  zxid_t snapshot = other.snapshots.rbegin()->first;
+  ASSERT_EQ(snapshot, zxid_make(1, 50));
+  uint64_t digest = Digest(&other);
+  node.history = other.history;
+  node.snapshots = other.snapshots;
+  node.PurgeTo(zxid_make(1, 30));
+  node.Lead(3);
+  Run();
+  EXPECT_EQ(thread.state, APP_SERVING);
+  EXPECT_EQ(Digest(&node), digest);
+  EXPECT_EQ(app_log_kept(node.log)->record_cnt, 50u);
+  EXPECT_EQ(node.open_snapshot, 0u); /* closed again */
+  app_thread_free(&t);
+}
+
+TEST_F(AppThread, AFollowerFarBehindTheLogRestoresASnapshotAndGoesOn) {
+  FakeNode other;
+  app_thread t;
+  Heard h;
+  Open(&other, &t, &h);
+  other.AddHistory(1, 1, 40, 7);
+  other.config.snapshot_log_bytes = 1000;
+  other.Lead(2);
+  Run(&t);
+  node.AddHistory(1, 1, 5, 7);
+  node.Follow(2, 0);
+  Run();
+  ASSERT_EQ(Applied(), zxid_make(1, 5));
+  node.Stop();
+  Run();
+  node.history = other.history; /* a SNAP was installed: the log begins behind it */
+  node.snapshots = other.snapshots;
+  node.PurgeTo(zxid_make(1, 40));
+  node.Follow(2, 0);
+  Run();
+  EXPECT_EQ(thread.state, APP_SERVING);
+  EXPECT_EQ(Digest(&node), Digest(&other));
+  app_thread_free(&t);
+}
+
+TEST_F(AppThread, FailsWithOneLineWhenNeitherLogNorSnapshotReachesBack) {
+  node.AddHistory(1, 1, 20, 7);
+  node.PurgeTo(zxid_make(1, 10));
+  node.Lead(2);
+  Run();
+  EXPECT_EQ(thread.state, APP_DEAD);
+  EXPECT_EQ(node.Said(APP_FAILED), 1);
+}
+
+TEST_F(AppThread, FailsWhenTheLogEndsBeforeZ) {
+  node.AddHistory(1, 1, 20, 7);
+  node.Reset(0);
+  node.ToApp(app_msg{APP_LEAD, REASON_NONE, 0, 2, 0, zxid_make(1, 21), nullptr});
+  Run();
+  EXPECT_EQ(node.Said(APP_FAILED), 1);
+}
+
+TEST_F(AppThread, FailsOnADiskErrorAndOnADamagedRecordOrSnapshot) {
+  node.AddHistory(1, 1, 20, 7);
+  node.history[zxid_make(1, 9)][30] ^= 1;
+  node.Lead(2);
+  Run();
+  EXPECT_EQ(thread.state, APP_DEAD);
+  EXPECT_EQ(Applied(), zxid_make(1, 8));
+
+  for (bool damaged : {true, false}) {
+    FakeNode n;
+    app_thread t;
+    Heard h;
+    Open(&n, &t, &h);
+    n.base = zxid_make(1, 5);
+    n.snapshots[n.base] = Bytes(100, 7);
+    if (!damaged) n.fail_disk[DISK_SNAP_READ] = REASON_DISK_ERROR;
+    n.Lead(2);
+    Run(&t);
+    EXPECT_EQ(n.Said(APP_FAILED), 1);
+    app_thread_free(&t);
+  }
+}
+
+TEST_F(AppThread, AFollowerAppliesTheStreamFromPAndNotBeforeZ) {
+  node.AddHistory(1, 1, 3, 7);
+  node.instant = false;
+  node.Follow(1, 640);
+  Bytes txn(4096);
+  FakeNode maker;
+  for (uint64_t i = 1; i <= 3; i++) { /* so that its next is 4 */
+    Bytes r = Request(7, i, "");
+    app_request q{zxid_make(1, static_cast<uint32_t>(i)), 5, r.data(),
+                  static_cast<uint32_t>(r.size())};
+    maker.app_self.ops->prepare(&maker.app_self, &q, txn.data(), 4096);
+  }
+  Bytes r = Request(7, 4, "four");
+  app_request q{zxid_make(1, 4), 5, r.data(), static_cast<uint32_t>(r.size())};
+  app_prepared p = maker.app_self.ops->prepare(&maker.app_self, &q, txn.data(), 4096);
+  ASSERT_TRUE(node.Append(zxid_make(1, 4), txn.data(), p.len));
+  node.Commit();
+  node.history.erase(zxid_make(1, 4)); /* still in the ring only */
+  Run();
+  EXPECT_EQ(Applied(), 0u); /* the disk has not answered: nothing of the stream before Z */
+  EXPECT_EQ(position_get(&node.positions.applied), 640u);
+  while (node.DiskStep()) Run();
+  EXPECT_EQ(Applied(), zxid_make(1, 4));
+  EXPECT_EQ(position_get(&node.positions.applied), node.appended);
+  EXPECT_EQ(heard.applied.size(), 4u);
+}
+
+TEST_F(AppThread, AppliesOnlyWhatIsCommitted) {
+  node.Lead(1);
+  Run();
+  node.instant = false;
+  EXPECT_EQ(Submit(7, 1), REASON_NONE);
+  EXPECT_EQ(Submit(7, 2), REASON_NONE);
+  Run();
+  EXPECT_EQ(Applied(), 0u);
+  node.Commit();
+  Run();
+  EXPECT_EQ(Applied(), zxid_make(1, 2));
+}
+
+TEST_F(AppThread, AFullRingStopsReadingAndLosesNoNumber) {
+  node.Lead(1);
+  Run();
+  node.app_fast_room = 2;
+  EXPECT_EQ(Submit(7, 1), REASON_NONE);
+  EXPECT_EQ(Submit(7, 2), REASON_NONE);
+  EXPECT_EQ(Submit(7, 3), REASON_NONE); /* numbered, waits */
+  EXPECT_EQ(Submit(7, 4), REASON_BUSY);
+  EXPECT_EQ(Submit(8, 1), REASON_BUSY);
+  node.requests.push_back(Request(9, 1, "y"));
+  Run();
+  EXPECT_EQ(node.requests.size(), 1u); /* not read either */
+  node.app_fast_room = 100;
+  Run();
+  EXPECT_EQ(Submit(7, 4), REASON_NONE);
+  Run();
+  EXPECT_EQ(node.proposed.size(), 5u);
+  for (size_t i = 0; i < node.proposed.size(); i++)
+    EXPECT_EQ(node.proposed[i], zxid_make(1, static_cast<uint32_t>(i + 1)));
+}
+
+TEST_F(AppThread, AFollowerForwardsAndHoldsWhenThereIsNoRoom) {
+  node.Follow(1, 0);
+  Run();
+  node.app_fast_room = 1;
+  EXPECT_EQ(Submit(7, 1), REASON_NONE);
+  EXPECT_EQ(Submit(7, 2), REASON_BUSY);
+  ASSERT_EQ(node.forwarded.size(), 1u);
+  EXPECT_EQ(node.forwarded[0], Request(7, 1, "x"));
+  EXPECT_TRUE(node.proposed.empty());
+}
+
+TEST_F(AppThread, WithoutARoleNothingIsTaken) {
+  EXPECT_EQ(Submit(7, 1), REASON_NOT_SERVING);
+  node.instant = false;
+  node.AddHistory(1, 1, 3, 7);
+  node.Lead(2);
+  Run();
+  EXPECT_EQ(Submit(7, 4), REASON_NOT_SERVING); /* catching up */
+}
+
+TEST_F(AppThread, AFollowersRequestBecomesATransactionAndADuplicateOfItNothing) {
+  node.Lead(1);
+  Run();
+  node.instant = false;
+  node.requests = {Request(7, 1, "a"), Request(7, 1, "a"), Request(7, 2, "b")};
+  Run();
+  EXPECT_EQ(node.proposed.size(), 2u);
+  EXPECT_TRUE(node.requests.empty());
+}
+
+TEST_F(AppThread, ARefusedRequestOfAFollowerIsAnsweredByOneErrorTransaction) {
+  node.Lead(1);
+  Run();
+  node.requests = {Request(7, 3, "a"), Request(7, 4, "b"), Request(7, 5, "c")};
+  Run();
+  ASSERT_EQ(heard.txns.size(), 1u);
+  EXPECT_EQ(heard.txns[0].type, TXN_ERROR);
+  EXPECT_EQ(heard.txns[0].sequence, 3u);
+  EXPECT_EQ(heard.txns[0].reason, REASON_SEQ_GAP);
+  node.requests = {Request(7, 1, "a")};
+  Run();
+  EXPECT_EQ(heard.txns.size(), 2u);
+  EXPECT_EQ(Applied(), zxid_make(1, 2)); /* the error consumed a number */
+}
+
+TEST_F(AppThread, GarbageInARequestIsDroppedAndCounted) {
+  node.Lead(1);
+  Run();
+  node.requests = {Bytes(3, 9), Bytes(), Request(7, 1, "a")};
+  Run();
+  EXPECT_EQ(node.proposed.size(), 1u);
+  EXPECT_EQ(counters_get(&node.counters, REASON_CONTROL_BAD), 2u);
+}
+
+TEST_F(AppThread, BelowMinFreeBytesTheLeaderRefusesAndTellsTheFollower) {
+  node.config.min_free_bytes = 1000;
+  node.Lead(1);
+  Run();
+  node.free_bytes = 999;
+  app_thread_ask_free(&thread);
+  Run();
+  EXPECT_TRUE(app_space_low(&thread));
+  EXPECT_EQ(Submit(7, 1), REASON_DISK_FULL);
+  node.requests = {Request(8, 1, "a")};
+  Run();
+  ASSERT_EQ(heard.txns.size(), 1u);
+  EXPECT_EQ(heard.txns[0].reason, REASON_DISK_FULL);
+  node.free_bytes = 1000;
+  app_thread_ask_free(&thread);
+  Run();
+  EXPECT_EQ(Submit(7, 1), REASON_NONE);
+}
+
+TEST_F(AppThread, AtTheCounterLimitItStopsProposingAndAsksOnceToStepDown) {
+  node.config.counter_limit = 3;
+  node.Lead(1);
+  Run();
+  node.instant = false;
+  for (uint64_t i = 1; i <= 3; i++) EXPECT_EQ(Submit(7, i), REASON_NONE);
+  EXPECT_EQ(Submit(7, 4), REASON_BUSY);
+  Run();
+  EXPECT_EQ(node.Said(APP_STEP_DOWN), 0); /* not before everything proposed is committed */
+  node.Commit();
+  Run();
+  EXPECT_EQ(node.Said(APP_STEP_DOWN), 1);
+  EXPECT_EQ(node.app_slow.back().reason, REASON_COUNTER_LIMIT);
+  node.requests = {Request(8, 1, "a")};
+  Run();
+  EXPECT_EQ(node.Said(APP_STEP_DOWN), 1);
+  EXPECT_EQ(node.proposed.size(), 3u);
+  node.Stop();
+  Run();
+  node.Lead(2);
+  Run();
+  EXPECT_EQ(Submit(7, 4), REASON_NONE); /* the client's order goes on in the next epoch */
+  EXPECT_EQ(node.proposed.back(), zxid_make(2, 1));
+}
+
+TEST_F(AppThread, StopDropsWhatIsOutstandingAnswersAndTouchesNothingAfterwards) {
+  node.Lead(1);
+  Run();
+  node.instant = false;
+  node.app_fast_room = 1;
+  EXPECT_EQ(Submit(7, 1), REASON_NONE);
+  EXPECT_EQ(Submit(7, 2), REASON_NONE); /* pending */
+  node.requests = {Request(8, 1, "y")};
+  node.Stop();
+  Run();
+  EXPECT_EQ(node.Said(APP_STOPPED), 1);
+  EXPECT_EQ(heard.stopped, 1);
+  EXPECT_TRUE(node.requests.empty());
+  node.Commit(); /* after STOPPED nothing is applied or published */
+  node.app_fast_room = 10;
+  Run();
+  EXPECT_EQ(Applied(), 0u);
+  EXPECT_EQ(position_get(&node.positions.applied), 0u);
+  EXPECT_EQ(node.proposed.size(), 1u);
+  EXPECT_EQ(app_log_expected(node.log, 7), 1u);
+}
+
+TEST_F(AppThread, StopInTheMiddleOfCatchUpThenAnotherRole) {
+  node.AddHistory(1, 1, 30, 7);
+  node.read_most = 500;
+  node.instant = false;
+  node.Lead(2);
+  Run();
+  node.DiskStep();
+  Run(); /* one slice applied, the next asked */
+  node.Stop();
+  Run();
+  EXPECT_EQ(node.Said(APP_STOPPED), 1);
+  node.AddHistory(3, 1, 2, 9);
+  node.Follow(3, 64);
+  Run();
+  while (node.DiskStep()) Run();
+  EXPECT_EQ(Applied(), zxid_make(3, 2));
+  EXPECT_EQ(heard.applied.size(), 32u); /* each exactly once */
+  EXPECT_EQ(heard.serving, 1);
+}
+
+TEST_F(AppThread, StopInTheMiddleOfARestoreClosesTheSnapshotAndStartsAnew) {
+  FakeNode other;
+  app_thread t;
+  Heard h;
+  Open(&other, &t, &h);
+  other.AddHistory(1, 1, 60, 7);
+  other.config.snapshot_log_bytes = 1000;
+  other.Lead(2);
+  Run(&t);
+  for (int stop_after = 0; stop_after < 12; stop_after++) {
+    FakeNode n;
+    app_thread u;
+    Heard g;
+    Open(&n, &u, &g);
+    n.history = other.history;
+    n.snapshots = other.snapshots;
+    n.PurgeTo(zxid_make(1, 60));
+    n.instant = false;
+    n.slice = 400;
+    n.Lead(2);
+    Run(&u);
+    for (int i = 0; i < stop_after && n.DiskStep(); i++) Run(&u);
+    n.Stop();
+    Run(&u);
+    n.Lead(3);
+    Run(&u);
+    while (n.DiskStep()) Run(&u);
+    EXPECT_EQ(u.state, APP_SERVING) << stop_after;
+    EXPECT_EQ(Digest(&n), Digest(&other)) << stop_after;
+    EXPECT_EQ(n.open_snapshot, 0u) << stop_after;
+    EXPECT_EQ(n.asked[DISK_SNAP_OPEN], n.asked[DISK_SNAP_CLOSE]) << stop_after;
+    app_thread_free(&u);
+  }
+  app_thread_free(&t);
+}
+
+TEST_F(AppThread, AStateAheadOfTheHistoryIsBuiltAnew) { /* recover --accept-loss */
+  node.AddHistory(1, 1, 10, 7);
+  node.Follow(1, 0);
+  Run();
+  node.Stop();
+  Run();
+  node.history.erase(node.history.find(zxid_make(1, 6)), node.history.end());
+  node.Lead(2);
+  Run();
+  EXPECT_EQ(Applied(), zxid_make(1, 5));
+  EXPECT_EQ(app_log_last(node.log, 7).sequence, 5u);
+}
+
+TEST_F(AppThread, TakesASnapshotEverySoManyBytesWhileItGoesOnServing) {
+  node.config.snapshot_log_bytes = 3000;
+  node.Lead(1);
+  Run();
+  for (uint64_t i = 1; i <= 200; i++) {
+    ASSERT_EQ(Submit(7, i, std::string(50, 'x')), REASON_NONE);
+    app_thread_turn(&thread);
+  }
+  Run();
+  EXPECT_GE(node.snapshots.size(), 4u);
+  for (auto &s : node.snapshots) { /* each is whole and consistent at its zxid */
+    app_log *l = app_log_create(1000, 1 << 20);
+    struct app a = app_log_app(l);
+    a.ops->restore_begin(&a);
+    EXPECT_TRUE(a.ops->restore_next(&a, s.second.data(), static_cast<uint32_t>(s.second.size())));
+    EXPECT_TRUE(a.ops->restore_end(&a, s.first));
+    EXPECT_EQ(app_log_last(l, 7).zxid, s.first);
+    app_log_destroy(l);
+  }
+}
+
+TEST_F(AppThread, ASnapshotIsCommittedOnlyWhenTheOwnDiskHoldsTheLogToIt) {
+  node.config.snapshot_log_bytes = 50;
+  node.Lead(1);
+  Run();
+  node.instant = false;
+  ASSERT_EQ(Submit(7, 1), REASON_NONE);
+  position_set(&node.positions.committed, node.appended); /* `memory`: the disk lags */
+  Run();
+  for (int i = 0; i < 20; i++) {
+    node.DiskStep();
+    Run();
+  }
+  EXPECT_TRUE(node.snapshots.empty());
+  position_set(&node.positions.durable, node.appended);
+  Run();
+  while (node.DiskStep()) Run();
+  EXPECT_EQ(node.snapshots.size(), 1u);
+}
+
+TEST_F(AppThread, ASnapshotUnderWayIsGivenUpWhenAnotherIsRestored) {
+  node.AddHistory(1, 1, 30, 7);
+  node.config.snapshot_log_bytes = 1000;
+  node.Follow(1, 0);
+  Run();
+  ASSERT_FALSE(node.snapshots.empty());
+  auto snapshots = node.snapshots;
+  node.snapshots.clear();
+  thread.snapshot.applied_bytes = 100000;
+  node.instant = false;
+  Run(); /* BEGIN is out; WRITE will be behind SNAP_OPEN */
+  node.Stop();
+  node.snapshots[zxid_make(2, 9)] = snapshots.rbegin()->second;
+  node.PurgeTo(zxid_make(1, 30));
+  node.base = zxid_make(2, 9);
+  node.Follow(2, 0);
+  Run();
+  while (node.DiskStep()) Run();
+  /* the snapshot's bytes are of another zxid: it is refused, but the one under way was aborted
+   * first */
+  EXPECT_EQ(node.asked[DISK_SNAP_COMMIT], 1);
+  EXPECT_EQ(node.asked[DISK_SNAP_ABORT], 1);
+  EXPECT_EQ(thread.snapshot.step, app_snapshot::SNAPSHOT_NONE);
+  EXPECT_EQ(thread.state, APP_DEAD);
+}
+
+TEST_F(AppThread, ExitEndsTheLoop) {
+  node.Exit();
+  Run();
+  EXPECT_TRUE(thread.exiting);
+}
+
+}  // namespace
