@@ -84,10 +84,9 @@ static int hex(char c) {
 }
 
 static bool mac_from_text(uint8_t mac[6], const char *text) {
-  if (strlen(text) != 17) return false;
   uint8_t any = 0;
   for (int i = 0; i < 6; i++, text += 3) {
-    int high = hex(text[0]), low = hex(text[1]);
+    int high = hex(text[0]), low = high < 0 ? -1 : hex(text[1]); /* never behind the NUL */
     if (high < 0 || low < 0 || text[2] != (i == 5 ? '\0' : ':')) return false;
     any |= mac[i] = (uint8_t)(high << 4 | low);
   }

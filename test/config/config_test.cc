@@ -249,6 +249,17 @@ const Mistake kMistakes[] = {
     {"peers[1].fast.mac", "\"02:5a:42:00:00\"",
      "peers[1].fast.mac: found \"02:5a:42:00:00\", allowed: one host's MAC address, like "
      "02:5a:42:00:00:01"},
+    {"peers[1].fast.mac", "\"02-5a-42-00-00-01\"",
+     "peers[1].fast.mac: found \"02-5a-42-00-00-01\", allowed: one host's MAC address, like "
+     "02:5a:42:00:00:01"},
+    {"peers[1].fast.mac", "\"02:5a:42:00:00:0g\"",
+     "peers[1].fast.mac: found \"02:5a:42:00:00:0g\", allowed: one host's MAC address, like "
+     "02:5a:42:00:00:01"},
+    {"peers[1].fast.mac", "\"02:5a:42:00:00:011\"",
+     "peers[1].fast.mac: found \"02:5a:42:00:00:011\", allowed: one host's MAC address, like "
+     "02:5a:42:00:00:01"},
+    {"id", "{\"a\": 1}", "id: found an object, allowed: a whole number from 1 to 254"},
+    {"id", "[1, 2]", "id: found a list of 2, allowed: a whole number from 1 to 254"},
     {"peers[1].fast.mac", "\"00:00:00:00:00:00\"",
      "peers[1].fast.mac: found \"00:00:00:00:00:00\", allowed: one host's MAC address, like "
      "02:5a:42:00:00:01"},
@@ -370,6 +381,36 @@ TEST(Config, RefusesPathsThatAreTooLongForTheirUse) {
   EXPECT_EQ(107u, strlen(r.c->control_socket));
 }
 
+TEST(Config, KeepsWhatIsGivenInsteadOfADefault) {
+  Result r = ParseEdited("control_socket", "\"x.sock\"");
+  EXPECT_STREQ("x.sock", r.c->control_socket);
+  r = ParseEdited("eal", "[\"-l\", \"0\"]");
+  EXPECT_EQ(2, r.c->eal_cnt);
+  EXPECT_STREQ("-l", r.c->eal[0]);
+  r = ParseEdited("eal", "[]");
+  EXPECT_EQ(0, r.c->eal_cnt);
+  r = ParseEdited("peers[1].fast.mac", "\"aE:00:00:00:00:fF\"");
+  const uint8_t mac[6] = {0xae, 0, 0, 0, 0, 0xff};
+  EXPECT_EQ(0, memcmp(mac, r.c->peers[0].fast.mac, 6));
+  r = ParseEdited("ports[0].args", "\"role=server\"");
+  EXPECT_STREQ("role=server", r.c->ports[0].args);
+}
+
+TEST(Config, NamesANumberThatNoDoubleHolds) {
+  std::string text = kBase;
+  text.replace(text.find("\"id\": 2") + 6, 1, "1e999");
+  EXPECT_EQ("F: id: found a number too large to read, allowed: a whole number from 1 to 254",
+            Parse(text).error);
+}
+
+TEST(Config, RefusesAFileNameThatDoesNotFit) {
+  auto c = std::make_unique<config>();
+  config_error e;
+  std::string name(LIMIT_PATH_LEN, 'n');
+  EXPECT_EQ(-1, config_parse(c.get(), name.c_str(), kBase, sizeof kBase - 1, &e));
+  EXPECT_NE(nullptr, strstr(e.text, "found a path of 1024 bytes, allowed: 1023")) << e.text;
+}
+
 TEST(Config, ShowsALongValueByItsLength) {
   Result r = ParseEdited("cluster", '"' + std::string(1000, 'x') + '"');
   EXPECT_EQ(0u, r.error.find("F: cluster: found a text of 1000 bytes, allowed: ")) << r.error;
@@ -382,6 +423,9 @@ TEST(Config, NamesTheLineOfASyntaxError) {
   EXPECT_EQ("F: line 2: found the end of the file, allowed: JSON", Parse("{\"a\":\n").error);
   EXPECT_EQ("F: (whole file): found a list of 0, allowed: an object", Parse("[]").error);
   EXPECT_EQ(-1, Parse(std::string(kBase) + std::string("\0 x", 3)).rc);
+  std::string inside = kBase;
+  inside[inside.find("\"d\"") + 1] = '\0';
+  EXPECT_EQ("F: line 2: found \"\", allowed: JSON", Parse(inside).error);
 }
 
 TEST(Config, RefusesEveryTruncationOfAFile) {
