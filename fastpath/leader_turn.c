@@ -61,18 +61,28 @@ static pos_t held_without(const struct bcast *b, const struct bcast_peer *p) {
   return quorum_value(&b->quorum, b->counted & ~(1u << p->idx), held);
 }
 
-/* A slow follower never stalls the quorum: one that keeps three quarters of the ring, half a ring
- * behind what a quorum without it holds, is synchronised again.  When all are slow alike, none is.
- */
-static void detach_behind(struct bcast *b, struct bcast_actions *a) {
+/* p keeps three quarters of the ring (or so much that no largest record fits), half a ring behind
+ * what a quorum without it holds.  When all are slow alike, none is behind. */
+static bool is_behind(const struct bcast *b, const struct bcast_peer *p) {
   uint64_t size = b->stream.size;
-  uint64_t kept_max = size - record_size(b->config->largest_record); /* else none fits: stalled */
+  uint64_t kept_max = size - record_size(b->config->largest_record);
   if (kept_max > size / 4 * 3) kept_max = size / 4 * 3;
+  if (b->stream.whole - p->out.acked <= kept_max) return false;
+  pos_t held = held_without(b, p);
+  return held > p->out.acked && held - p->out.acked > size / 2;
+}
+
+/* A slow follower never stalls the quorum for long: one that stays behind is synchronised again.  A
+ * pause of a few hundred microseconds is worth waiting for. */
+static void detach_behind(struct bcast *b, struct bcast_actions *a) {
   for (int i = 0; i < b->config->peer_cnt; i++) {
     struct bcast_peer *p = &b->peers[i];
-    if (!peer_is_open(p) || b->stream.whole - p->out.acked <= kept_max) continue;
-    pos_t held = held_without(b, p);
-    if (held > p->out.acked && held - p->out.acked > size / 2)
+    if (!peer_is_open(p)) continue;
+    if (!is_behind(b, p))
+      p->behind_us = 0;
+    else if (!p->behind_us)
+      p->behind_us = b->now_us;
+    else if (b->now_us - p->behind_us > b->config->timeout_us / 4)
       control_detach(b, p, REASON_PEER_BEHIND, a);
   }
 }

@@ -37,6 +37,16 @@ void outflow_missing(struct outflow *o, struct frame_range range) {
   if (o->repair_cnt < LIMIT_GAP_RANGES) o->repair[o->repair_cnt++] = range;
 }
 
+void outflow_forget(struct outflow *o, pos_t reclaimed) {
+  int kept = 0;
+  for (int i = 0; i < o->repair_cnt; i++) {
+    struct frame_range r = o->repair[i];
+    if (r.from < reclaimed) r.from = reclaimed;
+    if (r.from < r.to) o->repair[kept++] = r;
+  }
+  o->repair_cnt = kept;
+}
+
 void outflow_tick(struct outflow *o, uint64_t now_us, uint64_t rto_us, uint64_t max_us) {
   if (o->acked == o->next || o->repair_cnt) return;
   uint64_t wait = rto_us << o->doublings;

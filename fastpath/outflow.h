@@ -49,6 +49,10 @@ void outflow_ack(struct outflow *o, pos_t received, uint32_t window, uint64_t no
 /* outflow_missing asks for a range again; one that was never sent, or does not fit, is not taken. */
 void outflow_missing(struct outflow *o, struct frame_range range);
 
+/* outflow_forget drops what was asked for below `reclaimed`: the ring has other bytes there now.  Who
+ * still misses it will say so again. */
+void outflow_forget(struct outflow *o, pos_t reclaimed);
+
 /* outflow_tick repeats the tail after rto_us without progress, doubling up to max_us. */
 void outflow_tick(struct outflow *o, uint64_t now_us, uint64_t rto_us, uint64_t max_us);
 

@@ -8,7 +8,7 @@ void peer_attach(struct bcast_peer *p, uint64_t iteration, uint64_t now_us) {
   p->requests_wait = 0;
   p->tx_seq = p->rx_seq = p->rx_seen = 0;
   p->attached_us = p->alive_us = now_us;
-  p->sent_us = 0;
+  p->heard_us = p->behind_us = p->sent_us = 0;
   p->send_time = p->echo_time = 0;
   p->rtt_us = 0;
   peer_start(p, 0, 0, 0);

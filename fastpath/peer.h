@@ -46,6 +46,7 @@ struct bcast_peer {
   uint64_t attached_us;
   uint64_t alive_us;      /* see "Liveness" */
   uint64_t heard_us;      /* leader: the first frame came */
+  uint64_t behind_us;     /* leader: behind the ring since then; 0: is not */
   uint64_t sent_us;       /* last frame to the peer */
   uint32_t send_time;     /* newest of the peer: echoed to it */
   uint32_t echo_time;     /* newest that the peer echoed */

@@ -130,6 +130,7 @@ static void send_peer(struct bcast *b, struct bcast_peer *p, uint32_t frame_cnt,
   uint32_t end = a->cnt + frame_cnt;
   uint64_t max_us = b->config->timeout_us / 4;
   send_gaps(b, p, a);
+  outflow_forget(&p->out, stream_to(b)->reclaimed);
   outflow_tick(&p->out, b->now_us, peer_rto_us(p), max_us);
   while (a->cnt + 1 < end)
     if (!send_slice(b, p, a)) break;

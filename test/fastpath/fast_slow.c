@@ -70,7 +70,7 @@ static void leader_on(struct fast_net *net, const struct fast_msg *m) {
   }
   if (m->type == FAST_DETACHED) {
     f->detached_cnt++;
-    drop_follower(net, m->peer_idx);
+    if (!net->manual) drop_follower(net, m->peer_idx);
   }
 }
 
