@@ -445,7 +445,7 @@ TEST_F(AppThread, ASnapshotIsCommittedOnlyWhenTheOwnDiskHoldsTheLogToIt) {
 }
 
 TEST_F(AppThread, ASnapshotUnderWayIsGivenUpWhenAnotherIsRestored) {
-  node.AddHistory(1, 1, 30, 7);
+  node.AddHistory(1, 1, 60, 7, 3500); /* several slices */
   node.config.snapshot_log_bytes = 1000;
   node.Follow(1, 0);
   Run();
@@ -457,7 +457,7 @@ TEST_F(AppThread, ASnapshotUnderWayIsGivenUpWhenAnotherIsRestored) {
   Run(); /* BEGIN is out; WRITE will be behind SNAP_OPEN */
   node.Stop();
   node.snapshots[zxid_make(2, 9)] = snapshots.rbegin()->second;
-  node.PurgeTo(zxid_make(1, 30));
+  node.PurgeTo(zxid_make(1, 60));
   node.base = zxid_make(2, 9);
   node.Follow(2, 0);
   Run();

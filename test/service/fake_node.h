@@ -103,12 +103,12 @@ struct FakeNode {
   }
   zxid_t LastZxid() const { return history.empty() ? base : history.rbegin()->first; }
   /* Puts records through an app_log of their own, so that they are what a leader makes. */
-  void AddHistory(uint32_t epoch, uint32_t first, uint32_t cnt, uint64_t client) {
+  void AddHistory(uint32_t epoch, uint32_t first, uint32_t cnt, uint64_t client, size_t size = 1) {
     FakeNode maker;
     maker.app_self = app_log_app(maker.log);
     Bytes txn(4096);
     for (uint32_t i = 0; i < cnt; i++) {
-      Bytes r = Request(client, first + i, "h" + std::to_string(first + i));
+      Bytes r = Request(client, first + i, std::string(size, 'h') + std::to_string(first + i));
       app_request q{zxid_make(epoch, first + i), 5, r.data(), static_cast<uint32_t>(r.size())};
       if (i == 0) { /* the maker knows the client up to first - 1 */
         for (uint32_t k = 1; k < first; k++) {
