@@ -22,7 +22,7 @@ struct disk_file; /* an open file: the implementation's */
 
 enum disk_mode {
   DISK_CREATE,       /* new file, read and write; -EEXIST if there */
-  DISK_READ_WRITE,
+  DISK_READ_WRITE,   /* locked, as is DISK_CREATE: -EWOULDBLOCK while open for writing elsewhere */
   DISK_READ_ONLY,
 };
 
@@ -34,9 +34,10 @@ struct disk {
 struct disk_ops {
   int (*open)(struct disk *d, const char *name, enum disk_mode mode, struct disk_file **out);
   void (*close)(struct disk *d, struct disk_file *f);
-  /* read returns the bytes read (short at the end of the file) or -errno */
+  /* read returns the bytes read (short at the end of the file) or -errno; buf (the address), len and
+   * offset are multiples of LIMIT_SECTOR, here and in both writes */
   ssize_t (*read)(struct disk *d, struct disk_file *f, void *buf, size_t len, uint64_t offset);
-  /* write: buf, len, offset multiples of LIMIT_SECTOR; not durable */
+  /* write: not durable */
   int (*write)(struct disk *d, struct disk_file *f, const void *buf, size_t len, uint64_t offset);
   /* write_durable: as write, durable on return; each LIMIT_SECTOR may still tear if power goes during it */
   int (*write_durable)(struct disk *d, struct disk_file *f, const void *buf, size_t len,
@@ -54,5 +55,11 @@ struct disk_ops {
 /* disk_real_open opens the directory path (which must exist).  Returns 0 or -errno. */
 int disk_real_open(struct disk *d, const char *path);
 void disk_real_close(struct disk *d);
+/* disk_real_explain writes the line for people about an error of disk_real_open or _create
+ * (LIMIT_TEXT_LEN bytes); it names the command that makes a missing directory. */
+void disk_real_explain(const char *path, int err, char *error);
+/* disk_real_create makes the directory path and its parents, durably.  Returns 0 (also if it is there
+ * already) or -errno. */
+int disk_real_create(const char *path);
 
 #endif

@@ -58,12 +58,15 @@ enum reason store_set_current(struct store *s, uint32_t epoch);
 enum reason store_set_may_vote(struct store *s, bool may_vote);
 enum reason store_mark_clean(struct store *s);
 
-/* store_append writes whole records as one or more groups.  Checks crc and order of each first:
- * REASON_RECORD_CRC / REASON_RECORD_ORDER leave the store unchanged and usable (J7, B13). */
+/* store_append writes whole records as one or more groups: one durable write each and nothing else, but
+ * at the end of a segment.  Checks crc and order of each record first: REASON_RECORD_CRC (damaged, or above
+ * largest_record), REASON_RECORD_ORDER (not next, or of an epoch above acceptedEpoch, R10) leave the store
+ * unchanged and usable (J7, B13). */
 enum reason store_append(struct store *s, const void *records, size_t len);
 
-/* store_truncate removes every record above zxid; snapshots above it go first.  zxid below log_base:
- * REASON_BELOW_LOG, nothing changed. */
+/* store_truncate removes every record above zxid; snapshots above it go first.  zxid below log_base, or
+ * below every snapshot while log_base > 0 (the state there could not be rebuilt): REASON_BELOW_LOG,
+ * nothing changed. */
 enum reason store_truncate(struct store *s, zxid_t zxid);
 
 /* store_lookup finds the largest zxid of the log (or log_base) that is <= zxid. */
@@ -74,7 +77,8 @@ struct store_slice {
   uint32_t len;        /* 0: nothing after */
   zxid_t last_zxid;
 };
-/* store_read copies whole records after zxid into buf (cap >= one largest record), at most max_zxid. */
+/* store_read copies whole records after zxid into buf (cap >= one largest record), at most max_zxid.  A
+ * zxid that is not of the history reads on behind its floor.  CORRUPT is final, as DISK_ERROR is. */
 struct store_slice store_read(struct store *s, zxid_t zxid, zxid_t max_zxid, void *buf, uint32_t cap);
 
 /* Snapshots.  asker: STORE_SLOW or STORE_APP, each with one read and one write open at most. */
@@ -84,13 +88,22 @@ void store_snap_close(struct store *s, int asker);
 enum reason store_snap_begin(struct store *s, int asker, zxid_t zxid);
 enum reason store_snap_write(struct store *s, int asker, const void *buf, uint32_t len);
 /* store_snap_commit: tmp, fsync, rename, fsync of the directory; SNAP_INSTALL then starts the log anew
- * behind zxid; SNAP_OWN then purges what is older than snapshots_kept. */
+ * behind zxid and is either whole or not there after a power cut.  SNAP_OWN: store_idle then purges what is
+ * older than snapshots_kept.  Not final: BUSY (SNAP_OWN above last_zxid, durability `memory`: the write stays
+ * open, commit it again later); LEADER_CHANGED (truncate or install came in between), BELOW_LOG,
+ * RECORD_ORDER (SNAP_INSTALL of an epoch above acceptedEpoch): the write is gone. */
 enum reason store_snap_commit(struct store *s, int asker, uint32_t flag);
 void store_snap_abort(struct store *s, int asker);
 
 int64_t store_free_bytes(struct store *s);
-/* store_idle does background work of at most one durable write (prepares the next segment, writes the
- * idle trailer, purges).  Returns true if there is more to do. */
+/* store_idle does one bounded step of background work: 256 KB of zeros for the next segment, or the
+ * unlinking of one old file.  Returns true if there is more to do.  False after an error, too: see
+ * store_error. */
 bool store_idle(struct store *s);
+
+/* store_seal writes the idle trailer (one durable write, if there is none yet), by which a damaged last
+ * group is known to have been complete.  Call it when nothing was appended for some milliseconds, not
+ * at once: it would delay the next group. */
+enum reason store_seal(struct store *s);
 
 #endif

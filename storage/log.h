@@ -1,0 +1,154 @@
+/* log.h - the history as groups in numbered segments.
+ *
+ *      log.00000007           log.00000008                 log.00000009
+ *      | g g g g | torn  |    | TRUNCATE g g IDLE g g |    | 0 0 0 ...  (spare: zeros, synced)
+ *                               ^ continues the chain    ^ tail
+ *
+ * Groups are appended, one durable write each; a persisted sector is never rewritten.  Truncation
+ * is a TRUNCATE group in a new segment; what it removed stays in the files but is dead:
+ * segment.base and segment.end are clamped to it.
+ *
+ *      log_base == segs[0].base <= segs[0].end <= segs[1].base <= ... <= last segment's end ==
+ * last_zxid
+ *
+ * Part of storage/.  Owner: the disk thread.  Blocks: yes.  Allocates: at open and per segment.
+ * Source: design 6; zab-rules R10, B10, B11, B14, D1-D3, E1, E2, E7. */
+#ifndef ZABLINE_STORAGE_LOG_H
+#define ZABLINE_STORAGE_LOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proto/record.h"
+#include "storage/group.h"
+#include "storage/io.h"
+
+#define LOG_INDEX_STRIDE (256u << 10) /* bytes of a segment per entry of the sparse index */
+#define LOG_READ_AHEAD (256u << 10)
+#define LOG_FILL_SLICE (256u << 10) /* bytes of zeros written by one step of log_prepare */
+#define LOG_HINTS 16                /* places kept where a reader may go on */
+#define LOG_SPARE_TMP "tmp.log"     /* a spare segment that is not yet filled */
+
+static_assert(LIMIT_GROUP <= LIMIT_RECORD_MAX, "the largest group holds one largest record");
+
+struct log_index {
+  zxid_t before; /* last zxid before the group */
+  uint64_t offset;
+};
+
+struct segment {
+  uint64_t id;
+  uint64_t size; /* of the file */
+  uint64_t tail; /* bytes of good groups from the start */
+  zxid_t base;   /* last live zxid before it */
+  zxid_t end;    /* last live zxid in it, base if none */
+  uint32_t index_cnt, index_cap;
+  struct log_index *index; /* ascending */
+};
+
+enum spare_state { SPARE_NONE, SPARE_FILLING, SPARE_READY };
+
+struct log_spare {
+  enum spare_state state;
+  struct io_file file;
+  uint64_t id;
+  uint64_t size;
+  uint64_t filled;
+};
+
+/* A place in the live history: right behind zxid. */
+struct log_place {
+  zxid_t zxid;
+  int seg_idx;
+  uint64_t group;        /* offset of the group in the segment */
+  uint32_t inner;        /* offset in the group; 0: its header is not read yet */
+  struct group_header h; /* if inner */
+};
+
+struct log_window { /* a part of one segment, as read */
+  uint8_t *buf;
+  size_t cap, len;
+  uint64_t segment, offset;
+};
+
+struct log {
+  struct io *io;
+  uint32_t owner;
+  uint64_t segment_bytes;
+  uint32_t group_aim;      /* bytes of records in a group; one record may be more */
+  uint32_t accepted_epoch; /* goes into each group; kept by the store */
+  struct segment *segs;
+  int seg_cnt, seg_cap;
+  struct io_file tail_file; /* of the last segment */
+  struct log_spare spare;
+  uint64_t sequence; /* of the next group */
+  uint32_t chain;    /* crc of the last one */
+  zxid_t last_zxid;
+  bool sealed;    /* the last group is a trailer, or starts the segment */
+  uint8_t *group; /* buffer of one group */
+  uint32_t group_cap;
+  uint8_t *zeros;
+  struct log_window window;
+  uint32_t read_ahead;
+  struct io_file read_file;
+  uint64_t read_segment;
+  struct log_place hints[LOG_HINTS];
+  int hint_cnt, hint_next;
+};
+
+/* What recovery found; notes for people. */
+struct log_recovery {
+  uint32_t accepted_epoch; /* largest in any group */
+  bool restarted;          /* the log begins with a RESTART behind its base */
+  char note[LIMIT_TEXT_LEN];
+};
+
+/* Functions return 0, or -1 with io failed. */
+/* largest: payload bytes of the largest record that will be appended; older ones may be larger. */
+int log_init(struct log *l, struct io *io, uint32_t owner, uint32_t largest,
+             uint64_t segment_bytes);
+void log_free(struct log *l);
+
+/* log_create starts the log of a new data directory; its name is durable then. */
+int log_create(struct log *l);
+int log_recover(struct log *l, struct log_recovery *r);
+
+/* log_append writes whole records, already checked, as groups of about LIMIT_GROUP bytes. */
+int log_append(struct log *l, const uint8_t *records, size_t len);
+int log_truncate(struct log *l, zxid_t zxid); /* zxid: one of the history, or its base */
+int log_restart(struct log *l, zxid_t base);  /* the commit point of a snapshot install */
+int log_seal(struct log *l);                  /* the idle trailer */
+
+/* log_prepare does one step for the spare segment: *more is set while there is one left. */
+int log_prepare(struct log *l, bool *more);
+
+/* log_drop unlinks the cnt oldest segments, durably.  More than one only behind a RESTART: else a
+ * power cut could leave a hole in the middle. */
+int log_drop(struct log *l, int cnt);
+
+zxid_t log_base(const struct log *l);
+
+/* log_find sets p behind the largest zxid of the log (or its base) that is <= zxid; zxid >= base.
+ */
+int log_find(struct log *l, zxid_t zxid, struct log_place *p);
+/* log_next parses the record after p, in the window until the next call; moves p behind it. Returns
+ * 1, 0 at the end, -1.  The record's crc is checked by log_copy only. */
+int log_next(struct log *l, struct log_place *p, struct record *r);
+/* log_copy copies the record that log_next found last into buf (r->size bytes) and checks it. */
+int log_copy(struct log *l, const struct log_place *p, const struct record *r, uint8_t *buf);
+void log_keep_hint(struct log *l, const struct log_place *p);
+
+/* Between the log_*.c files. */
+void log_segment_name(char *name, uint64_t id);
+struct segment *log_add_segment(struct log *l, uint64_t id, uint64_t size, zxid_t base);
+void log_index_add(struct segment *s, zxid_t before, uint64_t offset);
+int log_switch(struct log *l);
+int log_write_group(struct log *l, enum group_type type, const uint8_t *records, uint32_t len,
+                    zxid_t last_zxid);
+void log_clamp(struct log *l, zxid_t zxid);
+/* log_window returns [offset, offset + len) of a segment and reads ahead, but not past limit. */
+const uint8_t *log_window(struct log *l, const struct segment *s, uint64_t limit, uint64_t offset,
+                          size_t len);
+void log_forget_reads(struct log *l);
+
+#endif

@@ -1,0 +1,335 @@
+/* What the segments say after a stop or a power cut.
+ *
+ * The chain is followed from the first segment (or the last RESTART).  Where it breaks off, a later
+ * segment that continues it shows that an earlier recovery left that tail behind.  If none does,
+ * this is the end of the log, and what stands there is one of: nothing; a write torn by a power cut
+ * (a block of it still holds the zeros from before), of which whole records are kept; or damage,
+ * which stops the node, because to shorten the log would lose what was acknowledged (E1, E2). */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "storage/log.h"
+
+#define RECOVER_READ_AHEAD (1u << 20)
+
+struct names {
+  uint64_t ids[LIMIT_SEGMENTS];
+  int cnt;
+};
+
+static void collect(void *ctx, const char *name) {
+  struct names *n = ctx;
+  unsigned long long id;
+  int end = 0;
+  if (sscanf(name, "log.%8llx%n", &id, &end) != 1 || name[end] != '\0') return;
+  if (n->cnt < LIMIT_SEGMENTS) n->ids[n->cnt++] = id;
+}
+
+static int by_id(const void *a, const void *b) {
+  uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+  return x < y ? -1 : x > y;
+}
+
+static int damaged(struct log *l, const struct segment *s, uint64_t offset, const char *what) {
+  char name[IO_NAME_LEN];
+  log_segment_name(name, s->id);
+  return io_fail(l->io, REASON_CORRUPT,
+                 "%s is damaged at offset %llu, after zxid 0x%llx: %s; this node must not vote",
+                 name, (unsigned long long)offset, (unsigned long long)l->last_zxid, what);
+}
+
+static int add_file(struct log *l, uint64_t id) {
+  struct io_file f;
+  char name[IO_NAME_LEN];
+  log_segment_name(name, id);
+  if (io_open(l->io, &f, name, DISK_READ_ONLY)) return -1;
+  int64_t size = io_size(l->io, &f);
+  io_close(l->io, &f);
+  if (size < 0) return -1;
+  struct segment *s = log_add_segment(l, id, (uint64_t)size, 0);
+  if (!s) return -1;
+  if (size == 0 || size % LIMIT_SECTOR) return damaged(l, s, (uint64_t)size, "the file is cut");
+  return 0;
+}
+
+static int add_files(struct log *l) {
+  struct names *n = calloc(1, sizeof *n);
+  if (!n) return io_fail(l->io, REASON_DISK_ERROR, "no memory for names");
+  int rc = io_list(l->io, collect, n);
+  qsort(n->ids, (size_t)n->cnt, sizeof n->ids[0], by_id);
+  for (int i = 0; i < n->cnt && !rc; i++) rc = add_file(l, n->ids[i]);
+  if (!rc && n->cnt == 0) rc = io_fail(l->io, REASON_CORRUPT, "no log.<n> file: the log is gone");
+  free(n);
+  return rc;
+}
+
+enum found { FOUND_ERROR = -1, FOUND_NOTHING, FOUND_HEADER, FOUND_GROUP };
+
+/* look tells what stands at offset: a group that is whole, only an intact header, or neither. */
+static enum found look(struct log *l, const struct segment *s, uint64_t offset,
+                       struct group_header *h) {
+  const uint8_t *p = log_window(l, s, s->size, offset, LIMIT_SECTOR);
+  if (!p) return FOUND_ERROR;
+  if (!group_read_header(h, p, s->id, l->owner)) return FOUND_NOTHING;
+  if (h->segment_size != s->size) {
+    damaged(l, s, s->size, "the file does not have the length it was made with");
+    return FOUND_ERROR;
+  }
+  uint32_t size = group_size(h->len);
+  if (h->len > l->group_cap || size > l->group_cap || size > s->size - offset) return FOUND_NOTHING;
+  p = log_window(l, s, s->size, offset, size);
+  if (!p) return FOUND_ERROR;
+  return group_payload_ok(h, p) ? FOUND_GROUP : FOUND_HEADER;
+}
+
+static bool continues(const struct log *l, const struct group_header *h) {
+  return h->sequence == l->sequence && h->chain == l->chain;
+}
+
+/* walk_records checks the order inside a group whose checksum is right. */
+static int walk_records(struct log *l, const struct segment *s, uint64_t offset,
+                        const struct group_header *h) {
+  const uint8_t *p = log_window(l, s, s->size, offset, group_size(h->len));
+  if (!p) return -1;
+  zxid_t last = l->last_zxid;
+  for (uint32_t at = 0; at < h->len;) {
+    struct record r;
+    uint8_t header[LIMIT_RECORD_HEADER] = {0};
+    if (h->len - at >= sizeof header) memcpy(header, p + GROUP_HEADER + at, sizeof header);
+    group_unmask(h, header, sizeof header);
+    if (record_peek(&r, header, sizeof header, LIMIT_RECORD_MAX) == RECORD_BAD_LENGTH ||
+        r.size > h->len - at || !zxid_follows(last, r.zxid))
+      return damaged(l, s, offset, "records out of order");
+    last = r.zxid;
+    at += r.size;
+  }
+  return last == h->last_zxid ? 0 : damaged(l, s, offset, "last zxid of the group");
+}
+
+static int apply(struct log *l, int idx, uint64_t offset, const struct group_header *h,
+                 struct log_recovery *rec) {
+  struct segment *s = &l->segs[idx];
+  bool starts = h->type == GROUP_TRUNCATE || h->type == GROUP_RESTART;
+  if (starts && offset) return damaged(l, s, offset, "group type inside a segment");
+  if (h->type == GROUP_RESTART && h->last_zxid != l->last_zxid)
+    return damaged(l, s, offset, "restart inside the log");
+  if (h->type == GROUP_TRUNCATE && h->last_zxid > l->last_zxid)
+    return damaged(l, s, offset, "truncation above the log");
+  if (!starts && h->prev_zxid != l->last_zxid)
+    return damaged(l, s, offset, "group does not follow");
+  if (!starts && walk_records(l, s, offset, h)) return -1;
+  log_index_add(s, starts ? h->last_zxid : l->last_zxid, offset);
+  s->tail = offset + group_size(h->len);
+  s->end = h->last_zxid;
+  if (h->type == GROUP_TRUNCATE) log_clamp(l, h->last_zxid);
+  l->last_zxid = h->last_zxid;
+  l->sequence++;
+  l->chain = h->crc;
+  l->sealed = h->type != GROUP_RECORDS;
+  if (h->accepted_epoch > rec->accepted_epoch) rec->accepted_epoch = h->accepted_epoch;
+  return 0;
+}
+
+static int scan_segment(struct log *l, int idx, struct log_recovery *rec) {
+  struct segment *s = &l->segs[idx];
+  struct group_header h;
+  s->base = s->end = l->last_zxid;
+  while (s->tail < s->size) {
+    enum found found = look(l, s, s->tail, &h);
+    if (found == FOUND_ERROR) return -1;
+    if (found != FOUND_GROUP || !continues(l, &h)) return 0;
+    if (apply(l, idx, s->tail, &h, rec)) return -1;
+  }
+  return 0;
+}
+
+/* find_start returns the segment of the last RESTART, or 0; -1 on error. */
+static int find_start(struct log *l, struct log_recovery *rec) {
+  struct group_header h;
+  int start = 0;
+  for (int i = l->seg_cnt - 1; i >= 0 && !rec->restarted; i--) {
+    enum found found = look(l, &l->segs[i], 0, &h);
+    if (found == FOUND_ERROR) return -1;
+    rec->restarted = found == FOUND_GROUP && h.type == GROUP_RESTART;
+    if (rec->restarted) start = i;
+  }
+  const struct segment *s = &l->segs[start];
+  enum found found = look(l, s, 0, &h);
+  if (found == FOUND_ERROR) return -1;
+  if (found != FOUND_GROUP) return damaged(l, s, 0, "the oldest segment has no beginning");
+  bool records = h.type == GROUP_RECORDS || h.type == GROUP_IDLE;
+  l->sequence = h.sequence;
+  l->chain = h.chain;
+  l->last_zxid = records ? h.prev_zxid : h.last_zxid;
+  return start;
+}
+
+/* find_successor returns the segment behind idx whose first group continues the chain; 0: none. */
+static int find_successor(struct log *l, int idx) {
+  struct group_header h;
+  for (int i = idx + 1; i < l->seg_cnt; i++) {
+    enum found found = look(l, &l->segs[i], 0, &h);
+    if (found == FOUND_ERROR) return -1;
+    if (found == FOUND_GROUP && continues(l, &h)) return i;
+    l->segs[i].base = l->segs[i].end = l->last_zxid;
+  }
+  return 0;
+}
+
+/* check_rest: nothing intact may stand behind the end of the chain.  Sets *dirty if not all zeros.
+ */
+static int check_rest(struct log *l, const struct segment *s, bool *dirty) {
+  struct group_header h;
+  for (uint64_t at = s->tail; at < s->size; at += LIMIT_SECTOR) {
+    const uint8_t *p = log_window(l, s, s->size, at, LIMIT_SECTOR);
+    if (!p) return -1;
+    if (group_all_zero(p, LIMIT_SECTOR)) continue;
+    *dirty = true;
+    if (!group_read_header(&h, p, s->id, l->owner)) continue;
+    if (h.sequence > l->sequence)
+      return damaged(l, s, s->tail, "bit rot or a lost write, since a later group is there");
+    if (h.sequence < l->sequence) continue; /* inside of records, or an abandoned tail */
+    enum found found = look(l, s, at, &h);
+    if (found == FOUND_ERROR) return -1;
+    if (found == FOUND_GROUP)
+      return damaged(l, s, s->tail, "the next group stands in the wrong place");
+  }
+  return 0;
+}
+
+/* is_torn returns 1 if the write at the end of s is provably torn, -1 if that is undecidable. */
+static int is_torn(struct log *l, const struct segment *s, struct group_header *h, bool *header) {
+  enum found found = look(l, s, s->tail, h);
+  if (found == FOUND_ERROR) return -1;
+  *header = found == FOUND_HEADER && continues(l, h);
+  uint32_t size = *header ? group_size(h->len) : LIMIT_SECTOR;
+  const uint8_t *p = log_window(l, s, s->size, s->tail, size);
+  if (!p) return -1;
+  if (group_has_zero_block(p, size)) return 1;
+  return damaged(l, s, s->tail,
+                 "the last group is damaged and whether it was ever complete cannot be decided");
+}
+
+/* salvage copies the whole records from the start of a torn group. */
+static int salvage(struct log *l, const struct segment *s, const struct group_header *h,
+                   uint8_t *out, size_t *len) {
+  const uint8_t *p = log_window(l, s, s->size, s->tail, group_size(h->len));
+  if (!p) return -1;
+  memcpy(out, p + GROUP_HEADER, h->len);
+  group_unmask(h, out, h->len - h->len % 8);
+  struct record r;
+  zxid_t last = l->last_zxid;
+  *len = 0;
+  while (record_read(&r, out + *len, h->len - *len, LIMIT_RECORD_MAX) == RECORD_OK &&
+         zxid_follows(last, r.zxid)) {
+    last = r.zxid;
+    *len += r.size;
+  }
+  return 0;
+}
+
+/* Keeps the last segment, if it is all zeros, as the spare. */
+static int keep_spare(struct log *l) {
+  struct segment *s = &l->segs[l->seg_cnt - 1];
+  char name[IO_NAME_LEN];
+  log_segment_name(name, s->id);
+  free(s->index);
+  l->seg_cnt--;
+  log_forget_reads(l);
+  if (s->size < l->segment_bytes) /* made by a smaller config; it never held anything */
+    return io_unlink(l->io, name) || io_sync_dir(l->io) ? -1 : 0;
+  l->spare = (struct log_spare){SPARE_READY, {NULL, ""}, s->id, s->size, s->size};
+  return io_open(l->io, &l->spare.file, name, DISK_READ_WRITE);
+}
+
+static int open_tail(struct log *l) {
+  char name[IO_NAME_LEN];
+  log_segment_name(name, l->segs[l->seg_cnt - 1].id);
+  if (io_open(l->io, &l->tail_file, name, DISK_READ_WRITE)) return -1;
+  /* after a mere kill the last group may be readable and not yet durable (R12) */
+  return io_sync(l->io, &l->tail_file);
+}
+
+/* mend leaves the torn tail behind: a new segment continues the chain, with what was saved. */
+static int mend(struct log *l, const struct segment *torn, struct log_recovery *rec) {
+  struct group_header h;
+  bool header = false;
+  size_t len = 0;
+  if (is_torn(l, torn, &h, &header) < 0) return -1;
+  uint8_t *saved = header ? io_alloc(l->io, l->group_cap) : NULL;
+  if (header && (!saved || salvage(l, torn, &h, saved, &len))) {
+    free(saved);
+    return -1;
+  }
+  char name[IO_NAME_LEN];
+  log_segment_name(name, torn->id);
+  snprintf(rec->note, sizeof rec->note,
+           "%s: torn write at offset %llu, after zxid 0x%llx; kept %zu bytes of whole records",
+           name, (unsigned long long)torn->tail, (unsigned long long)l->last_zxid, len);
+  int rc = log_truncate(l, l->last_zxid) || log_append(l, saved, len) ? -1 : 0;
+  free(saved);
+  return rc;
+}
+
+/* find_torn returns the first of the segments from idx on that has a torn tail, -1 if none; every
+ * tail that is not zeros must be provably torn.  There are several if the power went in mend, too.
+ */
+static int find_torn(struct log *l, int idx) {
+  int torn = -1;
+  for (int i = idx; i < l->seg_cnt; i++) {
+    struct group_header h;
+    bool dirty = false, header;
+    if (check_rest(l, &l->segs[i], &dirty)) return -1;
+    if (!dirty) continue;
+    if (is_torn(l, &l->segs[i], &h, &header) < 0) return -1;
+    if (torn < 0) torn = i;
+  }
+  return torn;
+}
+
+static bool last_is_empty(struct log *l, int idx, int torn) {
+  int last = l->seg_cnt - 1;
+  const struct segment *s = &l->segs[last];
+  if (last == idx || last == torn) return false;
+  for (uint64_t at = 0; at < s->size; at += LIMIT_SECTOR) {
+    const uint8_t *p = log_window(l, s, s->size, at, LIMIT_SECTOR);
+    if (!p || !group_all_zero(p, LIMIT_SECTOR)) return false;
+  }
+  return true;
+}
+
+/* finish decides what stands behind the end of the chain, in segment idx and in all later ones. */
+static int finish(struct log *l, int idx, struct log_recovery *rec) {
+  int torn = find_torn(l, idx);
+  if (l->io->reason != REASON_NONE) return -1;
+  if (last_is_empty(l, idx, torn) && keep_spare(l)) return -1;
+  if (open_tail(l)) return -1;
+  if (torn < 0) return 0;
+  struct segment copy = l->segs[torn]; /* mend may move the array */
+  return mend(l, &copy, rec);
+}
+
+/* follow_chain returns the segment in which the chain ends, or -1. */
+static int follow_chain(struct log *l, int idx, struct log_recovery *rec) {
+  for (int i = idx; i < l->seg_cnt; i++) {
+    if (scan_segment(l, idx, rec)) return -1;
+    int next = find_successor(l, idx);
+    if (next <= 0) return next < 0 ? -1 : idx;
+    idx = next;
+  }
+  return idx;
+}
+
+int log_recover(struct log *l, struct log_recovery *rec) {
+  memset(rec, 0, sizeof *rec);
+  l->read_ahead = RECOVER_READ_AHEAD;
+  if (add_files(l)) return -1;
+  int start = find_start(l, rec);
+  if (start < 0) return -1;
+  int idx = follow_chain(l, start, rec);
+  if (idx < 0 || finish(l, idx, rec)) return -1;
+  log_forget_reads(l);
+  l->read_ahead = LOG_READ_AHEAD;
+  return start ? log_drop(l, start) : 0;
+}

@@ -1,0 +1,111 @@
+#include "storage/store_impl.h"
+
+/* check_records: a receiver rejects what is damaged or not next, before anything is written (J7,
+ * B13), and what its promise does not cover (R10). */
+static enum reason check_records(const struct store *s, const uint8_t *p, size_t len) {
+  zxid_t last = s->log.last_zxid;
+  for (size_t at = 0; at < len;) {
+    struct record r;
+    if (record_read(&r, p + at, len - at, s->largest_record) != RECORD_OK) return REASON_RECORD_CRC;
+    if (!zxid_follows(last, r.zxid) || zxid_epoch(r.zxid) > s->epochs.now.accepted)
+      return REASON_RECORD_ORDER;
+    last = r.zxid;
+    at += r.size;
+  }
+  return REASON_NONE;
+}
+
+enum reason store_append(struct store *s, const void *records, size_t len) {
+  if (s->io.reason != REASON_NONE) return REASON_DISK_ERROR;
+  enum reason reason = check_records(s, records, len);
+  if (reason != REASON_NONE) return reason;
+  return store_result(s, log_append(&s->log, records, len));
+}
+
+/* can_rebuild: the state at zxid needs a snapshot at or below it, or the log from its very
+ * beginning. */
+static bool can_rebuild(const struct store *s, zxid_t zxid) {
+  zxid_t base = log_base(&s->log);
+  if (zxid < base) return false;
+  int snap = snap_newest(&s->snaps, zxid);
+  return base == 0 || (snap >= 0 && s->snaps.list[snap].zxid >= base);
+}
+
+enum reason store_truncate(struct store *s, zxid_t zxid) {
+  struct log_place p;
+  if (s->io.reason != REASON_NONE) return REASON_DISK_ERROR;
+  if (zxid >= s->log.last_zxid) return REASON_NONE;
+  if (!can_rebuild(s, zxid)) return REASON_BELOW_LOG;
+  if (log_find(&s->log, zxid, &p)) return store_result(s, -1);
+  for (int i = 0; i < STORE_ASKERS; i++) /* of a history that ends here (B21) */
+    if (s->snaps.writer[i].zxid > p.zxid) s->snaps.writer[i].doomed = true;
+  int rc = snap_remove_range(&s->snaps, p.zxid + 1, ZXID_NONE);
+  if (!rc) rc = log_truncate(&s->log, p.zxid);
+  return store_result(s, rc);
+}
+
+enum reason store_lookup(struct store *s, zxid_t zxid, zxid_t *floor) {
+  struct log_place p;
+  if (s->io.reason != REASON_NONE) return REASON_DISK_ERROR;
+  if (zxid < log_base(&s->log)) return REASON_BELOW_LOG;
+  if (log_find(&s->log, zxid, &p)) return store_result(s, -1);
+  *floor = p.zxid;
+  return REASON_NONE;
+}
+
+/* read_records fills slice from p on; p stays behind the last record that was copied. */
+static int read_records(struct store *s, struct log_place *p, zxid_t max_zxid,
+                        struct store_slice *slice, uint8_t *buf, uint32_t cap) {
+  for (;;) {
+    struct log_place next = *p;
+    struct record r;
+    int rc = log_next(&s->log, &next, &r);
+    if (rc <= 0) return rc;
+    if (r.zxid > max_zxid) return 0;
+    if (r.size > cap - slice->len) {
+      if (slice->len == 0) slice->reason = REASON_TOO_LARGE;
+      return 0;
+    }
+    if (log_copy(&s->log, &next, &r, buf + slice->len)) return -1;
+    slice->len += r.size;
+    slice->last_zxid = r.zxid;
+    *p = next;
+  }
+}
+
+struct store_slice store_read(struct store *s, zxid_t zxid, zxid_t max_zxid, void *buf,
+                              uint32_t cap) {
+  struct store_slice slice = {REASON_NONE, 0, zxid};
+  struct log_place p;
+  if (s->io.reason != REASON_NONE) slice.reason = REASON_DISK_ERROR;
+  if (zxid < log_base(&s->log)) slice.reason = REASON_BELOW_LOG;
+  if (slice.reason != REASON_NONE) return slice;
+  int rc = log_find(&s->log, zxid, &p);
+  if (!rc) rc = read_records(s, &p, max_zxid, &slice, buf, cap);
+  if (rc < 0) return (struct store_slice){store_result(s, rc), 0, zxid};
+  if (slice.len) log_keep_hint(&s->log, &p);
+  return slice;
+}
+
+/* purge drops what no kept or pinned snapshot needs: one file a call, oldest first. */
+static int purge(struct store *s, bool *more) {
+  if (snap_purge(&s->snaps, s->snapshots_kept, more) || *more) return *more ? 0 : -1;
+  int oldest = snap_oldest(&s->snaps);
+  if (oldest < 0 || s->log.seg_cnt < 2) return 0;
+  /* the new base must be live: clamped bases of dead segments are (log.h) */
+  if (s->log.segs[1].base > s->snaps.list[oldest].zxid) return 0;
+  *more = true;
+  return log_drop(&s->log, 1);
+}
+
+bool store_idle(struct store *s) {
+  bool more = false;
+  if (s->io.reason != REASON_NONE) return false;
+  if (log_prepare(&s->log, &more) || more) return s->io.reason == REASON_NONE;
+  return purge(s, &more) == 0 && more;
+}
+
+enum reason store_seal(struct store *s) {
+  if (s->io.reason != REASON_NONE) return REASON_DISK_ERROR;
+  return store_result(s, log_seal(&s->log));
+}

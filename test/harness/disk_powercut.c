@@ -1,0 +1,423 @@
+#include "test/harness/disk_powercut.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BLOCK 512
+#define NAME_LEN 32
+#define NAMES 256
+#define TRACE 4096
+
+struct inode {
+  uint8_t *now, *durable; /* both cap bytes, zero behind their size */
+  uint8_t *dirty;         /* per block: now may differ from durable */
+  size_t cap, now_size, durable_size;
+  bool locked;
+};
+
+struct entry {
+  char name[NAME_LEN];
+  int inode;
+};
+
+struct directory {
+  struct entry entry[NAMES];
+  int cnt;
+};
+
+enum change_type { CHANGE_ADD, CHANGE_RENAME, CHANGE_UNLINK };
+
+struct change {
+  enum change_type type;
+  char from[NAME_LEN], to[NAME_LEN];
+  int inode;
+};
+
+struct traced {
+  bool sync;
+  char name[NAME_LEN];
+};
+
+struct powercut {
+  struct inode *inode;
+  int inode_cnt;
+  struct directory now, durable;
+  struct change change[NAMES];
+  int change_cnt;
+  struct powercut_plan plan;
+  uint64_t ops, reads;
+  bool cut;
+  struct traced trace[TRACE];
+};
+
+struct disk_file {
+  int inode;
+  bool writes;
+  char name[NAME_LEN];
+};
+
+struct powercut *powercut_new(void) {
+  return calloc(1, sizeof(struct powercut));
+}
+
+void powercut_free(struct powercut *p) {
+  for (int i = 0; i < p->inode_cnt; i++) {
+    free(p->inode[i].now);
+    free(p->inode[i].durable);
+    free(p->inode[i].dirty);
+  }
+  free(p->inode);
+  free(p);
+}
+
+static void *copy_of(const void *src, size_t len) {
+  void *p = malloc(len ? len : 1);
+  if (len) memcpy(p, src, len);
+  return p;
+}
+
+struct powercut *powercut_clone(const struct powercut *p) {
+  struct powercut *c = copy_of(p, sizeof *p);
+  c->inode = copy_of(p->inode, (size_t)p->inode_cnt * sizeof *p->inode);
+  for (int i = 0; i < c->inode_cnt; i++) {
+    struct inode *n = &c->inode[i];
+    n->now = copy_of(n->now, n->cap);
+    n->durable = copy_of(n->durable, n->cap);
+    n->dirty = copy_of(n->dirty, n->cap / BLOCK);
+    n->locked = false;
+  }
+  return c;
+}
+
+static int find(const struct directory *d, const char *name) {
+  for (int i = 0; i < d->cnt; i++)
+    if (!strcmp(d->entry[i].name, name)) return i;
+  return -1;
+}
+
+static void add(struct directory *d, const char *name, int inode) {
+  int at = find(d, name);
+  if (at < 0) {
+    assert(d->cnt < NAMES);
+    at = d->cnt++;
+  }
+  snprintf(d->entry[at].name, NAME_LEN, "%s", name);
+  d->entry[at].inode = inode;
+}
+
+static void drop(struct directory *d, const char *name) {
+  int at = find(d, name);
+  if (at >= 0) d->entry[at] = d->entry[--d->cnt];
+}
+
+static void apply(struct directory *d, const struct change *c) {
+  int at = find(d, c->from);
+  if (c->type == CHANGE_ADD) add(d, c->from, c->inode);
+  if (c->type == CHANGE_UNLINK) drop(d, c->from);
+  if (c->type != CHANGE_RENAME || at < 0) return;
+  drop(d, c->from);
+  add(d, c->to, c->inode);
+}
+
+static void change(struct powercut *p, enum change_type type, const char *from, const char *to,
+                   int inode) {
+  struct change c = {.type = type, .inode = inode};
+  snprintf(c.from, NAME_LEN, "%s", from);
+  snprintf(c.to, NAME_LEN, "%s", to);
+  apply(&p->now, &c);
+  assert(p->change_cnt < NAMES);
+  p->change[p->change_cnt++] = c;
+}
+
+static void grow(struct inode *n, size_t size) {
+  size_t cap = (size + LIMIT_SECTOR - 1) / LIMIT_SECTOR * LIMIT_SECTOR;
+  if (cap <= n->cap) return;
+  n->now = realloc(n->now, cap);
+  n->durable = realloc(n->durable, cap);
+  n->dirty = realloc(n->dirty, cap / BLOCK);
+  memset(n->now + n->cap, 0, cap - n->cap);
+  memset(n->durable + n->cap, 0, cap - n->cap);
+  memset(n->dirty + n->cap / BLOCK, 0, (cap - n->cap) / BLOCK);
+  n->cap = cap;
+}
+
+/* Every operation begins here.  0: do it; 1: do it, but nothing of it becomes durable by itself; <
+ * 0: fail. */
+static int begin(struct powercut *p, const char *name, bool sync) {
+  if (p->cut) return -EIO;
+  p->ops++;
+  if (p->ops < TRACE) {
+    p->trace[p->ops].sync = sync;
+    snprintf(p->trace[p->ops].name, NAME_LEN, "%s", name);
+  }
+  if (p->ops == p->plan.fail_at) return -p->plan.fail_errno;
+  if (p->ops == p->plan.cut_at) p->cut = true;
+  return p->cut || p->ops == p->plan.ignore_at;
+}
+
+static int end(const struct powercut *p) { return p->cut ? -EIO : 0; }
+
+static struct powercut *self_of(struct disk *d) { return d->self; }
+
+static int create(struct powercut *p, const char *name) {
+  if (find(&p->now, name) >= 0) return -EEXIST;
+  int rc = begin(p, name, false);
+  if (rc < 0) return rc;
+  p->inode = realloc(p->inode, (size_t)(p->inode_cnt + 1) * sizeof *p->inode);
+  p->inode[p->inode_cnt++] = (struct inode){.locked = false};
+  change(p, CHANGE_ADD, name, "", p->inode_cnt - 1);
+  return end(p);
+}
+
+static int cut_open(struct disk *d, const char *name, enum disk_mode mode, struct disk_file **out) {
+  struct powercut *p = self_of(d);
+  if (p->cut) return -EIO;
+  int rc = mode == DISK_CREATE ? create(p, name) : 0;
+  if (rc) return rc;
+  int at = find(&p->now, name);
+  if (at < 0) return -ENOENT;
+  struct inode *n = &p->inode[p->now.entry[at].inode];
+  if (mode != DISK_READ_ONLY && n->locked) return -EWOULDBLOCK;
+  struct disk_file *f = calloc(1, sizeof *f);
+  f->inode = p->now.entry[at].inode;
+  f->writes = mode != DISK_READ_ONLY;
+  snprintf(f->name, NAME_LEN, "%s", name);
+  n->locked = n->locked || f->writes;
+  *out = f;
+  return 0;
+}
+
+static void cut_close(struct disk *d, struct disk_file *f) {
+  if (f->writes) self_of(d)->inode[f->inode].locked = false;
+  free(f);
+}
+
+static ssize_t cut_read(struct disk *d, struct disk_file *f, void *buf, size_t len,
+                        uint64_t offset) {
+  struct powercut *p = self_of(d);
+  const struct inode *n = &p->inode[f->inode];
+  assert((uintptr_t)buf % LIMIT_SECTOR == 0 && len % LIMIT_SECTOR == 0);
+  if (p->cut || ++p->reads == p->plan.fail_read_at) return -EIO;
+  if (offset >= n->now_size) return 0;
+  size_t got = n->now_size - offset < len ? n->now_size - offset : len;
+  memcpy(buf, n->now + offset, got);
+  return (ssize_t)got;
+}
+
+static void put(struct inode *n, const void *buf, size_t len, uint64_t offset) {
+  grow(n, offset + len);
+  memcpy(n->now + offset, buf, len);
+  memset(n->dirty + offset / BLOCK, 1, len / BLOCK);
+  if (n->now_size < offset + len) n->now_size = offset + len;
+}
+
+static void make_durable(struct inode *n, uint64_t from, uint64_t to) {
+  if (to > n->now_size) to = n->now_size;
+  if (from < to) memcpy(n->durable + from, n->now + from, to - from);
+  for (uint64_t b = from / BLOCK; b < (to + BLOCK - 1) / BLOCK; b++) n->dirty[b] = 0;
+  if (n->durable_size < to) n->durable_size = to;
+}
+
+static int cut_write(struct disk *d, struct disk_file *f, const void *buf, size_t len,
+                     uint64_t offset) {
+  struct powercut *p = self_of(d);
+  int rc = begin(p, f->name, false);
+  if (rc < 0) return rc;
+  put(&p->inode[f->inode], buf, len, offset);
+  return end(p);
+}
+
+static int cut_write_durable(struct disk *d, struct disk_file *f, const void *buf, size_t len,
+                             uint64_t offset) {
+  struct powercut *p = self_of(d);
+  int rc = begin(p, f->name, true);
+  if (rc < 0) return rc;
+  put(&p->inode[f->inode], buf, len, offset);
+  if (rc == 0) make_durable(&p->inode[f->inode], offset, offset + len);
+  return end(p);
+}
+
+static int cut_sync(struct disk *d, struct disk_file *f) {
+  struct powercut *p = self_of(d);
+  int rc = begin(p, f->name, true);
+  if (rc < 0) return rc;
+  if (rc == 0) make_durable(&p->inode[f->inode], 0, p->inode[f->inode].now_size);
+  return end(p);
+}
+
+static int64_t cut_size(struct disk *d, struct disk_file *f) {
+  struct powercut *p = self_of(d);
+  return p->cut ? -EIO : (int64_t)p->inode[f->inode].now_size;
+}
+
+static int cut_rename(struct disk *d, const char *from, const char *to) {
+  struct powercut *p = self_of(d);
+  int at = find(&p->now, from);
+  if (at < 0) return -ENOENT;
+  int rc = begin(p, to, false);
+  if (rc < 0) return rc;
+  change(p, CHANGE_RENAME, from, to, p->now.entry[at].inode);
+  return end(p);
+}
+
+static int cut_unlink(struct disk *d, const char *name) {
+  struct powercut *p = self_of(d);
+  if (find(&p->now, name) < 0) return -ENOENT;
+  int rc = begin(p, name, false);
+  if (rc < 0) return rc;
+  change(p, CHANGE_UNLINK, name, "", -1);
+  return end(p);
+}
+
+static int cut_sync_dir(struct disk *d) {
+  struct powercut *p = self_of(d);
+  int rc = begin(p, "/", true);
+  if (rc < 0) return rc;
+  if (rc == 0) {
+    p->durable = p->now;
+    p->change_cnt = 0;
+  }
+  return end(p);
+}
+
+static int cut_list(struct disk *d, void (*each)(void *ctx, const char *name), void *ctx) {
+  struct powercut *p = self_of(d);
+  if (p->cut) return -EIO;
+  struct directory *copy = copy_of(&p->now, sizeof p->now);
+  for (int i = 0; i < copy->cnt; i++) each(ctx, copy->entry[i].name);
+  free(copy);
+  return 0;
+}
+
+static int64_t cut_free_bytes(struct disk *d) {
+  (void)d;
+  return (int64_t)1 << 40;
+}
+
+static const struct disk_ops cut_ops = {
+    .open = cut_open,
+    .close = cut_close,
+    .read = cut_read,
+    .write = cut_write,
+    .write_durable = cut_write_durable,
+    .sync = cut_sync,
+    .size = cut_size,
+    .rename = cut_rename,
+    .unlink = cut_unlink,
+    .sync_dir = cut_sync_dir,
+    .list = cut_list,
+    .free_bytes = cut_free_bytes,
+};
+
+void powercut_disk(struct powercut *p, struct disk *d) { *d = (struct disk){&cut_ops, p}; }
+
+void powercut_arm(struct powercut *p, struct powercut_plan plan) {
+  p->plan = plan;
+  p->ops = 0;
+  p->reads = 0;
+}
+
+uint64_t powercut_ops(const struct powercut *p) { return p->ops; }
+uint64_t powercut_reads(const struct powercut *p) { return p->reads; }
+bool powercut_is_cut(const struct powercut *p) { return p->cut; }
+
+bool powercut_is_sync(const struct powercut *p, uint64_t op, const char **name) {
+  assert(op < TRACE);
+  *name = p->trace[op].name;
+  return p->trace[op].sync;
+}
+
+static uint64_t mix(uint64_t *seed) { /* splitmix64 */
+  uint64_t z = (*seed += 0x9e3779b97f4a7c15u);
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+  return z ^ (z >> 31);
+}
+
+static size_t run_len(const struct inode *n, size_t block) {
+  size_t len = 0;
+  while (block + len < n->cap / BLOCK && n->dirty[block + len]) len++;
+  return len;
+}
+
+static bool block_survives(enum powercut_survivors s, size_t at, size_t len, uint64_t *seed) {
+  if (s == SURVIVE_RANDOM) return mix(seed) & 1;
+  if (s == SURVIVE_HEADS) return at < (len + 1) / 2;
+  if (s == SURVIVE_TAILS) return at >= len / 2;
+  return s == SURVIVE_ALL || s == SURVIVE_DATA;
+}
+
+static void restore_run(struct inode *n, size_t block, size_t len, enum powercut_survivors s,
+                        uint64_t *seed) {
+  for (size_t i = 0; i < len; i++) {
+    size_t at = (block + i) * BLOCK;
+    if (!block_survives(s, i, len, seed)) continue;
+    memcpy(n->durable + at, n->now + at, BLOCK);
+    size_t size = (at / LIMIT_SECTOR + 1) * LIMIT_SECTOR;
+    if (size > n->now_size) size = n->now_size;
+    if (n->durable_size < size) n->durable_size = size;
+  }
+}
+
+static void restore_inode(struct inode *n, enum powercut_survivors s, uint64_t *seed) {
+  for (size_t b = 0; b < n->cap / BLOCK; b++) {
+    size_t len = run_len(n, b);
+    if (len) restore_run(n, b, len, s, seed);
+    b += len;
+  }
+  bool grows = s == SURVIVE_RANDOM ? (mix(seed) & 1) : s == SURVIVE_NAMES;
+  if (grows && n->durable_size < n->now_size) n->durable_size = n->now_size;
+  n->now_size = n->durable_size;
+  if (n->cap) memcpy(n->now, n->durable, n->cap);
+  if (n->cap) memset(n->dirty, 0, n->cap / BLOCK);
+  n->locked = false;
+}
+
+static bool name_survives(enum powercut_survivors s, int at, int cnt, uint64_t *seed) {
+  if (s == SURVIVE_RANDOM) return mix(seed) & 1;
+  if (s == SURVIVE_HEADS) return at < (cnt + 1) / 2;
+  if (s == SURVIVE_TAILS) return at >= cnt / 2;
+  return s == SURVIVE_ALL || s == SURVIVE_NAMES;
+}
+
+void powercut_restore(struct powercut *p, enum powercut_survivors s, uint64_t seed) {
+  for (int i = 0; i < p->inode_cnt; i++) restore_inode(&p->inode[i], s, &seed);
+  for (int i = 0; i < p->change_cnt; i++)
+    if (name_survives(s, i, p->change_cnt, &seed)) apply(&p->durable, &p->change[i]);
+  p->change_cnt = 0;
+  p->now = p->durable;
+  p->cut = false;
+  powercut_arm(p, (struct powercut_plan){0});
+}
+
+uint8_t *powercut_file(struct powercut *p, const char *name, size_t *len) {
+  int at = find(&p->now, name);
+  if (at < 0) return NULL;
+  struct inode *n = &p->inode[p->now.entry[at].inode];
+  assert(!n->locked); /* damage is done while nobody has it open */
+  if (n->cap) memset(n->dirty, 1, n->cap / BLOCK);
+  *len = n->now_size;
+  return n->now;
+}
+
+void powercut_resize(struct powercut *p, const char *name, size_t len) {
+  int at = find(&p->now, name);
+  assert(at >= 0);
+  struct inode *n = &p->inode[p->now.entry[at].inode];
+  grow(n, len);
+  if (len < n->now_size) memset(n->now + len, 0, n->now_size - len);
+  n->now_size = len;
+  n->durable_size = len;
+  if (n->cap) memcpy(n->durable, n->now, n->cap);
+}
+
+const char *powercut_name(const struct powercut *p, int idx) {
+  return idx < p->now.cnt ? p->now.entry[idx].name : NULL;
+}
+
+void powercut_remove(struct powercut *p, const char *name) {
+  drop(&p->now, name);
+  drop(&p->durable, name);
+}

@@ -1,0 +1,232 @@
+#include "test/storage/store_env.h"
+
+#include <cstring>
+
+#include <gtest/gtest.h>
+
+namespace env {
+
+static uint8_t PayloadByte(const Rec &r, uint32_t i) {
+  return static_cast<uint8_t>(r.zxid * 7 + r.branch * 131 + i * 3 + (i >> 8));
+}
+
+std::vector<uint8_t> Bytes(const std::vector<Rec> &recs) {
+  std::vector<uint8_t> out, payload;
+  for (const Rec &r : recs) {
+    payload.resize(r.len);
+    for (uint32_t i = 0; i < r.len; i++) payload[i] = r.branch == 999 ? 0 : PayloadByte(r, i);
+    size_t at = out.size();
+    out.resize(at + record_size(r.len));
+    record_write(&out[at], r.zxid, payload.data(), r.len);
+  }
+  return out;
+}
+
+std::vector<uint8_t> SnapBytes(zxid_t zxid, uint32_t len) {
+  std::vector<uint8_t> out(len);
+  for (uint32_t i = 0; i < len; i++) out[i] = static_cast<uint8_t>(zxid * 31 + i * 7 + (i >> 9));
+  return out;
+}
+
+std::vector<Rec> Recs(uint32_t epoch, uint32_t from, uint32_t cnt, uint32_t len, uint32_t branch) {
+  std::vector<Rec> out;
+  for (uint32_t i = 0; i < cnt; i++) out.push_back({zxid_make(epoch, from + i), len, branch});
+  return out;
+}
+
+Step Accepted(uint32_t e) {
+  return {"accepted",
+          [=](store *s) { return store_set_accepted(s, e); },
+          [=](Model &m) { m.accepted = e; },
+          {}};
+}
+
+Step Current(uint32_t e) {
+  return {"current",
+          [=](store *s) { return store_set_current(s, e); },
+          [=](Model &m) { m.current = e; },
+          {}};
+}
+
+Step MayVote(bool may) {
+  return {"may_vote",
+          [=](store *s) { return store_set_may_vote(s, may); },
+          [=](Model &m) { m.may_vote = may; },
+          {}};
+}
+
+Step Append(std::vector<Rec> recs) {
+  return {"append",
+          [=](store *s) {
+            auto bytes = Bytes(recs);
+            return store_append(s, bytes.data(), bytes.size());
+          },
+          [=](Model &m) { m.recs.insert(m.recs.end(), recs.begin(), recs.end()); }, recs};
+}
+
+Step Truncate(zxid_t zxid) {
+  return {"truncate",
+          [=](store *s) { return store_truncate(s, zxid); },
+          [=](Model &m) {
+            while (!m.recs.empty() && m.recs.back().zxid > zxid) m.recs.pop_back();
+            m.snaps.erase(m.snaps.upper_bound(zxid), m.snaps.end());
+          },
+          {}};
+}
+
+static reason WriteSnap(store *s, int asker, zxid_t zxid, uint32_t len, uint32_t flag) {
+  auto bytes = SnapBytes(zxid, len);
+  reason r = store_snap_begin(s, asker, zxid);
+  for (uint32_t at = 0; at < len && r == REASON_NONE; at += 30000)
+    r = store_snap_write(s, asker, &bytes[at], std::min(30000u, len - at));
+  return r == REASON_NONE ? store_snap_commit(s, asker, flag) : r;
+}
+
+Step SnapOwn(zxid_t zxid, uint32_t len) {
+  return {"own snapshot",
+          [=](store *s) { return WriteSnap(s, STORE_APP, zxid, len, SNAP_OWN); },
+          [=](Model &m) { m.snaps[zxid] = len; },
+          {}};
+}
+
+Step SnapInstall(zxid_t zxid, uint32_t len) {
+  return {"install",
+          [=](store *s) { return WriteSnap(s, STORE_SLOW, zxid, len, SNAP_INSTALL); },
+          [=](Model &m) {
+            m.base = zxid;
+            m.recs.clear();
+            m.snaps = {{zxid, len}};
+          },
+          {}};
+}
+
+Step Idle(int turns) {
+  return {"idle",
+          [=](store *s) {
+            for (int i = 0; i < turns && store_idle(s); i++) {
+            }
+            return store_error(s)[0] ? REASON_DISK_ERROR : REASON_NONE;
+          },
+          [](Model &) {},
+          {}};
+}
+
+Step Seal() {
+  return {"seal", [](store *s) { return store_seal(s); }, [](Model &) {}, {}};
+}
+
+static std::string Hex(zxid_t z) {
+  char text[32];
+  snprintf(text, sizeof text, "0x%llx", static_cast<unsigned long long>(z));
+  return text;
+}
+
+static std::string CompareHistory(store *s, const Model &m, zxid_t base) {
+  std::vector<Rec> tail;
+  for (const Rec &r : m.recs)
+    if (r.zxid > base) tail.push_back(r);
+  bool known = base == m.base;
+  for (const Rec &r : m.recs) known = known || r.zxid == base;
+  if (!known) return "log base " + Hex(base) + " is not of the history";
+  auto expected = Bytes(tail);
+  std::vector<uint8_t> got, buf(60000);
+  for (zxid_t at = base;;) {
+    store_slice slice = store_read(s, at, ZXID_NONE, buf.data(), static_cast<uint32_t>(buf.size()));
+    if (slice.reason != REASON_NONE) return std::string("read: ") + store_error(s);
+    if (slice.len == 0) break;
+    got.insert(got.end(), buf.begin(), buf.begin() + slice.len);
+    at = slice.last_zxid;
+  }
+  if (got != expected)
+    return "history differs: " + std::to_string(got.size()) + " bytes, expected " +
+           std::to_string(expected.size());
+  return "";
+}
+
+static std::string CompareSnapshot(store *s, const Model &m, zxid_t zxid) {
+  zxid_t expected = m.snaps.empty() ? 0 : m.snaps.rbegin()->first;
+  if (zxid != expected) return "newest snapshot " + Hex(zxid) + ", expected " + Hex(expected);
+  if (!zxid) return "";
+  zxid_t opened = 0;
+  if (store_snap_open(s, STORE_APP, ZXID_NONE, &opened) != REASON_NONE || opened != zxid)
+    return std::string("snapshot does not open: ") + store_error(s);
+  auto want = SnapBytes(zxid, m.snaps.rbegin()->second);
+  std::vector<uint8_t> got, buf(10000);
+  for (;;) {
+    store_slice slice = store_snap_read(s, STORE_APP, got.size(), buf.data(), 10000);
+    if (slice.reason != REASON_NONE) return std::string("snapshot: ") + store_error(s);
+    if (slice.len == 0) break;
+    got.insert(got.end(), buf.begin(), buf.begin() + slice.len);
+  }
+  store_snap_close(s, STORE_APP);
+  return got == want ? "" : "snapshot content differs";
+}
+
+std::string Compare(store *s, const Model &m) {
+  durable_state st = store_state(s);
+  if (st.accepted_epoch != m.accepted)
+    return "accepted epoch " + std::to_string(st.accepted_epoch) + ", expected " +
+           std::to_string(m.accepted);
+  if (st.current_epoch != m.current) return "current epoch " + std::to_string(st.current_epoch);
+  if (st.may_vote != m.may_vote) return "may_vote";
+  if (st.last_zxid != m.last())
+    return "last zxid " + Hex(st.last_zxid) + ", expected " + Hex(m.last());
+  if (st.log_base && st.log_base > st.snapshot_zxid) return "no snapshot reaches the log base";
+  std::string wrong = CompareHistory(s, m, st.log_base);
+  return wrong.empty() ? CompareSnapshot(s, m, st.snapshot_zxid) : wrong;
+}
+
+std::vector<Model> Outcomes(const Model &before, const Step &step) {
+  std::vector<Model> out{before};
+  for (const Rec &r : step.appended) {
+    out.push_back(out.back());
+    out.back().recs.push_back(r);
+  }
+  if (step.appended.empty()) {
+    out.push_back(before);
+    step.apply(out.back());
+    if (step.name == "truncate") {  // snapshots go first
+      out.push_back(before);
+      out.back().snaps = out[1].snaps;
+    }
+  }
+  return out;
+}
+
+std::string CompareAny(store *s, const std::vector<Model> &models) {
+  std::string all;
+  for (const Model &m : models) {
+    std::string wrong = Compare(s, m);
+    if (wrong.empty()) return "";
+    all += wrong + "; ";
+  }
+  return all;
+}
+
+int Disk::Format(bool may_vote) { return store_format(&disk, &config, may_vote, error); }
+
+bool Disk::Open() {
+  s = store_open(&disk, &config, error);
+  return s != nullptr;
+}
+
+void Disk::Close() {
+  if (s) store_close(s);
+  s = nullptr;
+}
+
+reason Disk::Do(const Step &step, Model &m) {
+  reason r = step.run(s);
+  if (r == REASON_NONE) step.apply(m);
+  return r;
+}
+
+void Prepare(Disk &d, Model &m, const std::vector<Step> &steps) {
+  ASSERT_EQ(d.Format(), 0) << d.error;
+  ASSERT_TRUE(d.Open()) << d.error;
+  for (const Step &step : steps) ASSERT_EQ(d.Do(step, m), REASON_NONE) << step.name;
+  ASSERT_EQ(Compare(d.s, m), "");
+  d.Close();
+}
+
+}  // namespace env
