@@ -128,10 +128,10 @@ static void dial_failed(struct election_uv *e, uint64_t now_us, int i) {
   dial_abort(&p->dial);
   p->called = false;
   p->not_before_us = now_us + FIRST_DELAY_US;
-  p->try_us = p->unsent ? now_us + p->delay_us : UINT64_MAX;
-  p->delay_us = grown(p->delay_us);
   complain(e, i, REASON_CONNECT_FAILED, uv_strerror(error));
   down(e, now_us, i, error == UV_ECONNREFUSED ? LINK_REFUSED : LINK_DOWN);
+  p->try_us = p->unsent ? now_us + p->delay_us : UINT64_MAX;
+  p->delay_us = grown(p->delay_us);
 }
 
 static void advance(struct election_uv *e, uint64_t now_us, int i) {

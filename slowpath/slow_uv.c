@@ -230,7 +230,9 @@ static bool turn(struct slow_uv *s) {
 
 /* ---- the loop ---- */
 
-static void on_timer(uv_timer_t *timer) { (void)timer; }
+/* Timers that are due when uv_run begins fire before it waits: without uv_stop it would wait for
+ * ever. */
+static void on_timer(uv_timer_t *timer) { uv_stop(timer->loop); }
 
 static void on_wake(uv_poll_t *wake, int status, int events) {
   (void)wake, (void)status, (void)events; /* the rings are looked at after each run of the loop */
@@ -290,7 +292,10 @@ static int open_all(struct slow_uv *s) {
   return fail ? -1 : 0;
 }
 
-static void on_late(uv_timer_t *timer) { *(bool *)timer->data = true; }
+static void on_late(uv_timer_t *timer) {
+  *(bool *)timer->data = true;
+  uv_stop(timer->loop);
+}
 
 /* Returns 0, or -1 if libuv still holds on to something. */
 static int close_all(struct slow_uv *s) {
