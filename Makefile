@@ -23,7 +23,7 @@ CI_PACKAGES := $(PACKAGES) git clang clang-format zookeeper iproute2 nftables
 
 SAN_FLAGS := $(if $(findstring asan,$(SAN)),-fsanitize=address) $(if $(findstring ubsan,$(SAN)),-fsanitize=undefined -fno-sanitize-recover=undefined) $(if $(findstring tsan,$(SAN)),-fsanitize=thread -DRTE_USE_C11_MEM_MODEL)
 ARCH_FLAGS := $(if $(findstring x86_64,$(shell uname -m)),-msse4.2,-march=armv8-a+crc)
-WARN := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror
+WARN := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror $(if $(findstring clang,$(CC)),-Wno-string-conversion)# assert(!"text")
 COMMON := -O2 -g -fno-omit-frame-pointer $(ARCH_FLAGS) $(SAN_FLAGS) -I. -MMD -MP -D_GNU_SOURCE -DZABLINE_VERSION='"$(VERSION)"'
 CFLAGS := -std=c11 $(WARN) $(COMMON)
 CXXFLAGS := -std=c++17 -Wall -Wextra -Wshadow -Werror -Wno-missing-field-initializers $(COMMON)
