@@ -26,7 +26,7 @@ ARCH_FLAGS := $(if $(findstring x86_64,$(shell uname -m)),-msse4.2,-march=armv8-
 WARN := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror $(if $(findstring clang,$(CC)),-Wno-string-conversion)# assert(!"text")
 COMMON := -O2 -g -fno-omit-frame-pointer $(ARCH_FLAGS) $(SAN_FLAGS) -I. -MMD -MP -D_GNU_SOURCE -DZABLINE_VERSION='"$(VERSION)"'
 CFLAGS := -std=c11 $(WARN) $(COMMON)
-CXXFLAGS := -std=c++17 -Wall -Wextra -Wshadow -Werror -Wno-missing-field-initializers $(COMMON)
+CXXFLAGS := -std=c++17 -Wall -Wextra -Wshadow -Werror -Wno-missing-field-initializers -Wno-dangling-else $(COMMON)
 DPDK_CFLAGS = $(patsubst -I%,-isystem %,$(shell pkg-config --cflags libdpdk 2>/dev/null)) -DALLOW_EXPERIMENTAL_API -Wno-pedantic
 DPDK_LIBS = $(shell pkg-config --libs libdpdk)
 LIBS := -luv -lcjson -lz -lpthread -lm
