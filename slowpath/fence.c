@@ -90,6 +90,7 @@ static void leave(struct replica *r, int exit_code, enum reason why, struct repl
   struct replica_action *end = act(a, ACT_EXIT);
   end->exit_code = exit_code;
   end->reason = why;
+  r->fence = 0;
   replica_set_phase(r, PHASE_STOPPED);
 }
 

@@ -56,6 +56,7 @@ void leader_check_support(struct replica *r, struct replica_actions *a) {
 static void end(struct replica *r, int conn, enum reason why, struct replica_actions *a) {
   int idx = r->conns[conn].peer_idx;
   counters_add(r->counters, why, 1);
+  log_no_fast_path(r, conn, a);
   if (idx >= 0 && r->conns[conn].step >= CONN_READY)
     act_log(a, (struct log_event){
                    .id = LOG_LEARNER_ENDED, .peer = r->config->peers[idx].id, .reason = why});

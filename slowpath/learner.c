@@ -38,9 +38,29 @@ void learner_leave(struct replica *r, enum reason why, struct replica_actions *a
   l->step = LEARNING_CONNECT;
 }
 
+/* It was elected, but it cannot be reached or does not fit: voting for it again, because it has the
+ * highest id, would keep everybody from a leader for ever. */
+static bool is_mismatch(const struct replica *r, enum reason why) {
+  switch (why) {
+    case REASON_CLUSTER_DIFFERS:
+    case REASON_CLASS_DIFFERS:
+    case REASON_RECORD_LIMIT_DIFFERS:
+    case REASON_CONFIG_DIFFERS:
+    case REASON_EXTENSION_BAD:
+    case REASON_PACKET_BAD:
+    case REASON_NO_TCP_BROADCAST:
+      return true;
+    default:
+      return r->phase == PHASE_DISCOVERY && r->learn.step <= LEARNING_LEADERINFO &&
+             (r->learn.refusals >= 3 || r->learn.step == LEARNING_CONNECT) &&
+             r->now_us + CONNECT_RETRY_US >= r->learn.limit_us;
+  }
+}
+
 void learner_abandon(struct replica *r, enum reason why, bool leader_lost,
                      struct replica_actions *a) {
   counters_add(r->counters, why, 1);
+  if (is_mismatch(r, why)) r->avoid_us[r->learn.leader_idx] = r->now_us + AVOID_US;
   replica_fence(r, why, leader_lost ? r->learn.leader_idx : -1, a);
 }
 
@@ -67,6 +87,7 @@ void learner_on_disconnected(struct replica *r, enum reason why, struct replica_
   struct learning *l = &r->learn;
   if (r->role != ROLE_FOLLOWING || !l->open) return;
   bool early = l->step == LEARNING_CONNECT || l->step == LEARNING_LEADERINFO;
+  if (early) l->refusals++;
   bool retry = early && r->now_us + CONNECT_RETRY_US < l->limit_us;
   l->step = early ? LEARNING_CONNECT : l->step;
   l->retry_us = r->now_us + CONNECT_RETRY_US;

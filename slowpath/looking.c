@@ -20,6 +20,48 @@ static struct vote initial_vote(const struct replica *r) {
                        .peer_epoch = r->durable.current_epoch};
 }
 
+/* A voter that has begun a later round is not with us. */
+static bool has_left(const struct replica *r, const struct notification *n) {
+  return n->state == PEER_LOOKING && n->vote.election_epoch > r->election.round;
+}
+
+static bool supports(const struct replica *r, int peer_idx) {
+  return (leader_supporters(r) >> peer_idx) & 1u;
+}
+
+/* Before establishment only: our election was wrong if those who are here are no quorum and others
+ * look elsewhere.  Waiting for init_limit would keep a node from joining a majority of two (C15).
+ */
+static void on_stray(struct replica *r, int peer_idx, const struct notification *n,
+                     struct replica_actions *a) {
+  if (!has_left(r, n)) return;
+  if (r->role == ROLE_FOLLOWING && r->phase == PHASE_DISCOVERY && peer_idx == r->learn.leader_idx) {
+    learner_abandon(r, REASON_LEADER_CHANGED, false, a);
+  } else if (r->role == ROLE_LEADING && r->phase != PHASE_BROADCAST && !supports(r, peer_idx) &&
+             !quorum_has(&r->quorum, leader_supporters(r))) {
+    leader_step_down(r, REASON_NO_QUORUM, a);
+  }
+}
+
+static bool is_avoided(const struct replica *r, int64_t id) {
+  for (int i = 0; i < r->config->peer_cnt; i++)
+    if (r->config->peers[i].id == id) return r->now_us < r->avoid_us[i];
+  return false;
+}
+
+static void hear(struct replica *r, int idx, const struct notification *n,
+                 struct replica_actions *a) {
+  bool looking = r->phase == PHASE_LOOKING && n->state == PEER_LOOKING;
+  if (looking && idx >= 0 && is_avoided(r, r->config->peers[idx].id)) return;
+  if (looking && is_avoided(r, n->vote.leader)) return;
+  struct election_result d = election_on_notification(&r->election, r->now_us, idx, n, a);
+  if (d.reason) counters_add(r->counters, d.reason, 1);
+  if (r->phase == PHASE_LOOKING)
+    decided(r, d, a);
+  else if (idx >= 0)
+    on_stray(r, idx, n, a);
+}
+
 /* What came while we could not answer is heard now, or the round would wait for its repetition. */
 static void replay_held(struct replica *r, struct replica_actions *a) {
   for (int i = 0; i < r->config->peer_cnt && r->phase == PHASE_LOOKING; i++) {
@@ -76,29 +118,6 @@ void looking_on_tick(struct replica *r, struct replica_actions *a) {
   }
 }
 
-/* A voter that has begun a later round is not with us. */
-static bool has_left(const struct replica *r, const struct notification *n) {
-  return n->state == PEER_LOOKING && n->vote.election_epoch > r->election.round;
-}
-
-static bool supports(const struct replica *r, int peer_idx) {
-  return (leader_supporters(r) >> peer_idx) & 1u;
-}
-
-/* Before establishment only: our election was wrong if those who are here are no quorum and others
- * look elsewhere.  Waiting for init_limit would keep a node from joining a majority of two (C15).
- */
-static void on_stray(struct replica *r, int peer_idx, const struct notification *n,
-                     struct replica_actions *a) {
-  if (!has_left(r, n)) return;
-  if (r->role == ROLE_FOLLOWING && r->phase == PHASE_DISCOVERY && peer_idx == r->learn.leader_idx) {
-    learner_abandon(r, REASON_LEADER_CHANGED, false, a);
-  } else if (r->role == ROLE_LEADING && r->phase != PHASE_BROADCAST && !supports(r, peer_idx) &&
-             !quorum_has(&r->quorum, leader_supporters(r))) {
-    leader_step_down(r, REASON_NO_QUORUM, a);
-  }
-}
-
 static bool must_hold(const struct replica *r) {
   return r->phase == PHASE_STARTING || r->phase == PHASE_FENCING || r->hold_us;
 }
@@ -114,13 +133,7 @@ void replica_on_notification(struct replica *r, const struct replica_event *e,
     r->held_notification[idx] = *e->notification;
     return;
   }
-  struct election_result d =
-      election_on_notification(&r->election, r->now_us, idx, e->notification, a);
-  if (d.reason) counters_add(r->counters, d.reason, 1);
-  if (r->phase == PHASE_LOOKING)
-    decided(r, d, a);
-  else if (known)
-    on_stray(r, idx, e->notification, a);
+  hear(r, known ? idx : -1, e->notification, a);
 }
 
 void replica_on_link(struct replica *r, const struct replica_event *e, struct replica_actions *a) {

@@ -16,6 +16,14 @@ void log_refusal(struct replica *r, int peer_idx, int64_t id, enum reason why,
     act_log(a, (struct log_event){.id = LOG_PEER_REFUSED, .peer = (int)id, .reason = why});
 }
 
+void log_no_fast_path(struct replica *r, int conn, struct replica_actions *a) {
+  const struct learner_conn *c = &r->conns[conn];
+  if (c->step != CONN_ACKED || c->heard) return;
+  if (first_time(r, c->peer_idx, REASON_NO_FAST_PATH))
+    act_log(a,
+            (struct log_event){.id = LOG_NO_FAST_PATH, .peer = r->config->peers[c->peer_idx].id});
+}
+
 static void log_texts(struct replica *r, int peer_idx, enum reason why, struct replica_actions *a) {
   if (!first_time(r, peer_idx, why)) return;
   act_log(a, (struct log_event){.id = LOG_TEXT_DIFFERS,

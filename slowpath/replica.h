@@ -51,6 +51,7 @@ struct learning {
   enum learning_step step;
   int leader_idx;
   bool open;             /* conn 0 stands or is being made */
+  int refusals;          /* times it did not let us in */
   bool zabline;          /* the leader sent an extension */
   uint32_t epoch;
   uint64_t iteration;
@@ -157,6 +158,7 @@ struct replica {
   int failures;           /* attempts in a row that did not reach BROADCAST */
   uint32_t seen_epoch;    /* largest acceptedEpoch ever heard of (R2, A10) */
   uint64_t bumped_us;     /* last time we stepped down for a higher acceptedEpoch (A10) */
+  uint64_t avoid_us[LIMIT_PEERS]; /* elected, but not to be worked with: no vote for it until then */
   uint32_t disk_seq;
   uint32_t lent[LIMIT_LEARNERS + 1]; /* tag with which the buffer is at the disk thread; 0: ours */
 

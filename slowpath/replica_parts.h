@@ -14,6 +14,7 @@
 #define CONNECT_RETRY_US 2000u   /* the leader may not know yet that it leads */
 #define CONNECT_LIMIT_US 500000u /* then the election was wrong */
 #define SHY_US 1000000u          /* after step-down by request others go first so long */
+#define AVOID_US 2000000u         /* a leader that we cannot work with is not voted for so long */
 #define COMMIT_POLL_US 500u      /* an UPTODATE waits for the committed position */
 #define FREE_FAILURES 3          /* attempts in a row before looking again is slowed down */
 #define HOLD_MIN_US 10000u
@@ -82,6 +83,8 @@ enum reason match_extension(struct replica *r, int peer_idx, const struct extens
                             struct replica_actions *a);
 enum reason match_config(struct replica *r, int peer_idx, struct span text,
                          struct replica_actions *a);
+/* log_no_fast_path: it acked NEWLEADER and was never heard on the fast path (5.2 step 5). */
+void log_no_fast_path(struct replica *r, int conn, struct replica_actions *a);
 /* log_refusal says once per peer and cause that node id was refused. */
 void log_refusal(struct replica *r, int peer_idx, int64_t id, enum reason why,
                  struct replica_actions *a);

@@ -145,8 +145,8 @@ void cluster_cut(struct cluster *c, int a, int b, bool cut) { c->cut[a][b] = c->
 void cluster_cut_fast(struct cluster *c, int a, int b, bool cut) {
   c->cut_fast[a][b] = c->cut_fast[b][a] = cut;
 }
-void cluster_freeze_tcp(struct cluster *c, int to, bool frozen) {
-  c->nodes[to].tcp_frozen = frozen;
+void cluster_freeze(struct cluster *c, int node, bool frozen) {
+  c->nodes[node].frozen = frozen;
 }
 void cluster_hold_disk(struct cluster *c, int node, bool held) { c->nodes[node].disk_held = held; }
 
@@ -238,7 +238,7 @@ void cluster_step(struct cluster *c, int node, struct replica_event *e) {
 
 static uint64_t node_next(const struct cluster *c, int i) {
   const struct node *n = &c->nodes[i];
-  if (!n->up) return UINT64_MAX;
+  if (!n->up || n->frozen) return UINT64_MAX;
   uint64_t at = disk_next(c, i);
   if (n->fast_in.cnt && n->fast_in.ready[n->fast_in.head] < at)
     at = n->fast_in.ready[n->fast_in.head];

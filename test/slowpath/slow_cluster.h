@@ -8,14 +8,18 @@
 #ifndef ZABLINE_TEST_SLOWPATH_SLOW_CLUSTER_H
 #define ZABLINE_TEST_SLOWPATH_SLOW_CLUSTER_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proto/log_event.h"
+#include "proto/reason.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-#include <stdbool.h>
-#include <stdint.h>
-
 #include "slowpath/replica.h"
+#include "slowpath/replica_parts.h"
 
 #define CLUSTER_NODES 7
 #define CLUSTER_ENTRIES 4096
@@ -64,7 +68,7 @@ int cluster_exit_code(const struct cluster *c, int node); /* -1: has not ended b
 /* cluster_cut: nothing from a reaches b any more, nor back. */
 void cluster_cut(struct cluster *c, int a, int b, bool cut);
 void cluster_cut_fast(struct cluster *c, int a, int b, bool cut); /* the fast path only */
-void cluster_freeze_tcp(struct cluster *c, int to, bool frozen);  /* node reads nothing on 2888 */
+void cluster_freeze(struct cluster *c, int node, bool frozen); /* SIGSTOP */
 void cluster_hold_disk(struct cluster *c, int node, bool held);
 void cluster_app(struct cluster *c, int node, enum app_msg_type type);
 /* cluster_fast gives node a message as if its fast path had sent it. */

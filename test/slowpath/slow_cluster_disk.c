@@ -150,7 +150,8 @@ static void apply(struct cluster *c, int node, struct disk_msg *m) {
   struct image *i = &n->image;
   switch (m->type) {
     case DISK_OPENED:
-      break;
+      i->state.clean_stop = false; /* the mark goes before the first ACK */
+      return;
     case DISK_START:
       n->started_disk = true;
       break;

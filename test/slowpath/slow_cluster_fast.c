@@ -84,7 +84,7 @@ void fast_tell(struct cluster *c, int node, const struct fast_msg *m) {
 }
 
 static bool hears(const struct cluster *c, int a, int b) {
-  return c->nodes[a].up && c->nodes[b].up && !c->cut[a][b] && !c->cut[b][a] && !c->cut_fast[a][b] &&
+  return c->nodes[a].up && c->nodes[b].up && !c->nodes[a].frozen && !c->nodes[b].frozen && !c->cut[a][b] && !c->cut[b][a] && !c->cut_fast[a][b] &&
          !c->cut_fast[b][a];
 }
 
@@ -105,6 +105,12 @@ static void attach(struct cluster *c, int node, int peer) {
                              .zxid = n->image.state.last_zxid});
 }
 
+/* `memory`: on receipt. */
+static int acknowledged(const struct cluster *c, int node) {
+  const struct node *n = &c->nodes[node];
+  return c->options.durability == DURABILITY_MEMORY ? n->fast.appended : n->image.entry_cnt;
+}
+
 static void talk(struct cluster *c, int node, int peer) {
   struct fake_fast *f = &c->nodes[node].fast, *g = &c->nodes[peer].fast;
   struct fake_peer *p = &f->peers[peer];
@@ -117,7 +123,7 @@ static void talk(struct cluster *c, int node, int peer) {
     g->ring[g->appended] = f->ring[g->appended];
     g->appended++;
   }
-  p->durable = c->nodes[peer].image.entry_cnt;
+  p->durable = acknowledged(c, peer);
   g->committed = f->committed < p->durable ? f->committed : p->durable;
   c->nodes[peer].committed = pos_of(g, g->committed > g->start ? g->committed : g->start);
   if (!p->heard)
@@ -133,7 +139,7 @@ static void commit(struct cluster *c, int node) {
   struct fake_fast *f = &n->fast;
   uint64_t value[LIMIT_PEERS] = {0};
   nodeset_t counted = 1u << node, alive = 1u << node;
-  value[node] = (uint64_t)n->image.entry_cnt;
+  value[node] = (uint64_t)acknowledged(c, node);
   for (int i = 0; i < c->options.nodes; i++) {
     const struct fake_peer *p = &f->peers[i];
     if (!p->attached || !p->counted) continue;

@@ -43,7 +43,7 @@ static void deliver_link(struct cluster *c, int from, int to) {
     return;
   }
   l->message = false;
-  if (!c->nodes[to].up || c->cut[from][to]) return;
+  if (!c->nodes[to].up || c->nodes[to].frozen || c->cut[from][to]) return;
   struct notification n = {.state = l->state, .vote = l->vote, .version = 2};
   struct replica_event e = {.type = EV_NOTIFICATION, .peer_idx = from, .notification = &n};
   cluster_step(c, to, &e);
@@ -179,7 +179,7 @@ static void finish_connect(struct cluster *c, int node) {
 static bool stalled(const struct cluster *c, const struct conn *k, int dir) {
   int to = dir == 0 ? k->learner : k->leader;
   if (c->cut[k->learner][k->leader] || c->cut[k->leader][k->learner]) return true;
-  return c->nodes[to].tcp_frozen ||
+  return c->nodes[to].frozen ||
          !replica_wants_input(&c->nodes[to].replica, dir == 0 ? 0 : k->id);
 }
 

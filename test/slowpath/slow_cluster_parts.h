@@ -14,8 +14,6 @@
     if (!(cond)) cluster_violation(c, #cond, __FILE__, __LINE__); \
   } while (0)
 
-enum { IMAGE_NEVER = UINT32_MAX };
-
 struct message { /* on a TCP connection */
   uint64_t at;
   int32_t type; /* 0: the end */
@@ -91,7 +89,7 @@ struct fake_fast {
 };
 
 struct node {
-  bool up, started_disk, disk_held, tcp_frozen;
+  bool up, started_disk, disk_held, frozen;
   int exit_code;
   struct config config;
   struct counters counters;
