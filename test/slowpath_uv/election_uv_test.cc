@@ -1,5 +1,5 @@
-// Election port 3888: who opens the connection, who closes it, what is said again, and that nobody who
-// misbehaves costs anybody else anything. Source: election.md 1, 8; design 5.3.
+// Election port 3888: who opens the connection, who closes it, what is said again, and that nobody
+// who misbehaves costs anybody else anything. Source: election.md 1, 8; design 5.3.
 #include <algorithm>
 #include <memory>
 #include <string>
@@ -49,8 +49,8 @@ struct Node {
 
   void say(int to, int64_t round) {
     vote v = {c.id, zxid_make(1, 2), round, 1};
-    election_uv_notify(e.get(), now_us(), config_peer_idx(&c, static_cast<uint8_t>(to)), PEER_LOOKING,
-                       &v);
+    election_uv_notify(e.get(), now_us(), config_peer_idx(&c, static_cast<uint8_t>(to)),
+                       PEER_LOOKING, &v);
   }
 
   int count(replica_event_type type, int peer) const {
@@ -84,8 +84,8 @@ Bytes hello(int64_t sid, const Bytes &address = "127.0.0.1:3888", int64_t versio
 }
 
 Bytes message(int64_t round, const Bytes &list = "") {
-  Bytes body = be32(0) + be64(3) + be64(5) + be64(static_cast<uint64_t>(round)) + be64(1) + be32(2) +
-               be32(static_cast<uint32_t>(list.size())) + list;
+  Bytes body = be32(0) + be64(3) + be64(5) + be64(static_cast<uint64_t>(round)) + be64(1) +
+               be32(2) + be32(static_cast<uint32_t>(list.size())) + list;
   return be32(static_cast<uint32_t>(body.size())) + body;
 }
 
@@ -193,8 +193,8 @@ TEST_F(ElectionUv, DropsGarbageAndCountsIt) {
   config c = make_config({1, 2}, 1);
   Node one(loop, c);
   const Bytes garbage[] = {"GET / HTTP/1.1\r\nHost: x\r\n\r\n", Bytes(100, '\xff'),
-                           hello(2, "127.0.0.1:99999"), hello(2, ""), hello(2, Bytes(3000, 'a')),
-                           hello(2, "x", -65534)};
+                           hello(2, "127.0.0.1:99999"),         hello(2, ""),
+                           hello(2, Bytes(3000, 'a')),          hello(2, "x", -65534)};
   for (const Bytes &g : garbage) {
     Client s(one.port());
     s.send(g);
@@ -227,8 +227,9 @@ TEST_F(ElectionUv, EveryTruncationOfAMessageIsALostLinkOnly) {
     Client s(one.port());
     s.send(hello(2) + whole.substr(0, len));
     s.close();
-    ASSERT_TRUE(loop.until([&] { return one.count_link(2, LINK_DOWN) == static_cast<int>(len) + 1; }))
-        << len;
+    ASSERT_TRUE(loop.until([&] {
+      return one.count_link(2, LINK_DOWN) == static_cast<int>(len) + 1;
+    })) << len;
   }
   EXPECT_EQ(0, one.count(EV_NOTIFICATION, 2));
 }
@@ -438,7 +439,8 @@ TEST_F(ElectionUv, APortInUseIsAnError) {
   testing::internal::CaptureStderr();
   EXPECT_EQ(-1, election_uv_open(e.get(), loop.get(), &c, &drops));
   Bytes line = testing::internal::GetCapturedStderr();
-  EXPECT_NE(Bytes::npos, line.find("127.0.0.1:" + std::to_string(c.peers[0].election_port))) << line;
+  EXPECT_NE(Bytes::npos, line.find("127.0.0.1:" + std::to_string(c.peers[0].election_port)))
+      << line;
   election_uv_close(e.get());
   loop.turns(3);
 }

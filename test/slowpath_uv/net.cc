@@ -91,9 +91,12 @@ Bytes be32(uint32_t v) {
   return b;
 }
 
-Bytes be64(uint64_t v) { return be32(static_cast<uint32_t>(v >> 32)) + be32(static_cast<uint32_t>(v)); }
+Bytes be64(uint64_t v) {
+  return be32(static_cast<uint32_t>(v >> 32)) + be32(static_cast<uint32_t>(v));
+}
 
-Client::Client(uint16_t port, int receive_buffer) : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+Client::Client(uint16_t port, int receive_buffer)
+    : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
   sockaddr_in a = local(port);
   if (receive_buffer > 0)
     setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
@@ -179,7 +182,8 @@ void Loop::remove(const void *owner) {
 void Loop::once() {
   for (auto &f : each_) f.second();
   uv_update_time(&loop_);
-  uv_timer_start(&timer_, [](uv_timer_t *t) { uv_stop(t->loop); }, 1, 0);
+  uv_timer_start(
+      &timer_, [](uv_timer_t *t) { uv_stop(t->loop); }, 1, 0);
   uv_run(&loop_, UV_RUN_ONCE);
   for (auto &f : each_) f.second();
 }

@@ -1,5 +1,6 @@
-// Sockets, ports and time for the tests of the slow thread's drivers. Nothing here sleeps: everything is
-// "run the loop until a condition holds", with a deadline that only a failing test reaches.
+// Sockets, ports and time for the tests of the slow thread's drivers. Nothing here sleeps:
+// everything is "run the loop until a condition holds", with a deadline that only a failing test
+// reaches.
 #ifndef ZABLINE_TEST_SLOWPATH_UV_NET_H
 #define ZABLINE_TEST_SLOWPATH_UV_NET_H
 
@@ -51,8 +52,8 @@ class Listener {
  public:
   explicit Listener(uint16_t port);
   ~Listener();
-  int accept_cnt();             // accepts all that wait
-  Bytes received(size_t i);     // of the i-th connection
+  int accept_cnt();          // accepts all that wait
+  Bytes received(size_t i);  // of the i-th connection
   bool ended(size_t i);
   void send(size_t i, const Bytes &b);
 
