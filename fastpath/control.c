@@ -182,7 +182,7 @@ void control_step(struct bcast *b, const struct fast_msg *m, struct bcast_action
       known = on_attachment(b, m);
       break;
     default:
-      assert(!"a message of fast_slow came by slow_fast");
+      assert(false); /* the others go the other way */
   }
   if (!known) drop(b, REASON_HANDOVER_STALE);
 }

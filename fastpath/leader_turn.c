@@ -100,7 +100,7 @@ void leader_turn(struct bcast *b, pos_t applied, struct bcast_actions *a) {
   if (!quorum_alive(b, a) || !disk_alive(b, a)) return;
   detach_silent(b, a);
   count(b);
-  b->deliverable = b->committed < b->acked ? b->committed : b->acked;
+  turn_find_deliverable(b);
   detach_behind(b, a);
   control_attach_waiting(b, a);
   find_reclaimable(b, applied);

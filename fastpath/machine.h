@@ -49,6 +49,7 @@ void control_lost(struct bcast *b, enum reason reason, struct bcast_actions *a);
 
 /* ---- one turn ---- */
 void turn_step(struct bcast *b, const struct bcast_event *e, struct bcast_actions *a);
+void turn_find_deliverable(struct bcast *b);
 /* leader_turn, follower_turn: all that a turn decides before anything is sent.  The phase is LOST
  * afterwards when the path is. */
 void leader_turn(struct bcast *b, pos_t applied, struct bcast_actions *a);

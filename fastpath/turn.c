@@ -14,6 +14,21 @@ static void take_positions(struct bcast *b, const struct bcast_event *e) {
   b->acked = acked;
 }
 
+/* What may be delivered: whole records, up to the committed position and to what this node itself
+ * has acknowledged.  The told position may stand inside a record (the leader tells no more than it
+ * has sent), and a peer's number alone never decides where a record ends. */
+void turn_find_deliverable(struct bcast *b) {
+  const struct stream *s = &b->stream;
+  if (b->committed >= b->acked) b->deliverable = b->acked;
+  while (b->deliverable < b->committed) {
+    struct record r;
+    uint64_t len = b->acked - b->deliverable;
+    enum record_status status = record_peek(&r, stream_at(s, b->deliverable), len, s->max_payload);
+    if (status != RECORD_OK || b->deliverable + r.size > b->committed) return;
+    b->deliverable += r.size;
+  }
+}
+
 void turn_step(struct bcast *b, const struct bcast_event *e, struct bcast_actions *a) {
   b->more = false;
   requests_release(b, e->requests_consumed);
