@@ -4,10 +4,12 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <rte_eal.h>
 #include <rte_errno.h>
+#include <rte_interrupts.h>
 #include <rte_lcore.h>
 #include <rte_log.h>
 
@@ -119,7 +121,26 @@ int eal_open(struct eal *e, const struct config *c, struct open_error *err) {
   return 0;
 }
 
+static void park(void *parked) {
+  sem_post(parked);
+  for (;;) pause();
+}
+
+/* EAL takes its memory and descriptors away under its own interrupt thread, which then faults or
+ * panics. Nothing ends that thread before the process ends, so it is kept in a handler that does
+ * not return. */
+static void park_interrupt_thread(sem_t *parked) {
+  struct rte_intr_handle *h = rte_intr_instance_alloc(RTE_INTR_INSTANCE_F_PRIVATE);
+  int fd = eventfd(1, EFD_CLOEXEC); /* readable at once */
+  sem_init(parked, 0, 0);
+  if (!h || fd < 0 || rte_intr_fd_set(h, fd) || rte_intr_type_set(h, RTE_INTR_HANDLE_EXT) ||
+      rte_intr_callback_register(h, park, parked))
+    return;
+  while (sem_wait(parked) && errno == EINTR) continue;
+}
+
 void eal_close(struct eal *e) {
+  park_interrupt_thread(&e->parked);
   rte_eal_cleanup();
   close_log(e);
 }

@@ -8,6 +8,7 @@
 #ifndef ZABLINE_DPDK_APP_EAL_H
 #define ZABLINE_DPDK_APP_EAL_H
 
+#include <semaphore.h>
 #include <stdbool.h>
 #include <stdio.h>
 
@@ -22,6 +23,7 @@ struct eal {
   int node_id;
   FILE *log; /* DPDK's log: collected until it has started, then log_line */
   bool started;
+  sem_t parked;                  /* at close: the interrupt thread touches nothing any more */
   char text[2 * LIMIT_TEXT_LEN]; /* collected */
   int argc;
   char *argv[EAL_ARGS + 1];

@@ -12,8 +12,8 @@
 
 #define TICK_US 2000 /* while a link is down */
 #define TICK_ALL_UP_US 10000
-#define PATIENCE 10 /* ticks for a handshake to succeed at first */
-#define PATIENCE_MAX 160
+#define PATIENCE 2 /* ticks for a handshake to succeed at first */
+#define PATIENCE_MAX 128
 
 static bool link_is_up(const struct port *port) {
   struct rte_eth_link link = {0};
