@@ -173,6 +173,8 @@ TEST(Election, AnEarlierRoundIsAnsweredAndDoesNotCount) {
   EXPECT_EQ(n.said.election_epoch, 2);
   EXPECT_EQ(n.e.finalize_us, 0u);
   EXPECT_EQ(n.e.round, 2);
+  n.hear(1, PEER_LOOKING, vote_for(2, 1, 99, 9));
+  EXPECT_EQ(n.e.proposal.leader, 3) << "however good it is";
 }
 
 /* ---- deciding: design 5.3 ---- */
@@ -209,6 +211,16 @@ TEST(Election, ABetterVoteDuringTheWaitEndsIt) {
   EXPECT_FALSE(n.tick(T0 + FINALIZE).decided) << "for 3 there is no quorum any more";
   n.hear(0, PEER_LOOKING, vote_for(5));
   EXPECT_EQ(n.e.finalize_us, T0 + 2 * FINALIZE) << "a wait of its own";
+}
+
+TEST(Election, ABetterVoteWithAQuorumOfItsOwnIsWaitedForFromItsOwnTime) {
+  Node n(3, 1);
+  n.start(5);
+  n.hear(2, PEER_LOOKING, vote_for(2, 1, 5));
+  ASSERT_EQ(n.e.finalize_us, T0 + FINALIZE);
+  n.now += FINALIZE / 2;
+  n.hear(2, PEER_LOOKING, vote_for(1, 1, 9)); /* node 1, relayed */
+  EXPECT_EQ(n.e.finalize_us, T0 + FINALIZE / 2 + FINALIZE);
 }
 
 TEST(Election, DoesNotWaitForAPeerThatRefusedOrClosed) {
@@ -428,10 +440,17 @@ TEST(Election, ANodeThatMayNotVoteDoesNotDecideByVotesButJoins) {
   EXPECT_FALSE(n.hear(0, PEER_LOOKING, vote_for(3)).decided);
   EXPECT_EQ(n.told(), (Who{0})) << "so that nobody waits for it";
   EXPECT_EQ(n.said.zxid, ZXID_NONE);
-  EXPECT_FALSE(n.hear(1, PEER_LOOKING, vote_for(3)).decided);
+  EXPECT_FALSE(n.hear(1, PEER_LOOKING, vote_for(2, 1, 0, 10)).decided)
+      << "its own would be the second";
   EXPECT_FALSE(n.tick(T0 + 5 * FINALIZE).decided);
   EXPECT_FALSE(n.hear(0, PEER_FOLLOWING, vote_for(2, 4)).decided);
   EXPECT_TRUE(n.hear(1, PEER_LEADING, vote_for(2, 4)).decided);
+}
+
+TEST(Election, ALoneVoterThatMayNotVoteDoesNotLead) {
+  Node n(1, 0);
+  EXPECT_FALSE(n.start(ZXID_NONE).decided);
+  EXPECT_FALSE(n.tick(T0 + 5 * FINALIZE).decided);
 }
 
 TEST(Election, AVoteOfANodeThatMayNotVoteNeitherWinsNorCountsButIsNotWaitedFor) {
