@@ -1,7 +1,7 @@
 /* atomic.h - C11 atomics, in a form that C++ tests can include too.
  *
- * C++17 has no <stdatomic.h>: there the same objects are plain integers of the same size and alignment,
- * reached through the compiler's atomic built-ins.  Source: style "Tests". */
+ * C++17 has no <stdatomic.h>: there the same objects are plain integers of the same size and
+ * alignment, reached through the compiler's atomic built-ins.  Source: style "Tests". */
 #ifndef ZABLINE_PROTO_ATOMIC_H
 #define ZABLINE_PROTO_ATOMIC_H
 

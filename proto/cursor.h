@@ -1,7 +1,7 @@
 /* cursor.h - bounded big-endian reading and writing (jute's integers, buffers, strings).
  *
- * A cursor never goes past its end: an access that would sets `bad` and yields zero, and every later
- * one too, so a codec checks once, at the end.  Pure.  Source: quorum.md "Notation". */
+ * A cursor never goes past its end: an access that would sets `bad` and yields zero, and every
+ * later one too, so a codec checks once, at the end.  Pure.  Source: quorum.md "Notation". */
 #ifndef ZABLINE_PROTO_CURSOR_H
 #define ZABLINE_PROTO_CURSOR_H
 

@@ -2,9 +2,9 @@
  *
  *      u32 "ZABL" | u16 version | u16 length | (u16 type, u16 length, value)*      big endian
  *
- * Follows LearnerInfo in FOLLOWERINFO, the protocol version in LEADERINFO, and, after one NUL byte, the
- * config text of NEWLEADER; it is also the data of UPTODATE between Zabline peers.  Unknown types are
- * skipped.  Pure.  Source: design 5.1. */
+ * Follows LearnerInfo in FOLLOWERINFO, the protocol version in LEADERINFO, and, after one NUL byte,
+ * the config text of NEWLEADER; it is also the data of UPTODATE between Zabline peers.  Unknown
+ * types are skipped.  Pure.  Source: design 5.1. */
 #ifndef ZABLINE_PROTO_EXTENSION_H
 #define ZABLINE_PROTO_EXTENSION_H
 
@@ -21,20 +21,20 @@
 #define EXTENSION_VERSION 1
 
 enum extension_type {
-  EXT_BUILD = 1,         /* text */
-  EXT_CLUSTER = 2,       /* text */
-  EXT_DURABILITY = 3,    /* u8: enum config_durability */
+  EXT_BUILD = 1,          /* text */
+  EXT_CLUSTER = 2,        /* text */
+  EXT_DURABILITY = 3,     /* u8: enum config_durability */
   EXT_LARGEST_RECORD = 4, /* u32 */
-  EXT_MTU = 5,           /* u16 */
-  EXT_FAST_ADDRESS = 6,  /* u32 ip, u16 port */
-  EXT_ITERATION = 7,     /* u64, chosen by the leader */
-  EXT_KEY = 8,           /* key material (security.md); room only */
-  EXT_FEATURES = 9,      /* u64: FEATURE_* */
-  EXT_POSITION = 10,     /* u64: P of NEWLEADER */
+  EXT_MTU = 5,            /* u16 */
+  EXT_FAST_ADDRESS = 6,   /* u32 ip, u16 port */
+  EXT_ITERATION = 7,      /* u64, chosen by the leader */
+  EXT_KEY = 8,            /* key material (security.md); room only */
+  EXT_FEATURES = 9,       /* u64: FEATURE_* */
+  EXT_POSITION = 10,      /* u64: P of NEWLEADER */
 };
 
 /* feature bits */
-#define FEATURE_NON_COUNTING (1u << 0) /* FOLLOWERINFO: sender must not be counted (unclean `memory` stop, rejoin) */
+#define FEATURE_NON_COUNTING (1u << 0) /* FOLLOWERINFO: sender must not be counted */
 #define FEATURE_REJOIN (1u << 1)       /* FOLLOWERINFO: ... because its disk was lost (E5) */
 #define FEATURE_MAY_VOTE (1u << 2)     /* UPTODATE: from now on the learner may vote and count */
 
@@ -55,8 +55,9 @@ struct extension {
 /* extension_write returns the length, 0 if cap is too small.  Writes every field. */
 size_t extension_write(void *dst, size_t cap, const struct extension *e);
 
-/* extension_read parses buf from its magic on.  e->present is false and REASON_NONE returned when there
- * is no magic (a ZooKeeper peer); REASON_EXTENSION_BAD when it is malformed; missing types stay zero. */
+/* extension_read parses buf from its magic on.  e->present is false and REASON_NONE returned when
+ * there is no magic (a ZooKeeper peer); REASON_EXTENSION_BAD when it is malformed (a
+ * type twice included); missing types stay zero.  Bytes behind the block are not looked at. */
 enum reason extension_read(struct extension *e, const void *buf, size_t len);
 
 #endif

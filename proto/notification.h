@@ -15,20 +15,20 @@ enum peer_state { PEER_LOOKING = 0, PEER_FOLLOWING = 1, PEER_LEADING = 2, PEER_O
 
 struct vote {
   int64_t leader;
-  zxid_t zxid;             /* ZXID_NONE: neither votes nor counts */
-  int64_t election_epoch;  /* the round */
-  int64_t peer_epoch;      /* currentEpoch of the voted leader */
+  zxid_t zxid;            /* ZXID_NONE: neither votes nor counts */
+  int64_t election_epoch; /* the round */
+  int64_t peer_epoch;     /* currentEpoch of the voted leader */
 };
 
 struct notification {
   enum peer_state state;
   struct vote vote;
-  int32_t version;         /* 2; 0 for the oldest two formats */
+  int32_t version;                /* 2; 0 for the oldest two formats */
   char config[LIMIT_CONFIG_TEXT]; /* sender's server list, "" if none; cut at the bound */
 };
 
-/* notification_write puts i4 length and the body (version 2) at dst; returns the bytes written, 0 if
- * cap is too small. */
+/* notification_write puts i4 length and the body (version 2) at dst; returns the bytes written, 0
+ * if cap is too small. */
 size_t notification_write(void *dst, size_t cap, const struct notification *n);
 
 /* notification_read parses one body (length prefix already taken off).  REASON_NONE or

@@ -40,8 +40,8 @@ enum packet_type {
 struct packet {
   int32_t type;
   zxid_t zxid;
-  struct span data;          /* points into the reader's buffer */
-  uint32_t crc;              /* of authinfo Id {"crc32c", hex}; 0 with has_crc false */
+  struct span data; /* points into the reader's buffer */
+  uint32_t crc;     /* of authinfo Id {"crc32c", hex}; 0 with has_crc false */
   bool has_crc;
 };
 
@@ -57,14 +57,15 @@ struct packet_reader {
   bool in_snap; /* the last packet was SNAP: chunks follow */
 };
 
-/* packet_read parses one packet at buf.  Returns the bytes it took, 0 if more are needed, -1 if it is
- * malformed (REASON_PACKET_BAD).  A packet needs at most LIMIT_PACKET_DATA + 4096 bytes. */
+/* packet_read parses one packet at buf.  Returns the bytes it took, 0 if more are needed, -1 if it
+ * is malformed (REASON_PACKET_BAD), types out of 1..19 included, as soon as the bad field is there.
+ * A packet needs at most LIMIT_PACKET_DATA + 4096 bytes. */
 long packet_read(struct packet_reader *r, struct packet *p, const void *buf, size_t len);
 
 /* LearnerInfo, the data of FOLLOWERINFO (20 bytes), then the extension. */
 struct learner_info {
   int64_t sid;
-  int32_t protocol;          /* 0x10000 */
+  int32_t protocol; /* 0x10000 */
   int64_t config_version;
 };
 #define LEARNER_INFO_LEN 20

@@ -12,13 +12,13 @@
 enum role { ROLE_LOOKING, ROLE_FOLLOWING, ROLE_LEADING };
 
 enum phase {
-  PHASE_STARTING,   /* storage recovers */
-  PHASE_FENCING,    /* CLOSE sent; fast, app and disk stop; then the last zxid is re-read */
-  PHASE_LOOKING,    /* election */
-  PHASE_DISCOVERY,  /* FOLLOWERINFO, LEADERINFO, ACKEPOCH */
-  PHASE_SYNC,       /* DIFF | TRUNC | SNAP, NEWLEADER, ACK */
-  PHASE_BROADCAST,  /* established: ESTABLISH (leader), UPTODATE (follower) */
-  PHASE_STOPPED,    /* clean stop done, or failed */
+  PHASE_STARTING,  /* storage recovers */
+  PHASE_FENCING,   /* CLOSE sent; fast, app and disk stop; then the last zxid is re-read */
+  PHASE_LOOKING,   /* election */
+  PHASE_DISCOVERY, /* FOLLOWERINFO, LEADERINFO, ACKEPOCH */
+  PHASE_SYNC,      /* DIFF | TRUNC | SNAP, NEWLEADER, ACK */
+  PHASE_BROADCAST, /* established: ESTABLISH (leader), UPTODATE (follower) */
+  PHASE_STOPPED,   /* clean stop done, or failed */
   PHASE_CNT
 };
 

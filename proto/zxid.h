@@ -1,7 +1,7 @@
 /* zxid.h - transaction ids and stream positions.
  *
- * A zxid is <epoch, counter>, 32 bits each, compared unsigned (zab-rules 6).  A position counts bytes
- * of one epoch's stream from 0.  Source: design 3. */
+ * A zxid is <epoch, counter>, 32 bits each, compared unsigned (zab-rules 6).  A position counts
+ * bytes of one epoch's stream from 0.  Source: design 3. */
 #ifndef ZABLINE_PROTO_ZXID_H
 #define ZABLINE_PROTO_ZXID_H
 
@@ -29,7 +29,8 @@ static inline int zxid_follows(zxid_t a, zxid_t b) {
 
 #define ZXID_TEXT_LEN 19 /* "0x", 16 digits, NUL */
 
-/* zxid_text writes z as ZooKeeper prints it ("0x100000005") into ZXID_TEXT_LEN bytes; returns dst. */
+/* zxid_text writes z as ZooKeeper prints it ("0x100000005") into ZXID_TEXT_LEN bytes; returns dst.
+ */
 char *zxid_text(char *dst, zxid_t z);
 
 #endif
