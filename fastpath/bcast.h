@@ -4,9 +4,9 @@
  *   CLOSED --OPEN--> FOLLOWING
  *
  * The driver calls bcast_step for each input, at the end BCAST_TURN, carries out the actions, then
- * calls bcast_publish.  The leader stamps one record at a time when it is appended and adds the time until
- * its commit to *latency.  In DURABILITY_MEMORY the own acknowledged position is stream.whole, in
- * DURABILITY_SYNC it is the durable position of the last BCAST_TURN.
+ * calls bcast_publish.  The leader stamps one record at a time when it is appended and adds the
+ * time until its commit to *latency.  In DURABILITY_MEMORY the own acknowledged position is
+ * stream.whole, in DURABILITY_SYNC it is the durable position of the last BCAST_TURN.
  *
  * Owner: fast lcore.  Blocks: no.  Allocates: no.  Reads no clock.
  * Source: design 3, 4, 5.2; zab-rules R6, R7, R10, R11, R13, R16, C3, C7, F11, F12, J1-J11. */
@@ -43,29 +43,28 @@ struct bcast {
   struct counters *counters;
   struct latency *latency;
   struct quorum quorum;
-  uint32_t payload_max;     /* of one frame: multiple of 8 */
+  uint32_t payload_max; /* of one frame: multiple of 8 */
   int8_t idx_of_id[256];
 
   enum bcast_phase phase;
-  bool established;         /* leader: may propose and commit */
-  bool more;                /* the last turn had more to send or deliver than fits */
-  bool count_again;         /* leader: a durable position or the counted set changed */
+  bool established; /* leader: may propose and commit */
+  bool more;        /* the last turn had more to send or deliver than fits */
+  bool count_again; /* leader: a durable position or the counted set changed */
   uint32_t epoch;
-  int leader_idx;           /* follower */
-  uint64_t now_ns, now_us;  /* of the event in hand */
+  int leader_idx;          /* follower */
+  uint64_t now_ns, now_us; /* of the event in hand */
 
-  struct stream stream;     /* the epoch stream */
-  zxid_t first_zxid;        /* behind which it began */
-  pos_t base;               /* P of OPEN, 0 of LEAD */
-  pos_t durable;            /* on disk, as of the last turn */
-  pos_t acked;              /* acknowledged by this node: durable, in `memory` whole */
-  pos_t committed;          /* leader: counted; follower: told */
-  pos_t deliverable;        /* the last record end up to min(committed, acked) */
-  pos_t reclaimable;        /* leader: the ring may be reused below, when the room is needed */
-  nodeset_t counted;        /* leader: COUNTed and attached, itself included */
-  uint64_t quorum_us;       /* leader: a quorum was alive then */
+  struct stream stream; /* the epoch stream */
+  zxid_t first_zxid;    /* behind which it began */
+  pos_t durable;        /* on disk, as of the last turn */
+  pos_t acked;          /* acknowledged by this node: durable, in `memory` whole */
+  pos_t committed;      /* leader: counted; follower: told */
+  pos_t deliverable;    /* the last record end up to min(committed, acked) */
+  pos_t reclaimable;    /* leader: the ring may be reused below, when the room is needed */
+  nodeset_t counted;    /* leader: COUNTed and attached, itself included */
+  uint64_t quorum_us;   /* leader: a quorum was alive then */
   uint64_t durable_moved_us;
-  pos_t stamp_pos;          /* leader: record end whose commit is timed; 0: none */
+  pos_t stamp_pos; /* leader: record end whose commit is timed; 0: none */
   uint64_t stamp_ns;
 
   struct stream requests[LIMIT_PEERS]; /* leader: from peers; follower: [self] to the leader */
@@ -76,32 +75,36 @@ struct bcast {
 };
 
 struct bcast_memory {
-  void *stream_ring;                 /* config.ring_bytes, mapped twice in a row */
-  void *request_ring[LIMIT_PEERS];   /* [i]: REQUESTs from peers[i]; [self_idx]: our own to the leader */
-  uint64_t request_ring_bytes;       /* power of two, each mapped twice in a row; at least
-                                      * record_size(largest record + 8) */
+  void *stream_ring;               /* config.ring_bytes, mapped twice in a row */
+  void *request_ring[LIMIT_PEERS]; /* [i]: REQUESTs from peers[i]; [self_idx]: our own */
+  uint64_t request_ring_bytes;     /* power of two, each mapped twice in a row; at least
+                                    * record_size(largest record + 8) */
 };
 
 void bcast_init(struct bcast *b, const struct config *c, const struct bcast_memory *m,
                 struct counters *counters, struct latency *latency);
+
+/* bcast_step overwrites *a: its cnt, and as many entries.  FRAME, CONTROL, PROPOSE and REQUEST only
+ * note; frames leave in TURN, where every loss is decided before anything leaves, so that a stalled
+ * node never acts on what waited in its queues (C7, F12, J8).
+ *
+ * CONTROL: LEAD and OPEN are legal only when CLOSED (asserted); what names another epoch, iteration
+ * or attachment is counted (REASON_HANDOVER_STALE) and ignored.
+ *
+ * PROPOSE: of another epoch, or when not leading, it is counted and dropped; else it must be next
+ * (asserted); one above config.counter_limit is LOST.
+ *
+ * TURN: durable and applied must belong to the present LEAD or OPEN; requests_consumed counts what
+ * the app has finished reading, not what it has only taken from a ring. */
 void bcast_step(struct bcast *b, const struct bcast_event *e, struct bcast_actions *a);
 
-/* bcast_step overwrites *a (its cnt; older entries are left as they are).  FRAME, CONTROL, PROPOSE and
- * REQUEST only note; frames leave in TURN, and in TURN every loss is decided before anything leaves, so
- * that a stalled node never acts on what waited in its queues (C7, F12, J8).
- *   CONTROL  LEAD and OPEN are legal only when CLOSED (asserted); what names another epoch, iteration or
- *            attachment is counted (REASON_HANDOVER_STALE) and ignored
- *   PROPOSE  a zxid of another epoch, or when not leading: counted and dropped; else it must be next
- *            (asserted) and not above config.counter_limit (LOST)
- *   TURN     durable and applied must belong to the present LEAD or OPEN; requests_consumed counts what
- *            the app has finished reading, not only taken from a ring */
 /* bcast_room: may BCAST_PROPOSE or BCAST_REQUEST with len payload bytes be given now? */
 bool bcast_room(const struct bcast *b, enum bcast_event_type type, uint32_t len);
 /* bcast_more: the last BCAST_TURN filled its actions; give another before polling again. */
 bool bcast_more(const struct bcast *b);
 
-/* bcast_publish stores appended, committed (deliverable) and the peers' positions for the other threads;
- * the driver calls it after carrying out the actions of a turn. */
+/* bcast_publish stores appended, committed (deliverable) and the peers' positions for the other
+ * threads; the driver calls it after carrying out the actions of a turn. */
 void bcast_publish(const struct bcast *b, struct positions *p);
 
 /* bcast_appended: whole checked records end here (disk may write up to it). */

@@ -27,7 +27,7 @@ static void begin(struct bcast *b, const struct fast_msg *m, pos_t pos) {
   b->established = b->more = b->count_again = false;
   stream_reset(&b->stream, pos, m->zxid);
   b->first_zxid = m->zxid;
-  b->base = b->durable = b->acked = b->reclaimable = pos;
+  b->durable = b->acked = b->reclaimable = pos;
   b->deliverable = pos; /* the history up to P is the slow path's to commit */
   b->committed = 0;
   b->counted = 0;

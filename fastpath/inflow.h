@@ -1,7 +1,7 @@
 /* inflow.h - one stream from one peer: which missing bytes to report, and when.
  *
- * A new gap is reported at once, once; whatever is still missing after `again_us` is reported again.
- * The writer's frames without payload say how much it has sent, so a lost tail is a gap too.
+ * A new gap is reported at once, once; whatever is still missing after `again_us` is reported
+ * again. The writer's frames without payload say how much it has sent, so a lost tail is a gap too.
  *
  * Owner: the thread that owns struct bcast.  Blocks: no.  Allocates: no.  Source: design 3, 4. */
 #ifndef ZABLINE_FASTPATH_INFLOW_H

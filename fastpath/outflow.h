@@ -1,9 +1,9 @@
 /* outflow.h - one stream towards one peer: what was sent, what it holds, what it misses.
  *
- * The ring is the retransmission buffer: this keeps positions only.  New bytes are sent once, up to the
- * peer's window and to flight_max slices not yet received, so that its rx ring cannot overflow; what the
- * peer reports missing is sent again, exactly; the tail of the stream, which nothing behind it betrays,
- * is sent again when `received` stood still for the retransmission timeout.
+ * The ring is the retransmission buffer: this keeps positions only.  New bytes are sent once, up to
+ * the peer's window and to flight_max slices not yet received, so that its rx ring cannot overflow;
+ * what the peer reports missing is sent again, exactly; the tail of the stream, which nothing
+ * behind it betrays, is sent again when `received` stood still for the retransmission timeout.
  *
  *      start <= acked <= next <= limit
  *
@@ -23,12 +23,12 @@
 #define OUTFLOW_RTO_SLICES 8 /* sent again at one timeout */
 
 struct outflow {
-  pos_t start;          /* P */
-  pos_t acked;          /* the peer holds everything below; never goes back */
-  pos_t next;           /* first byte never sent */
-  pos_t limit;          /* window edge: highest received + window that the peer told */
-  uint64_t moved_us;    /* acked moved, or the first byte in flight left, or a timeout repeated it */
-  uint32_t doublings;   /* timeouts in a row */
+  pos_t start;        /* P */
+  pos_t acked;        /* the peer holds everything below; never goes back */
+  pos_t next;         /* first byte never sent */
+  pos_t limit;        /* window edge: highest received + window that the peer told */
+  uint64_t moved_us;  /* acked moved, or the first byte in flight left, or a timeout repeated it */
+  uint32_t doublings; /* timeouts in a row */
   uint32_t flight_max, flight_first, flight_cnt;
   int repair_cnt;
   struct frame_range repair[LIMIT_GAP_RANGES];
@@ -46,18 +46,19 @@ void outflow_init(struct outflow *o, pos_t start, uint32_t flight_max);
 /* outflow_ack notes that the peer holds all below received and can take window bytes more. */
 void outflow_ack(struct outflow *o, pos_t received, uint32_t window, uint64_t now_us);
 
-/* outflow_missing asks for a range again; one that was never sent, or does not fit, is not taken. */
+/* outflow_missing asks for a range again; one that was never sent, or does not fit, is not taken.
+ */
 void outflow_missing(struct outflow *o, struct frame_range range);
 
-/* outflow_forget drops what was asked for below `reclaimed`: the ring has other bytes there now.  Who
- * still misses it will say so again. */
+/* outflow_forget drops what was asked for below `reclaimed`: the ring has other bytes there now.
+ * Who still misses it will say so again. */
 void outflow_forget(struct outflow *o, pos_t reclaimed);
 
 /* outflow_tick repeats the tail after rto_us without progress, doubling up to max_us. */
 void outflow_tick(struct outflow *o, uint64_t now_us, uint64_t rto_us, uint64_t max_us);
 
-/* outflow_take returns the next slice, at most max bytes, below end, and counts it as sent: first what is
- * missing, then what is new. */
+/* outflow_take returns the next slice, at most max bytes, below end, and counts it as sent: first
+ * what is missing, then what is new. */
 struct outflow_slice outflow_take(struct outflow *o, pos_t end, uint32_t max, uint64_t now_us);
 
 #endif

@@ -1,7 +1,7 @@
 /* peer.h - one attachment: this node and one peer, in one iteration.
  *
- * The leader has one for each attached follower, a follower one for its leader.  It is forgotten whole
- * at DETACH and at a new ATTACH: nothing of one iteration reaches the next (R13, J3).
+ * The leader has one for each attached follower, a follower one for its leader.  It is forgotten
+ * whole at DETACH and at a new ATTACH: nothing of one iteration reaches the next (R13, J3).
  *
  * Sequence numbers: a frame counts once; one that comes up to PEER_SEQ_WINDOW frames late is still
  * taken, an older one is dropped as if it were lost (and repaired).
@@ -24,7 +24,7 @@
 
 enum peer_phase {
   PEER_NONE,
-  PEER_WAITING,  /* leader: ATTACH came, own durable position does not cover the peer's history yet */
+  PEER_WAITING,  /* leader: ATTACH came; own durable position is below the peer's history */
   PEER_ATTACHED, /* leader: P is told; follower: OPEN came */
   PEER_HEARD,    /* a frame of this iteration came */
 };
@@ -34,32 +34,33 @@ struct bcast_peer {
   int idx;
   uint8_t id;
   bool observer;
-  bool told_heard;        /* FAST_HEARD was given */
-  bool owes_answer;       /* a frame came since the last one sent */
-  bool owes_at_once;      /* ... that is answered in this turn */
+  bool told_heard;   /* FAST_HEARD was given */
+  bool owes_answer;  /* a frame came since the last one sent */
+  bool owes_at_once; /* ... that is answered in this turn */
   uint64_t iteration;
   zxid_t last_zxid;       /* the peer's, at ATTACH */
   pos_t hold_to;          /* leader had appended this at ATTACHED */
-  uint64_t requests_wait; /* REQUESTs from here wait until the app has consumed so many (old memory) */
+  uint64_t requests_wait; /* REQUESTs wait until the app has consumed so many: old memory */
 
   uint64_t tx_seq, rx_seq, rx_seen; /* rx_seen bit i: rx_seq - i was seen */
   uint64_t attached_us;
-  uint64_t alive_us;      /* see "Liveness" */
-  uint64_t heard_us;      /* leader: the first frame came */
-  uint64_t behind_us;     /* leader: behind the ring since then; 0: is not */
-  uint64_t sent_us;       /* last frame to the peer */
-  uint32_t send_time;     /* newest of the peer: echoed to it */
-  uint32_t echo_time;     /* newest that the peer echoed */
+  uint64_t alive_us;  /* see "Liveness" */
+  uint64_t heard_us;  /* leader: the first frame came */
+  uint64_t behind_us; /* leader: behind the ring since then; 0: is not */
+  uint64_t sent_us;   /* last frame to the peer */
+  uint32_t send_time; /* newest of the peer: echoed to it */
+  uint32_t echo_time; /* newest that the peer echoed */
   uint64_t rtt_us;
 
-  pos_t durable;          /* leader: acknowledged by the peer; counts once COUNTed */
+  pos_t durable; /* leader: acknowledged by the peer; counts once COUNTed */
   pos_t told_committed, told_received, told_durable, told_edge; /* in the last frame sent */
   struct frame_range gaps[LIMIT_GAP_RANGES]; /* payload of the report being sent */
   struct inflow in;
   struct outflow out;
 };
 
-/* peer_attach forgets everything and begins a new iteration; streams start at out_start and in_start. */
+/* peer_attach forgets everything and begins a new iteration; streams start at out_start and
+ * in_start. */
 void peer_attach(struct bcast_peer *p, uint64_t iteration, uint64_t now_us);
 void peer_start(struct bcast_peer *p, pos_t out_start, pos_t in_start, uint32_t flight_max);
 

@@ -2,15 +2,16 @@
  *
  * What the fields say, by direction (positions of the epoch stream unless said otherwise):
  *
- *               leader -> follower                         follower -> leader
- *   position    of the payload; without one (or with      the same, in the follower's REQUEST stream
- *               gaps): all below has been sent to you
- *   committed   committed, at most position + length       its own view: the newest it was told
- *               (so the follower can check it)
- *   durable     acknowledged by the leader itself          acknowledged: a record end, counts (R6, R11)
- *   received    of the follower's REQUEST stream           of the epoch stream
- *   window      room for REQUESTs beyond received          room for the epoch stream beyond received
- *   send_time   the sender's clock, never 0                echo_time: newest heard, 0: none yet
+ *               leader -> follower                     follower -> leader
+ *   position    of the payload; without a slice:       the same, in its REQUEST stream
+ *               all below has been sent to you
+ *   committed   at most position + length, so that     its own view: the newest it was told
+ *               the follower can check it
+ *   durable     acknowledged by the leader itself      acknowledged, a record end (R6, R11)
+ *   received    of the follower's REQUEST stream       of the epoch stream
+ *   window      room for REQUESTs beyond received      room in the ring beyond received
+ *   send_time   the sender's clock, never 0            the same
+ *   echo_time   newest send_time heard, 0: none yet    the same
  *
  * Source: design 4 (the table there is this struct). */
 #ifndef ZABLINE_PROTO_FRAME_H
@@ -52,15 +53,15 @@ struct frame_header {
   uint8_t source, destination; /* node ids */
   uint16_t zero_a;
   uint64_t iteration;
-  uint64_t seq;        /* counts every frame of this direction and iteration, from 1 */
+  uint64_t seq; /* counts every frame of this direction and iteration, from 1 */
   uint32_t epoch;
-  uint32_t window;     /* bytes the sender can still take beyond `received` */
-  uint64_t position;   /* of the payload, in the stream the sender writes */
+  uint32_t window;   /* bytes the sender can still take beyond `received` */
+  uint64_t position; /* of the payload, in the stream the sender writes */
   uint64_t committed;
-  uint64_t durable;    /* the sender's own */
-  uint64_t received;   /* how far the sender holds the stream the addressee writes */
+  uint64_t durable;              /* the sender's own */
+  uint64_t received;             /* how far the sender holds the stream the addressee writes */
   uint32_t send_time, echo_time; /* us, low 32 bits */
-  uint32_t crc;        /* crc32c of the 80 bytes before */
+  uint32_t crc;                  /* crc32c of the 80 bytes before */
   uint32_t zero_b;
 };
 static_assert(sizeof(struct frame_header) == LIMIT_FRAME_HEADER, "design 4");
@@ -72,9 +73,9 @@ static_assert(offsetof(struct frame_header, iteration) == 16 &&
 /* frame_seal sets magic, version, zeros and the crc. */
 void frame_seal(struct frame_header *h);
 
-/* frame_check validates what needs no state: length, magic, version, crc, reserved fields, type, flags,
- * payload length against len.  frame: len bytes as received, header first, any alignment; *h is set
- * when REASON_NONE is returned. */
+/* frame_check validates what needs no state: length, magic, version, crc, reserved fields, type,
+ * flags, payload length against len.  frame: len bytes as received, header first, any alignment; *h
+ * is set when REASON_NONE is returned. */
 enum reason frame_check(struct frame_header *h, const void *frame, size_t len);
 
 /* frame_name returns "PROPOSAL" ..., "unknown" for what is no type. */

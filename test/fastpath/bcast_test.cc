@@ -103,7 +103,7 @@ struct One {
     h.iteration = kIteration;
     h.seq = ++seq[peer];
     h.epoch = kEpoch;
-    h.window = 60000;
+    h.window = LIMIT_RING_MIN;
     h.send_time = static_cast<uint32_t>(now_us);
     return h;
   }
@@ -271,6 +271,33 @@ TEST(Handover, TheLeadersOwnVoteCountsOnlyWhenDurable) {
   EXPECT_EQ(0u, o.b->committed) << "R11";
   o.durable = record_size(100);
   o.Turn();
+  EXPECT_EQ(o.durable, o.b->committed);
+}
+
+TEST(Handover, NothingCanBeProposedBeforeEstablish) {
+  One o;
+  o.Lead();
+  o.Frame(o.Ack(0, 0));
+  o.Control(FAST_COUNT, 1);
+  o.Turn();
+  EXPECT_FALSE(bcast_room(o.b, BCAST_PROPOSE, 100));
+  o.Control(FAST_ESTABLISH, 0, 0, 0, 0);
+  EXPECT_TRUE(bcast_room(o.b, BCAST_PROPOSE, 100));
+}
+
+TEST(LeaderFrames, AnAckThatComesLateTakesNothingBack) {
+  One o; /* J6 */
+  o.Lead();
+  o.Frame(o.Ack(0, 0));
+  o.Establish();
+  o.Propose(1);
+  o.Turn();
+  frame_header late = o.Ack(0, 0);
+  o.Frame(o.Ack(record_size(100), record_size(100)));
+  o.Frame(late);
+  o.durable = record_size(100);
+  o.Turn();
+  EXPECT_EQ(0u, o.Count(REASON_STALE_SEQ)) << "reordering is tolerated";
   EXPECT_EQ(o.durable, o.b->committed);
 }
 
@@ -528,6 +555,31 @@ TEST(FollowerFrames, ABurstIsAnsweredByOneAck) {
   EXPECT_EQ(800 + bytes.size(), f.Last(FRAME_ACK)->header.durable);
 }
 
+TEST(FollowerFrames, AClosedWindowThatOpensIsToldAtOnce) {
+  Follower f;
+  std::string bytes;
+  for (uint32_t i = 6; bytes.size() + record_size(4000) <= LIMIT_RING_MIN; i++)
+    bytes += f.Record(i, 4000);
+  uint32_t rest = LIMIT_RING_MIN - static_cast<uint32_t>(bytes.size()) - LIMIT_RECORD_HEADER;
+  bytes += f.Record(6 + static_cast<uint32_t>(bytes.size() / record_size(4000)), rest);
+  ASSERT_EQ(LIMIT_RING_MIN, bytes.size());
+  f.Frame(f.FromLeader(FRAME_PROPOSAL, 800), bytes.substr(0, 40000));
+  frame_header h = f.FromLeader(FRAME_PROPOSAL, 40800);
+  h.committed = 800 + bytes.size();
+  f.Frame(h, bytes.substr(40000));
+  f.durable = 800 + bytes.size();
+  f.Turn();
+  ASSERT_EQ(1, f.Sent(FRAME_ACK, 0));
+  EXPECT_EQ(0u, f.Last(FRAME_ACK)->header.window);
+  f.applied = 800 + record_size(4000);
+  f.Turn();
+  ASSERT_EQ(1, f.Sent(FRAME_ACK, 0));
+  EXPECT_EQ(record_size(4000), f.Last(FRAME_ACK)->header.window);
+  f.applied += record_size(4000);
+  f.Turn();
+  EXPECT_EQ(0, f.SentAny()) << "a little more room is told with the next answer";
+}
+
 TEST(FollowerFrames, DeliversWholeRecordsUpToCommittedAndItsOwnAck) {
   Follower f;
   std::string bytes = f.Record(6) + f.Record(7);
@@ -662,6 +714,111 @@ TEST(Liveness, AnObserversAnswersKeepNoLeader) {
     EXPECT_EQ(0, o.Sent(FRAME_PROPOSAL, 1)) << "an observer gets what is committed, as INFORM";
   }
   ASSERT_TRUE(o.Told(FAST_LOST));
+}
+
+/* ---- the ring ---- */
+
+/* Leads both; fills the ring beyond three quarters. */
+void FillRing(One *o) {
+  o->Lead();
+  o->Control(FAST_ATTACH, 2);
+  o->Turn();
+  o->Frame(o->Ack(0, 0));
+  o->Frame(o->From(2, FRAME_ACK));
+  o->Establish();
+  o->Control(FAST_COUNT, 2);
+  for (uint32_t i = 1; i <= 14; i++) o->Propose(i, 4000);
+  o->durable = o->applied = 0;
+}
+
+TEST(Ring, WhenAllAreSlowAlikeNoneIsDetached) {
+  One o;
+  FillRing(&o);
+  for (int i = 0; i < 8; i++) {
+    o.now_us += 100;
+    o.Frame(o.Ack(0, 0));
+    frame_header h = o.From(2, FRAME_ACK);
+    h.echo_time = static_cast<uint32_t>(o.now_us);
+    o.Frame(h);
+    o.Turn();
+    EXPECT_FALSE(o.Told(FAST_DETACHED));
+  }
+}
+
+TEST(Ring, APeerThatStaysHalfARingBehindTheOthersIsDetached) {
+  One o;
+  FillRing(&o);
+  o.Turn();
+  while (bcast_more(o.b)) o.Turn();
+  pos_t sent = o.b->peers[1].out.next;
+  ASSERT_GT(sent, LIMIT_RING_MIN / 2u);
+  int turns = 0;
+  for (; turns < 8; turns++) {
+    o.now_us += 100;
+    o.Frame(o.Ack(sent, 0));
+    frame_header h = o.From(2, FRAME_ACK);
+    h.echo_time = static_cast<uint32_t>(o.now_us);
+    o.Frame(h);
+    o.Turn();
+    if (o.Told(FAST_DETACHED)) break;
+  }
+  ASSERT_TRUE(o.Told(FAST_DETACHED));
+  EXPECT_EQ(REASON_PEER_BEHIND, o.Told(FAST_DETACHED)->reason);
+  EXPECT_EQ(2, o.Told(FAST_DETACHED)->peer_idx);
+  EXPECT_GE(turns, 2) << "a short pause is waited for";
+}
+
+TEST(Ring, BytesThatWereOverwrittenAreNeverSentAgain) {
+  One o;
+  o.Lead();
+  o.Frame(o.Ack(0, 0));
+  o.Establish();
+  for (uint32_t i = 1; i <= 15; i++) o.Propose(i, 4000);
+  o.Turn();
+  o.durable = bcast_appended(o.b);
+  o.Frame(o.Ack(o.durable, o.durable));
+  o.Turn();
+  o.applied = o.durable;
+  o.Turn();
+  frame_header old = o.Ack(o.durable, o.durable);
+  old.flags = FRAME_GAP;
+  frame_range range = {0, 4000};
+  o.Frame(old, std::string(reinterpret_cast<const char *>(&range), sizeof range));
+  o.Propose(16, 4000); /* overwrites what the late report names */
+  o.Propose(17, 4000);
+  ASSERT_GT(o.b->stream.reclaimed, 0u);
+  o.Turn();
+  for (auto &x : o.log)
+    if (x.type == BCAST_ACT_SEND && x.header.type == FRAME_PROPOSAL) {
+      EXPECT_GE(x.header.position, o.b->stream.reclaimed);
+    }
+}
+
+TEST(Ring, APeerThatMissesWhatWasOverwrittenIsDetached) {
+  One o;
+  o.Lead();
+  o.Frame(o.Ack(0, 0));
+  o.Establish();
+  for (uint32_t i = 1; i <= 15; i++) o.Propose(i, 4000);
+  o.Turn();
+  o.durable = bcast_appended(o.b);
+  o.Frame(o.Ack(o.durable, o.durable));
+  o.Turn();
+  o.applied = o.durable;
+  o.Turn();
+  o.Propose(16, 4000);
+  o.Propose(17, 4000);
+  frame_header h = o.Ack(o.durable, o.durable), late = o.Ack(o.durable, o.durable);
+  late.flags = h.flags = FRAME_GAP;
+  frame_range range = {0, 4000};
+  std::string gap(reinterpret_cast<const char *>(&range), sizeof range);
+  o.Frame(o.Ack(o.durable, o.durable));
+  o.Frame(late, gap); /* overtaken by a newer frame: says nothing any more */
+  EXPECT_FALSE(o.Told(FAST_DETACHED));
+  h.seq = ++o.seq[1];
+  o.Frame(h, gap);
+  ASSERT_TRUE(o.Told(FAST_DETACHED));
+  EXPECT_EQ(REASON_PEER_BEHIND, o.Told(FAST_DETACHED)->reason);
 }
 
 /* ---- economy ---- */

@@ -1,9 +1,10 @@
-/* fast_net.h - some broadcast machines, a bad network between them, simulated disks and apps, one clock.
+/* fast_net.h - some broadcast machines, a bad network between them, simulated disks and apps, one
+ * clock.
  *
- * Deterministic: the same seed gives the same run.  One round is NET_ROUND_NS: every node takes the frames
- * that are due, its hand-over messages, its app's submissions, and one turn.  The slow path is played by
- * the harness (attach, open, count, establish, and again after a loss).  The first rule broken is kept in
- * `error`. */
+ * Deterministic: the same seed gives the same run.  One round is NET_ROUND_NS: every node takes the
+ * frames that are due, its hand-over messages, its app's submissions, and one turn.  The slow path
+ * is played by the harness (attach, open, count, establish, and again after a loss).  The first
+ * rule broken is kept in `error`. */
 #ifndef ZABLINE_TEST_FASTPATH_FAST_NET_H
 #define ZABLINE_TEST_FASTPATH_FAST_NET_H
 
@@ -57,14 +58,14 @@ struct net_node {
   struct positions positions;
   struct fast_msg mails[NET_MAILS]; /* to the fast path, handed over in the next round */
   int mail_cnt;
-  bool running;      /* false: paused */
-  bool fenced;       /* CLOSED or LOST: may send nothing */
+  bool running; /* false: paused */
+  bool fenced;  /* CLOSED or LOST: may send nothing */
   bool disk_stalled, app_stalled, mute_app;
   uint64_t disk_busy_ns, app_busy_ns; /* time that one move takes at most */
   uint64_t disk_due_ns, app_due_ns;
   pos_t disk_goal;
-  pos_t checked;     /* appended bytes below were compared with the truth */
-  enum reason lost;  /* last LOST */
+  pos_t checked;    /* appended bytes below were compared with the truth */
+  enum reason lost; /* last LOST */
   uint64_t lost_ns;
   uint64_t submitted, given_from[NET_NODES]; /* REQUEST numbers */
   uint64_t given_iteration[NET_NODES];
@@ -85,7 +86,7 @@ struct fast_net {
   int n, leader;
   uint32_t epoch;
   bool established;
-  bool manual;       /* the test plays the slow path's retries */
+  bool manual; /* the test plays the slow path's retries */
   uint64_t seed, now_ns, next_iteration;
   struct net_faults faults;
   bool cut[NET_NODES][NET_NODES]; /* [from][to] */
@@ -94,9 +95,9 @@ struct fast_net {
   int packet_cnt;
   struct net_frame *old;
   uint64_t old_cnt;
-  uint8_t *truth;    /* the leader's stream of this epoch */
+  uint8_t *truth; /* the leader's stream of this epoch */
   pos_t truth_len;
-  pos_t *ends;       /* record ends, ascending */
+  pos_t *ends; /* record ends, ascending */
   int record_cnt;
   uint32_t propose_permille, record_max;
   uint32_t request_permille;
