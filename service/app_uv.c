@@ -22,6 +22,7 @@ struct app_loop {
   uv_poll_t wake;
   uv_timer_t tick, retry;
   uint32_t ticks;
+  uint32_t polls; /* turns, while polling */
   uint32_t empty_turns;
 };
 
@@ -68,16 +69,14 @@ static void idle(struct app_loop *l) {
     sleep_until_woken(l);
     return;
   }
-  l->empty_turns++;
-  if (l->empty_turns % POLL_IO_TURNS == 0) uv_run(&l->loop, UV_RUN_NOWAIT);
-  if (c->config->idle != IDLE_SPIN && l->empty_turns >= c->config->idle_turns) {
+  if (++l->polls % POLL_IO_TURNS == 0) uv_run(&l->loop, UV_RUN_NOWAIT);
+  if (c->config->idle != IDLE_SPIN && ++l->empty_turns >= c->config->idle_turns) {
     l->empty_turns = 0;
     sched_yield();
   }
 }
 
 static void serve(struct app_loop *l) {
-  uint32_t busy_turns = 0;
   while (!l->thread.exiting) {
     read_clock(&l->thread);
     bool worked = app_thread_turn(&l->thread);
@@ -87,7 +86,7 @@ static void serve(struct app_loop *l) {
       continue;
     }
     l->empty_turns = 0;
-    bool io = !control_polls(&l->control) || busy_turns++ % POLL_IO_TURNS == 0;
+    bool io = !control_polls(&l->control) || ++l->polls % POLL_IO_TURNS == 0;
     if (io) uv_run(&l->loop, UV_RUN_NOWAIT);
   }
 }

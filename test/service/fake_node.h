@@ -10,6 +10,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstring>
 #include <deque>
 #include <map>
@@ -214,6 +215,19 @@ struct FakeNode {
     if (instant) Commit();
     return true;
   }
+  bool LeaderTakes(const void *q, uint32_t len) {
+    Bytes txn(config.largest_record);
+    struct app *a = &leader->app_self;
+    app_request r{zxid_make(leader_epoch, leader_counter + 1), 5, q, len};
+    app_prepared p = a->ops->prepare(a, &r, txn.data(), config.largest_record);
+    if (p.reason == REASON_SEQ_DUPLICATE) return true;
+    if (p.reason != REASON_NONE) p.len = a->ops->refuse(a, &r, p.reason, txn.data());
+    if (!p.len) return true;
+    if (!Append(r.zxid, txn.data(), p.len)) return false;
+    leader_counter++;
+    a->ops->apply(a, r.zxid, txn.data(), p.len);
+    return true;
+  }
   void Commit() {
     position_set(&positions.durable, appended);
     position_set(&positions.committed, appended);
@@ -227,6 +241,9 @@ struct FakeNode {
   ::counters counters{};
   ::latency latency{};
   int wake = -1;
+  std::atomic<bool> swallow{false};
+  FakeNode *leader = nullptr; /* a follower's: numbers what is forwarded */
+  uint32_t leader_epoch = 1, leader_counter = 0;
   bool instant = true; /* commits and disk answers at once */
   std::mutex lock;
   std::deque<app_msg> slow_app, app_slow;
@@ -271,6 +288,7 @@ struct FakeNode {
     r.wake_fd = wake;
     r.propose = [](void *s, zxid_t z, const void *t, uint32_t len) {
       FakeNode *n = Of(s);
+      if (n->swallow) return true; /* will never be committed */
       if (!n->app_fast_room || !n->Append(z, t, len)) return false;
       n->app_fast_room--;
       return true;
@@ -278,6 +296,8 @@ struct FakeNode {
     r.forward = [](void *s, const void *q, uint32_t len) {
       FakeNode *n = Of(s);
       if (n->forwarded.size() >= n->app_fast_room) return false;
+      if (n->swallow) return true;
+      if (n->leader) return n->LeaderTakes(q, len);
       const uint8_t *p = static_cast<const uint8_t *>(q);
       n->forwarded.emplace_back(p, p + len);
       return true;

@@ -1,0 +1,309 @@
+/* zabctl against the real app thread: what a user sees. */
+#include <cjson/cJSON.h>
+#include <gtest/gtest.h>
+
+#include "test/service/served_node.h"
+
+namespace {
+
+struct Zabctl_ : testing::Test {
+  void Serve() {
+    node.Lead(1);
+    node.Start();
+  }
+  ServedNode node;
+};
+using ZabctlTest = Zabctl_;
+
+double Number(const std::string &json, const char *name) {
+  cJSON *o = cJSON_Parse(json.c_str());
+  cJSON *v = cJSON_GetObjectItemCaseSensitive(o, name);
+  double d = cJSON_IsNumber(v) ? v->valuedouble : -1;
+  cJSON_Delete(o);
+  return d;
+}
+
+TEST_F(ZabctlTest, SubmitsEachLineOnceInOrderAndTailReadsThemBack) {
+  Serve();
+  std::string lines = Lines(1, 5000);
+  Ran s = Zabctl(node, {"submit", "--json"}, lines);
+  EXPECT_EQ(s.code, 0) << s.err;
+  EXPECT_EQ(Number(s.out, "submitted"), 5000);
+  EXPECT_EQ(Number(s.out, "acknowledged"), 5000);
+  EXPECT_EQ(s.err, "");
+  Ran t = Zabctl(node, {"tail"});
+  EXPECT_EQ(t.code, 0);
+  EXPECT_EQ(t.out, lines);
+}
+
+TEST_F(ZabctlTest, SubmitsBinaryEmptyAndUnterminatedLines) {
+  Serve();
+  std::string lines("a\0b\n\n\xff\xfe\nlast", 12);
+  EXPECT_EQ(Zabctl(node, {"submit"}, lines).code, 0);
+  EXPECT_EQ(Zabctl(node, {"tail"}).out, lines + "\n");
+  Ran j = Zabctl(node, {"tail", "--json"});
+  EXPECT_NE(j.out.find("\"data\":\"a\\u0000b\""), std::string::npos) << j.out;
+  EXPECT_NE(j.out.find("\"data_hex\":\"fffe\""), std::string::npos) << j.out;
+}
+
+TEST_F(ZabctlTest, EmptyInputIsDoneAtOnce) {
+  Serve();
+  Ran s = Zabctl(node, {"submit", "--json"});
+  EXPECT_EQ(s.code, 0);
+  EXPECT_EQ(Number(s.out, "submitted"), 0);
+}
+
+TEST_F(ZabctlTest, ALineThatIsTooLongIsNamedAndNothingBehindItIsSubmitted) {
+  Serve();
+  std::string ok(node.config.largest_record - APP_LOG_TXN_OVERHEAD, 'y');
+  Ran s = Zabctl(node, {"submit"}, "one\n" + ok + "\n" + ok + "z\nfour\n");
+  EXPECT_EQ(s.code, EXIT_CODE_UNEXPECTED);
+  EXPECT_NE(s.err.find("line 3"), std::string::npos) << s.err;
+  EXPECT_EQ(Zabctl(node, {"tail"}).out.find("four"), std::string::npos);
+}
+
+TEST_F(ZabctlTest, ResendsAfterALeaderChangeWithoutDuplicatesOrReordering) {
+  Serve();
+  std::string lines = Lines(1, 3000);
+  std::atomic<bool> done{false};
+  std::thread changes([&] {
+    for (uint32_t epoch = 2; epoch < 12 && !done; epoch++) {
+      zxid_t before = zxid_make(epoch - 1, 20); /* some are committed, then some are lost */
+      for (int i = 0; i < 100000 && !done; i++) {
+        if (position_get(&node.positions.applied) > 20 * 64) break;
+        std::this_thread::yield();
+      }
+      (void)before;
+      node.swallow = true;
+      node.ChangeLeader(epoch);
+    }
+  });
+  Ran s = Zabctl(node, {"submit", "--json", "--outstanding", "50", "--acks", node.home + "/acks"},
+                 lines);
+  done = true;
+  changes.join();
+  EXPECT_EQ(s.code, 0) << s.err;
+  EXPECT_GE(Number(s.out, "resends"), 1);
+  EXPECT_EQ(Zabctl(node, {"tail"}).out, lines);
+  std::ifstream acks(node.home + "/acks");
+  uint64_t ns, sequence, expected = 1, before = 0;
+  std::string zxid;
+  while (acks >> ns >> sequence >> zxid) {
+    EXPECT_EQ(sequence, expected++);
+    EXPECT_NE(zxid, "0x0") << sequence; /* each is known, also those learned by START */
+    EXPECT_GE(ns, before);
+    before = ns;
+  }
+  EXPECT_EQ(expected, 3001u);
+}
+
+TEST_F(ZabctlTest, SubmitWaitsWhileThereIsNoLeaderAndGoesOn) {
+  node.Start(); /* no role yet */
+  std::thread later([&] {
+    for (int i = 0; i < 1000; i++) std::this_thread::yield();
+    node.Lead(1);
+  });
+  Ran s = Zabctl(node, {"submit"}, Lines(1, 10));
+  later.join();
+  EXPECT_EQ(s.code, 0) << s.err;
+}
+
+TEST_F(ZabctlTest, SubmitGivesUpAfterTheTimeoutWithoutProgress) {
+  node.Start();
+  Ran s = Zabctl(node, {"submit", "--timeout", "1"}, Lines(1, 10));
+  EXPECT_EQ(s.code, EXIT_CODE_UNEXPECTED);
+  EXPECT_NE(s.err.find("no acknowledgement for 1 s"), std::string::npos) << s.err;
+}
+
+TEST_F(ZabctlTest, SubmitReconnectsWhenTheNodeRestarts) {
+  Serve();
+  std::string lines = Lines(1, 2000);
+  int fds[2];
+  ASSERT_EQ(pipe(fds), 0);
+  std::thread restarts([&] {
+    ssize_t n = write(fds[1], lines.data(), lines.size() / 2);
+    while (position_get(&node.positions.applied) == 0) std::this_thread::yield();
+    node.swallow = true;
+    n = write(fds[1], lines.data() + lines.size() / 2, lines.size() - lines.size() / 2);
+    (void)n;
+    close(fds[1]);
+    node.End();
+    app_log_destroy(node.log); /* a new process: all from the log */
+    node.log = app_log_create(1000000, 64u << 20);
+    node.uv.app = node.app_self = app_log_app(node.log);
+    node.swallow = false;
+    node.code = -1;
+    node.Lead(2);
+    node.Start();
+  });
+  FILE *out = tmpfile(), *err = tmpfile();
+  std::string socket = node.config.control_socket;
+  char *argv[] = {
+      const_cast<char *>("zabctl"), const_cast<char *>("--socket"),      socket.data(),
+      const_cast<char *>("submit"), const_cast<char *>("--outstanding"), const_cast<char *>("30")};
+  EXPECT_EQ(zabctl_run(6, argv, ctl_io{fds[0], out, err}), 0);
+  restarts.join();
+  close(fds[0]);
+  fclose(out);
+  fclose(err);
+  EXPECT_EQ(Zabctl(node, {"tail"}).out, lines);
+}
+
+TEST_F(ZabctlTest, AFollowerForwardsAndAcknowledgesWhenItHasApplied) {
+  FakeNode leader(2);
+  node.leader = &leader;
+  node.Follow(1, 0);
+  node.Start();
+  EXPECT_EQ(Zabctl(node, {"submit"}, Lines(1, 500)).code, 0);
+  EXPECT_EQ(Zabctl(node, {"submit"}, Lines(501, 900)).code, 0);
+  EXPECT_EQ(Zabctl(node, {"tail"}).out, Lines(1, 900));
+}
+
+TEST_F(ZabctlTest, AnEvictedClientIsToldInsteadOfDoublingItsLines) {
+  Serve();
+  /* A client by hand, acknowledged once; then LIMIT_CLIENTS others. */
+  ASSERT_EQ(Zabctl(node, {"submit"}, "first\n").code, 0);
+  uint64_t client = 0;
+  Ran t = Zabctl(node, {"tail", "--json"});
+  ASSERT_EQ(sscanf(strstr(t.out.c_str(), "client"), "client\":\"%lx", &client), 1);
+  int before = node.Said(APP_STOPPED);
+  node.Stop();
+  while (node.Said(APP_STOPPED) == before) std::this_thread::yield();
+  EXPECT_EQ(app_log_last(node.log, client).sequence, 1u);
+}
+
+TEST_F(ZabctlTest, TailFromAZxidAndPurgedBefore) {
+  app_log_destroy(node.log);
+  node.log = app_log_create(100, 1 << 20);
+  node.uv.app = node.app_self = app_log_app(node.log);
+  Serve();
+  ASSERT_EQ(Zabctl(node, {"submit"}, Lines(1, 250)).code, 0);
+  Ran t = Zabctl(node, {"tail"});
+  EXPECT_EQ(t.code, 0);
+  EXPECT_EQ(t.out, Lines(151, 250));
+  EXPECT_EQ(t.err, "zabctl: purged before 0x100000097\n");
+  Ran j = Zabctl(node, {"tail", "--json"});
+  EXPECT_EQ(j.out.substr(0, j.out.find('\n')), "{\"purged_before\":\"0x100000097\"}");
+  t = Zabctl(node, {"tail", "--from", "0x100000097"});
+  EXPECT_EQ(t.out, Lines(151, 250));
+  EXPECT_EQ(t.err, "");
+  EXPECT_EQ(Zabctl(node, {"tail", "--from", "0x1000000fa"}).out, Lines(250, 250));
+  EXPECT_EQ(Zabctl(node, {"tail", "--from", "0x200000000"}).out, "");
+}
+
+TEST_F(ZabctlTest, TailFollowShowsWhatComesLater) {
+  Serve();
+  ASSERT_EQ(Zabctl(node, {"submit"}, Lines(1, 10)).code, 0);
+  int fds[2];
+  ASSERT_EQ(pipe(fds), 0);
+  std::thread follow([&] {
+    FILE *out = fdopen(fds[1], "w"), *err = tmpfile();
+    std::string socket = node.config.control_socket;
+    char *argv[] = {const_cast<char *>("zabctl"), const_cast<char *>("--socket"), socket.data(),
+                    const_cast<char *>("tail"), const_cast<char *>("--follow")};
+    zabctl_run(5, argv, ctl_io{-1, out, err}); /* ends when the node does */
+    fclose(out);
+    fclose(err);
+  });
+  std::string got, all = Lines(1, 20);
+  char c;
+  while (got.size() < Lines(1, 10).size() && read(fds[0], &c, 1) == 1) got.push_back(c);
+  EXPECT_EQ(got, Lines(1, 10));
+  ASSERT_EQ(Zabctl(node, {"submit"}, Lines(11, 20)).code, 0);
+  while (got.size() < all.size() && read(fds[0], &c, 1) == 1) got.push_back(c);
+  EXPECT_EQ(got, all);
+  node.End();
+  follow.join();
+  close(fds[0]);
+}
+
+TEST_F(ZabctlTest, StatusAsTextAndAsJson) {
+  Serve();
+  ASSERT_EQ(Zabctl(node, {"submit"}, Lines(1, 3)).code, 0);
+  Ran j = Zabctl(node, {"status", "--json"});
+  ASSERT_EQ(j.code, 0) << j.err;
+  cJSON *o = cJSON_Parse(j.out.c_str());
+  ASSERT_NE(o, nullptr);
+  for (const char *name :
+       {"id", "state", "phase", "epoch", "leader", "last_logged", "committed", "applied",
+        "durability", "serving", "commit_latency_us", "peers", "counters", "free_bytes", "build"})
+    EXPECT_NE(cJSON_GetObjectItemCaseSensitive(o, name), nullptr) << name;
+  EXPECT_STREQ(cJSON_GetObjectItem(o, "applied")->valuestring, "0x100000003");
+  EXPECT_STREQ(cJSON_GetObjectItem(cJSON_GetArrayItem(cJSON_GetObjectItem(o, "peers"), 0), "build")
+                   ->valuestring,
+               "zabline-peer");
+  cJSON_Delete(o);
+  Ran t = Zabctl(node, {"status"});
+  EXPECT_NE(t.out.find("applied          0x100000003\n"), std::string::npos) << t.out;
+  EXPECT_EQ(t.out.find("frame_crc"), std::string::npos); /* zero counters are not shown */
+}
+
+TEST_F(ZabctlTest, DigestStepDownRecoverBench) {
+  Serve();
+  ASSERT_EQ(Zabctl(node, {"submit"}, Lines(1, 3)).code, 0);
+  Ran d = Zabctl(node, {"digest"});
+  EXPECT_EQ(d.out.substr(0, 12), "0x100000003 ");
+  EXPECT_EQ(d.out.size(), 12u + 16 + 1);
+  Ran b = Zabctl(node, {"bench", "--count", "500", "--outstanding", "4", "--json"});
+  EXPECT_EQ(b.code, 0) << b.err;
+  EXPECT_EQ(Number(b.out, "count"), 500);
+  EXPECT_GT(Number(b.out, "throughput_per_s"), 0);
+  EXPECT_EQ(Zabctl(node, {"bench", "--count", "5"}).code, 0); /* again: its sequence goes on */
+  Ran r = Zabctl(node, {"recover", "--accept-loss"}, "other\n");
+  EXPECT_EQ(r.code, EXIT_CODE_UNEXPECTED);
+  EXPECT_EQ(node.Said(APP_RECOVER), 0);
+  EXPECT_EQ(Zabctl(node, {"recover"}).code, EXIT_CODE_CONFIG);
+  EXPECT_EQ(Zabctl(node, {"recover", "--accept-loss"}, "test\n").code, 0);
+  EXPECT_EQ(node.Said(APP_RECOVER), 1);
+  std::thread step([&] {
+    while (!node.Said(APP_STEP_DOWN)) std::this_thread::yield();
+    node.Stop();
+  });
+  EXPECT_EQ(Zabctl(node, {"step-down"}).out, "stepped down\n");
+  step.join();
+  Ran again = Zabctl(node, {"step-down"});
+  EXPECT_EQ(again.code, EXIT_CODE_UNEXPECTED);
+  EXPECT_NE(again.err.find("does not lead"), std::string::npos) << again.err;
+  EXPECT_EQ(Zabctl(node, {"bench"}).code, EXIT_CODE_UNEXPECTED);
+}
+
+TEST_F(ZabctlTest, ABenchThatLosesItsLeadershipEndsWithAnError) {
+  Serve();
+  node.swallow = true;
+  std::thread stop([&] {
+    Ran r = Zabctl(node, {"status", "--json"});
+    EXPECT_EQ(r.code, 0);
+    while (!node.Said(APP_STATUS)) std::this_thread::yield();
+    node.Stop();
+  });
+  Ran b = Zabctl(node, {"bench", "--count", "100000"});
+  EXPECT_EQ(b.code, EXIT_CODE_UNEXPECTED);
+  stop.join();
+}
+
+TEST_F(ZabctlTest, ClearErrorsForWhatIsNotThere) {
+  Ran gone = Zabctl(node, {"status"});
+  EXPECT_EQ(gone.code, EXIT_CODE_PORT);
+  EXPECT_NE(gone.err.find("zabd is not running?"), std::string::npos) << gone.err;
+  EXPECT_EQ(Zabctl(node, {"frobnicate"}).code, EXIT_CODE_CONFIG);
+  EXPECT_EQ(Zabctl(node, {}).code, EXIT_CODE_CONFIG);
+  EXPECT_EQ(Zabctl(node, {"submit", "--outstanding", "0"}).code, EXIT_CODE_CONFIG);
+  EXPECT_EQ(Zabctl(node, {"submit", "--outstanding", "1x"}).code, EXIT_CODE_CONFIG);
+  EXPECT_EQ(Zabctl(node, {"submit", "--outstanding", "-1"}).code, EXIT_CODE_CONFIG);
+  EXPECT_EQ(Zabctl(node, {"tail", "--from"}).code, EXIT_CODE_CONFIG);
+  EXPECT_EQ(Zabctl(node, {"--help"}).code, 0);
+  EXPECT_EQ(Zabctl(node, {"--version"}).out, std::string("zabctl ") + ZABLINE_VERSION + "\n");
+}
+
+TEST_F(ZabctlTest, ANodeThatDoesNotAnswerStatusIsReportedAfterTheTimeout) {
+  node.instant = false;
+  node.Start();
+  Ran s = Zabctl(node, {"status", "--timeout", "1"});
+  EXPECT_EQ(s.code, EXIT_CODE_UNEXPECTED);
+  EXPECT_NE(s.err.find("did not answer within 1 s"), std::string::npos) << s.err;
+  std::lock_guard<std::mutex> g(node.lock);
+  for (auto &m : node.app_slow) /* answer, so that nothing stays lent */
+    if (m.type == APP_STATUS) node.slow_app.push_back(m);
+}
+
+}  // namespace
