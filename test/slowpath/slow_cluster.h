@@ -11,13 +11,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "proto/log_event.h"
-#include "proto/reason.h"
-
 #ifdef __cplusplus
 extern "C" {
 #endif
 
+#include "proto/record.h"
 #include "slowpath/replica.h"
 #include "slowpath/replica_parts.h"
 
