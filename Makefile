@@ -131,6 +131,14 @@ $(B)/port_peer: $(B)/test/dpdk_app/port_peer.o $(PORT_OBJ) $(call lib,proto) $(c
 	$(call say,LD,$@)
 	$(Q)$(CC) $(SAN_FLAGS) -o $@ $^ $(DPDK_LIBS) $(LIBS)
 
+# What no replica can beat, measured by programs that link nothing of Zabline.
+perf-programs: $(B)/raw_rtt $(B)/raw_write ## build the programs that measure the limits
+.PHONY: perf-programs
+$(B)/raw_rtt $(B)/raw_write: $(B)/%: $(B)/perf/raw/%.o
+	$(call say,LD,$@)
+	$(Q)$(CC) $(SAN_FLAGS) -o $@ $^ $(DPDK_LIBS)
+$(B)/perf/raw/%.o: CFLAGS += $(DPDK_CFLAGS)
+
 $(B)/dpdk_app/%.o $(B)/test/dpdk_app/%.o: CFLAGS += $(DPDK_CFLAGS)
 
 $(B)/%.o: %.c
