@@ -29,7 +29,7 @@ static void encode(const struct store *s, uint8_t *sector) {
 }
 
 int clean_write(struct store *s) {
-  uint8_t *sector = io_alloc(&s->io, LIMIT_SECTOR);
+  uint8_t *sector = io_alloc_zeroed(&s->io, LIMIT_SECTOR);
   if (!sector) return -1;
   encode(s, sector);
   int rc = io_write_file(&s->io, CLEAN_NAME, sector) || io_sync_dir(&s->io) ? -1 : 0;
@@ -56,7 +56,7 @@ int clean_take(struct store *s) {
   bool there = false;
   if (io_list(&s->io, see_name, &there)) return -1;
   if (!there) return 0;
-  uint8_t *buf = io_alloc(&s->io, 2 * LIMIT_SECTOR);
+  uint8_t *buf = io_alloc_zeroed(&s->io, 2 * LIMIT_SECTOR);
   if (!buf) return -1;
   int rc = io_open(&s->io, &f, CLEAN_NAME, DISK_READ_ONLY);
   if (!rc) {

@@ -29,7 +29,8 @@ struct epoch_file {
   char note[LIMIT_TEXT_LEN];
 };
 
-/* All return 0, or -1 with io failed. */
+/* All return 0, or -1 with io failed.  epoch_create leaves the names to the caller's io_sync_dir.
+ */
 int epoch_create(struct epoch_file *e, struct io *io, uint32_t owner, bool may_vote);
 int epoch_open(struct epoch_file *e, struct io *io, uint32_t owner);
 void epoch_close(struct epoch_file *e);

@@ -26,7 +26,7 @@ int format_write(struct io *io, const char *name, const struct store_config *c) 
   struct format_sector s = {.version = FORMAT_VERSION, .magic = FORMAT_MAGIC, .id = c->id};
   assert(strlen(c->cluster) < sizeof s.cluster);
   snprintf(s.cluster, sizeof s.cluster, "%s", c->cluster);
-  uint8_t *sector = io_alloc(io, LIMIT_SECTOR);
+  uint8_t *sector = io_alloc_zeroed(io, LIMIT_SECTOR);
   if (!sector) return -1;
   memcpy(sector, &s, sizeof s);
   s.crc = crc32c(sector + 4, LIMIT_SECTOR - 4);
@@ -78,7 +78,7 @@ static int open_locked(struct io *io, struct io_file *f) {
 
 int format_open(struct io *io, struct io_file *f, const struct store_config *c) {
   if (open_locked(io, f)) return -1;
-  uint8_t *sector = io_alloc(io, LIMIT_SECTOR);
+  uint8_t *sector = io_alloc_zeroed(io, LIMIT_SECTOR);
   if (!sector) return -1;
   int64_t size = io_size(io, f);
   int rc = size < 0 ? -1 : 0;

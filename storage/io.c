@@ -121,6 +121,11 @@ void *io_alloc(struct io *io, size_t len) {
     io_fail(io, REASON_DISK_ERROR, "no memory for %zu bytes of buffer", len);
     return NULL;
   }
-  memset(p, 0, len);
+  return p;
+}
+
+void *io_alloc_zeroed(struct io *io, size_t len) {
+  void *p = io_alloc(io, len);
+  if (p) memset(p, 0, len);
   return p;
 }

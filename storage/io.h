@@ -46,7 +46,9 @@ int io_write_file(struct io *io, const char *name, const void *sector);
 int io_fail(struct io *io, enum reason reason, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* io_alloc returns zeroed memory aligned for O_DIRECT; free() it.  NULL: io has failed. */
+/* io_alloc returns memory aligned for O_DIRECT, io_alloc_zeroed zeroed; free() it.  NULL: io has
+ * failed. */
 void *io_alloc(struct io *io, size_t len);
+void *io_alloc_zeroed(struct io *io, size_t len);
 
 #endif

@@ -23,7 +23,7 @@ int log_init(struct log *l, struct io *io, uint32_t owner, uint32_t largest,
   l->window.cap = l->group_cap + 2 * LIMIT_SECTOR;
   l->read_ahead = LOG_READ_AHEAD;
   l->group = io_alloc(io, l->group_cap);
-  l->zeros = io_alloc(io, LOG_FILL_SLICE);
+  l->zeros = io_alloc_zeroed(io, LOG_FILL_SLICE);
   l->window.buf = io_alloc(io, l->window.cap);
   return l->group && l->zeros && l->window.buf ? 0 : -1;
 }
@@ -227,7 +227,7 @@ int log_drop(struct log *l, int cnt) {
   }
   l->seg_cnt -= cnt;
   memmove(l->segs, l->segs + cnt, (size_t)l->seg_cnt * sizeof *l->segs);
-  return cnt ? io_sync_dir(l->io) : 0;
+  return l->io->reason == REASON_NONE ? 0 : -1;
 }
 
 int log_restart(struct log *l, zxid_t base) {

@@ -122,8 +122,8 @@ int log_seal(struct log *l);                  /* the idle trailer */
 /* log_prepare does one step for the spare segment: *more is set while there is one left. */
 int log_prepare(struct log *l, bool *more);
 
-/* log_drop unlinks the cnt oldest segments, durably.  More than one only behind a RESTART: else a
- * power cut could leave a hole in the middle. */
+/* log_drop unlinks the cnt oldest segments.  More than one without io_sync_dir in between only
+ * before a RESTART: else a power cut could leave a hole. */
 int log_drop(struct log *l, int cnt);
 
 zxid_t log_base(const struct log *l);

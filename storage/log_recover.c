@@ -179,7 +179,8 @@ static int find_successor(struct log *l, int idx) {
 
 /* check_rest: nothing intact may stand behind the end of the chain.  Sets *dirty if not all zeros.
  */
-static int check_rest(struct log *l, const struct segment *s, bool *dirty) {
+static int check_rest(struct log *l, const struct segment *end, const struct segment *s,
+                      bool *dirty) {
   struct group_header h;
   for (uint64_t at = s->tail; at < s->size; at += LIMIT_SECTOR) {
     const uint8_t *p = log_window(l, s, s->size, at, LIMIT_SECTOR);
@@ -188,12 +189,12 @@ static int check_rest(struct log *l, const struct segment *s, bool *dirty) {
     *dirty = true;
     if (!group_read_header(&h, p, s->id, l->owner)) continue;
     if (h.sequence > l->sequence)
-      return damaged(l, s, s->tail, "bit rot or a lost write, since a later group is there");
+      return damaged(l, end, end->tail, "bit rot or a lost write, since a later group is there");
     if (h.sequence < l->sequence) continue; /* inside of records, or an abandoned tail */
     enum found found = look(l, s, at, &h);
     if (found == FOUND_ERROR) return -1;
     if (found == FOUND_GROUP)
-      return damaged(l, s, s->tail, "the next group stands in the wrong place");
+      return damaged(l, end, end->tail, "the next group stands in the wrong place");
   }
   return 0;
 }
@@ -280,7 +281,7 @@ static int find_torn(struct log *l, int idx) {
   for (int i = idx; i < l->seg_cnt; i++) {
     struct group_header h;
     bool dirty = false, header;
-    if (check_rest(l, &l->segs[i], &dirty)) return -1;
+    if (check_rest(l, &l->segs[idx], &l->segs[i], &dirty)) return -1;
     if (!dirty) continue;
     if (is_torn(l, &l->segs[i], &h, &header) < 0) return -1;
     if (torn < 0) torn = i;

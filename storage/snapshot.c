@@ -17,8 +17,8 @@ int snap_init(struct snapshots *s, struct io *io, uint32_t owner) {
   s->io = io;
   s->owner = owner;
   for (int i = 0; i < STORE_ASKERS; i++) {
-    s->reader[i].chunk = io_alloc(io, LIMIT_SNAP_CHUNK);
-    s->writer[i].chunk = io_alloc(io, LIMIT_SNAP_CHUNK);
+    s->reader[i].chunk = io_alloc_zeroed(io, LIMIT_SNAP_CHUNK);
+    s->writer[i].chunk = io_alloc_zeroed(io, LIMIT_SNAP_CHUNK);
     if (!s->reader[i].chunk || !s->writer[i].chunk) return -1;
   }
   return 0;
@@ -97,7 +97,7 @@ int snap_purge(struct snapshots *s, uint32_t kept, bool *more) {
   for (int i = 0; i < end; i++) {
     if (snap_pinned(s, s->list[i].zxid)) continue;
     *more = true;
-    return remove_at(s, i) || io_sync_dir(s->io) ? -1 : 0;
+    return remove_at(s, i); /* one that reappears is removed again */
   }
   return 0;
 }
@@ -191,8 +191,10 @@ int snap_install(struct snapshots *s, zxid_t zxid) {
   char from[IO_NAME_LEN], to[IO_NAME_LEN];
   snap_name(from, zxid, true);
   snap_name(to, zxid, false);
-  if (io_rename(s->io, from, to) || io_sync_dir(s->io)) return -1;
+  if (io_rename(s->io, from, to)) return -1;
   snap_list_add(s, zxid, true);
-  if (zxid > 0 && snap_remove_range(s, 0, zxid - 1)) return -1;
-  return snap_remove_range(s, zxid + 1, ZXID_NONE);
+  for (int i = s->cnt - 1; i >= 0; i--)
+    if (s->list[i].zxid != zxid && remove_at(s, i)) return -1;
+  return io_sync_dir(
+      s->io); /* before an append: one above zxid must not come back behind new records */
 }

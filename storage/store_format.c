@@ -39,8 +39,8 @@ static int clear(struct io *io) {
                    c.other[0] ? c.other : c.leftover[0]);
   for (int i = 0; i < c.leftover_cnt; i++)
     if (strcmp(c.leftover[i], FORMAT_UNFINISHED) != 0 && io_unlink(io, c.leftover[i])) return -1;
-  if (io_sync_dir(io)) return -1;
   if (!c.unfinished) return 0;
+  if (io_sync_dir(io)) return -1;
   return io_unlink(io, FORMAT_UNFINISHED) || io_sync_dir(io) ? -1 : 0;
 }
 

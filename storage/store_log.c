@@ -95,7 +95,7 @@ static int purge(struct store *s, bool *more) {
   /* the new base must be live: clamped bases of dead segments are (log.h) */
   if (s->log.segs[1].base > s->snaps.list[oldest].zxid) return 0;
   *more = true;
-  return log_drop(&s->log, 1);
+  return log_drop(&s->log, 1) || io_sync_dir(&s->io) ? -1 : 0;
 }
 
 bool store_idle(struct store *s) {

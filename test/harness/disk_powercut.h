@@ -61,8 +61,11 @@ bool powercut_is_sync(const struct powercut *p, uint64_t op, const char **name);
 /* powercut_restore brings the power back; close all files first. */
 void powercut_restore(struct powercut *p, enum powercut_survivors survivors, uint64_t seed);
 
+/* powercut_kill: not the power went, only the process; what it wrote stays, still not durable. */
+void powercut_kill(struct powercut *p);
+
 /* powercut_file gives the bytes of a file to look at and to damage, both what is read and what is
- * durable; NULL if there is none.  powercut_resize cuts or grows it. */
+ * durable; NULL if there is none.  powercut_resize cuts or grows it, if it is there. */
 uint8_t *powercut_file(struct powercut *p, const char *name, size_t *len);
 void powercut_resize(struct powercut *p, const char *name, size_t len);
 /* powercut_name returns the idx-th name, or NULL. */

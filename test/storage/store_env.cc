@@ -115,6 +115,11 @@ Step Seal() {
   return {"seal", [](store *s) { return store_seal(s); }, [](Model &) {}, {}};
 }
 
+Step Clean() {
+  return {
+      "clean", [](store *s) { return store_mark_clean(s); }, [](Model &m) { m.clean = true; }, {}};
+}
+
 static std::string Hex(zxid_t z) {
   char text[32];
   snprintf(text, sizeof text, "0x%llx", static_cast<unsigned long long>(z));
@@ -169,6 +174,7 @@ std::string Compare(store *s, const Model &m) {
            std::to_string(m.accepted);
   if (st.current_epoch != m.current) return "current epoch " + std::to_string(st.current_epoch);
   if (st.may_vote != m.may_vote) return "may_vote";
+  if (st.clean_stop != m.clean) return "clean stop";
   if (st.last_zxid != m.last())
     return "last zxid " + Hex(st.last_zxid) + ", expected " + Hex(m.last());
   if (st.log_base && st.log_base > st.snapshot_zxid) return "no snapshot reaches the log base";
@@ -184,6 +190,7 @@ std::vector<Model> Outcomes(const Model &before, const Step &step) {
   }
   if (step.appended.empty()) {
     out.push_back(before);
+    out.back().clean = false;
     step.apply(out.back());
     if (step.name == "truncate") {  // snapshots go first
       out.push_back(before);
@@ -217,7 +224,10 @@ void Disk::Close() {
 
 reason Disk::Do(const Step &step, Model &m) {
   reason r = step.run(s);
-  if (r == REASON_NONE) step.apply(m);
+  if (r == REASON_NONE) {
+    m.clean = false;
+    step.apply(m);
+  }
   return r;
 }
 

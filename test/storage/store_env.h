@@ -46,6 +46,7 @@ std::vector<Rec> Recs(uint32_t epoch, uint32_t from, uint32_t cnt, uint32_t len 
 struct Model {
   uint32_t accepted = 0, current = 0;
   bool may_vote = true;
+  bool clean = false;  // the last step was a clean stop
   zxid_t base = 0;
   std::vector<Rec> recs;
   std::map<zxid_t, uint32_t> snaps;  // zxid -> bytes
@@ -69,6 +70,7 @@ Step SnapOwn(zxid_t zxid, uint32_t len);
 Step SnapInstall(zxid_t zxid, uint32_t len);
 Step Idle(int turns);
 Step Seal();
+Step Clean();
 
 // "" or what is wrong.  compare changes nothing but what reading changes.
 std::string Compare(store *s, const Model &m);

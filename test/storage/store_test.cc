@@ -507,9 +507,10 @@ TEST(Store, CleanStopIsSeenOnce) {
   Model m;
   Prepare(d, m, {Accepted(1), Append(Recs(1, 1, 2))});
   ASSERT_TRUE(d.Open());
-  EXPECT_EQ(store_mark_clean(d.s), REASON_NONE);
+  EXPECT_EQ(d.Do(Clean(), m), REASON_NONE);
   Reopen(d, m);
   EXPECT_TRUE(store_state(d.s).clean_stop);
+  m.clean = false;
   Reopen(d, m);
   EXPECT_FALSE(store_state(d.s).clean_stop);
 }

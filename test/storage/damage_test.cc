@@ -1,0 +1,342 @@
+// Damage that no power cut explains: found, named, never taken for the end of the log (E1, E2, E4,
+// E7, E8).
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+#include "test/storage/store_env.h"
+
+using namespace env;
+
+static zxid_t Z(uint32_t epoch, uint32_t counter) { return zxid_make(epoch, counter); }
+
+static uint8_t *File(Disk &d, const char *name, size_t *len = nullptr) {
+  size_t ignored;
+  uint8_t *p = powercut_file(d.cut, name, len ? len : &ignored);
+  EXPECT_NE(p, nullptr) << name;
+  return p;
+}
+
+// Sectors of log.00000001: 0 RESTART; then one group each: 1 (1,1), 2 (1,2), 3 (1,3).
+static void ThreeGroups(Disk &d, Model &m, bool sealed) {
+  std::vector<Step> steps{Accepted(1), Append(Recs(1, 1, 1)), Append(Recs(1, 2, 1, 4000)),
+                          Append(Recs(1, 3, 1))};
+  if (sealed) steps.push_back(Seal());
+  Prepare(d, m, steps);
+}
+static void ExpectStop(Disk &d, const char *file) {
+  ASSERT_FALSE(d.Open());
+  std::string line = d.error;
+  EXPECT_NE(line.find(file), std::string::npos) << line;
+  EXPECT_NE(line.find("offset"), std::string::npos) << line;
+  EXPECT_NE(line.find("zxid 0x"), std::string::npos) << line;
+}
+
+TEST(Damage, AFlippedBitAnywhereInTheMiddleOfTheLogStopsTheNode) {
+  Disk d;
+  Model m;
+  ThreeGroups(d, m, true);
+  size_t used = 0, len;
+  uint8_t *p = File(d, "log.00000001", &len);
+  for (size_t i = 0; i < len; i++)
+    if (p[i]) used = i / 4096 + 1;
+  for (size_t at = 0; at + 4096 < used * 4096; at += 37) { /* all but the trailer */
+    Disk bad(d);
+    File(bad, "log.00000001")[at] ^= 0x10;
+    ExpectStop(bad, "log.00000001");
+  }
+}
+
+TEST(Damage, TheLineNamesTheOffsetAndTheZxidBefore) {
+  Disk d;
+  Model m;
+  ThreeGroups(d, m, true);
+  File(d, "log.00000001")[4096 + 4096 + 90] ^= 1;
+  EXPECT_FALSE(d.Open());
+  EXPECT_NE(std::string(d.error).find("offset 8192, after zxid 0x100000001"), std::string::npos)
+      << d.error;
+}
+
+TEST(Damage, AFlippedBitInTheLastGroupIsUndecidableAndStopsTheNode) {
+  Disk d;
+  Model m;
+  Prepare(d, m, {Accepted(1), Append(Recs(1, 1, 1)), Append(Recs(1, 2, 1))});
+  for (size_t at = 8192; at < 8192 + 4096; at += 11) {
+    Disk bad(d);
+    File(bad, "log.00000001")[at] ^= 0x80;
+    ExpectStop(bad, "log.00000001");
+    EXPECT_NE(std::string(bad.error).find("cannot be decided"), std::string::npos) << bad.error;
+  }
+}
+
+TEST(Damage, AZeroBlockInTheLastGroupIsATornWriteAndWholeRecordsAreKept) {
+  Disk d;
+  Model m;
+  Prepare(d, m, {Accepted(1), Append(Recs(1, 1, 1)), Append(Recs(1, 2, 10))});
+  memset(File(d, "log.00000001") + 8192 + 1024, 0, 512);
+  ASSERT_TRUE(d.Open()) << d.error;
+  ASSERT_NE(store_note(d.s, 0), nullptr);
+  EXPECT_NE(std::string(store_note(d.s, 0)).find("torn"), std::string::npos);
+  m.recs.resize(1 + (1024 - 80) / record_size(100));
+  EXPECT_EQ(Compare(d.s, m), "");
+  ASSERT_EQ(d.Do(Append(Recs(1, 9, 3, 77, 4)), m), REASON_NONE);
+  d.Close();
+  ASSERT_TRUE(d.Open()) << d.error;
+  EXPECT_EQ(store_note(d.s, 0), nullptr);
+  EXPECT_EQ(Compare(d.s, m), "");
+}
+
+TEST(Damage, AZeroBlockIsRotIfATrailerSaysThatTheGroupWasComplete) {
+  Disk d;
+  Model m;
+  ThreeGroups(d, m, true);
+  memset(File(d, "log.00000001") + 4096 + 1024, 0, 512);
+  ExpectStop(d, "log.00000001");
+}
+
+TEST(Damage, ALostWriteIsNoticedByWhatFollowsIt) {
+  Disk d;
+  Model m;
+  ThreeGroups(d, m, true);
+  memset(File(d, "log.00000001") + 4096, 0, 4096);
+  ExpectStop(d, "log.00000001");
+}
+
+TEST(Damage, ALostWriteAtTheEndOfASegmentIsNoticedByTheNextSegment) {
+  Disk d;
+  Model m;
+  Prepare(d, m, {Accepted(1), Append(Recs(1, 1, 9, 15000))});
+  size_t len;
+  uint8_t *p = File(d, "log.00000001", &len);
+  size_t last = len - 4096;
+  while (last && !p[last]) last -= 4096;
+  memset(p + last, 0, 4096);
+  ExpectStop(d, "log.00000001");
+}
+
+TEST(Damage, AMisdirectedWriteIsNoticed) {
+  Disk d;
+  Model m;
+  Prepare(d, m, {Accepted(1), Append(Recs(1, 1, 1)), Append(Recs(1, 2, 1))});
+  uint8_t *p = File(d, "log.00000001");
+  memmove(p + 8192 + 16384, p + 8192, 4096); /* the last group went elsewhere */
+  memset(p + 8192, 0, 4096);
+  ExpectStop(d, "log.00000001");
+  Disk swapped;
+  Model n;
+  ThreeGroups(swapped, n, true);
+  p = File(swapped, "log.00000001");
+  std::vector<uint8_t> sector(p + 4096, p + 8192);
+  memcpy(p + 4096, p + 12288, 4096);
+  memcpy(p + 12288, sector.data(), 4096);
+  ExpectStop(swapped, "log.00000001");
+}
+
+TEST(Damage, AGroupOfAnotherNodeOrSegmentIsNotTaken) {
+  Disk d, other;
+  Model m, n;
+  ThreeGroups(d, m, true);
+  other.config.id = 4;
+  ThreeGroups(other, n, true);
+  memcpy(File(d, "log.00000001") + 4096, File(other, "log.00000001") + 4096, 4096);
+  ExpectStop(d, "log.00000001");
+}
+
+TEST(Damage, EveryOtherLengthOfALogFileStopsTheNode) {
+  Disk d;
+  Model m;
+  Prepare(d, m, {Accepted(1), Append(Recs(1, 1, 9, 15000)), Append(Recs(1, 10, 2))});
+  for (const char *name : {"log.00000001", "log.00000002", "log.00000003"}) {
+    size_t len;
+    File(d, name, &len);
+    for (size_t cut = 0; cut < len; cut += cut % 4096 == 0 || cut % 4096 == 4095 ? 1 : 1021) {
+      Disk bad(d);
+      powercut_resize(bad.cut, name, cut);
+      ASSERT_FALSE(bad.Open()) << name << " " << cut;
+      ASSERT_NE(std::string(bad.error).find(name), std::string::npos) << bad.error;
+    }
+    Disk longer(d);
+    powercut_resize(longer.cut, name, len + 4096);
+    EXPECT_FALSE(longer.Open());
+  }
+}
+
+TEST(Damage, AMissingSegmentStopsTheNode) {
+  Disk d;
+  Model m;
+  Prepare(d, m, {Accepted(1), Append(Recs(1, 1, 9, 15000)), Append(Recs(1, 10, 2))});
+  for (const char *name : {"log.00000001", "log.00000002"}) {
+    Disk bad(d);
+    powercut_remove(bad.cut, name);
+    EXPECT_FALSE(bad.Open()) << name;
+  }
+  Disk none(d);
+  for (const char *name : {"log.00000001", "log.00000002", "log.00000003"})
+    powercut_remove(none.cut, name);
+  EXPECT_FALSE(none.Open());
+  EXPECT_NE(std::string(none.error).find("log is gone"), std::string::npos) << none.error;
+}
+
+TEST(Damage, OneEpochCopyIsRenewedFromTheOther) {
+  Disk d;
+  Model m;
+  Prepare(d, m, {Accepted(3), Current(2), Accepted(9)});
+  for (const char *name : {"epoch.a", "epoch.b"})
+    for (size_t at = 0; at < 4096; at += at < 64 ? 1 : 101) {
+      Disk bad(d);
+      File(bad, name)[at] ^= 4;
+      ASSERT_TRUE(bad.Open()) << bad.error;
+      EXPECT_NE(std::string(store_note(bad.s, 0)).find(name), std::string::npos);
+      EXPECT_EQ(Compare(bad.s, m), "");
+      bad.Close();
+      ASSERT_TRUE(bad.Open());
+      EXPECT_EQ(store_note(bad.s, 0), nullptr);
+    }
+  for (size_t len : {0u, 1u, 511u, 512u, 4095u}) {
+    Disk bad(d);
+    powercut_resize(bad.cut, "epoch.a", len);
+    ASSERT_TRUE(bad.Open()) << bad.error;
+    EXPECT_EQ(Compare(bad.s, m), "");
+  }
+  powercut_remove(d.cut, "epoch.b");
+  ASSERT_TRUE(d.Open()) << d.error;
+  EXPECT_EQ(Compare(d.s, m), "");
+}
+
+TEST(Damage, TwoDamagedEpochCopiesStopTheNode) {
+  Disk d;
+  Model m;
+  Prepare(d, m, {Accepted(3)});
+  File(d, "epoch.a")[20] ^= 1;
+  File(d, "epoch.b")[4000] ^= 1;
+  EXPECT_FALSE(d.Open());
+  EXPECT_NE(std::string(d.error).find("--rejoin"), std::string::npos) << d.error;
+  powercut_remove(d.cut, "epoch.a");
+  powercut_remove(d.cut, "epoch.b");
+  EXPECT_FALSE(d.Open());
+  EXPECT_NE(std::string(d.error).find("--rejoin"), std::string::npos) << d.error;
+}
+
+TEST(Damage, EpochFilesOlderThanTheLogStopTheNode) {
+  Disk old;
+  Model m;
+  Prepare(old, m, {Accepted(1)});
+  size_t len;
+  uint8_t *p = File(old, "epoch.a", &len);
+  std::vector<uint8_t> saved(p, p + len);
+  ASSERT_TRUE(old.Open());
+  ASSERT_EQ(old.Do(Accepted(2), m), REASON_NONE);
+  ASSERT_EQ(old.Do(Append(Recs(1, 1, 1)), m), REASON_NONE);
+  old.Close();
+  memcpy(File(old, "epoch.a"), saved.data(), len);
+  memcpy(File(old, "epoch.b"), saved.data(), len);
+  EXPECT_FALSE(old.Open());
+  EXPECT_NE(std::string(old.error).find("promise"), std::string::npos) << old.error;
+}
+
+static void WithSnapshots(Disk &d, Model &m) {
+  Prepare(d, m,
+          {Accepted(1), Append(Recs(1, 1, 10)), SnapOwn(Z(1, 3), 70000), SnapOwn(Z(1, 7), 70000)});
+}
+
+TEST(Damage, ADamagedSnapshotIsNotOfferedAndNotThrownAway) {
+  Disk d;
+  Model m;
+  WithSnapshots(d, m);
+  const char *name = "snap.0000000100000007";
+  size_t len;
+  File(d, name, &len);
+  m.snaps.erase(Z(1, 7));
+  for (size_t at = 0; at < len; at += at % 4096 < 64 ? 7 : 1009) {
+    Disk bad(d);
+    File(bad, name)[at] ^= 2;
+    ASSERT_TRUE(bad.Open()) << bad.error;
+    EXPECT_NE(std::string(store_note(bad.s, 0)).find(name), std::string::npos);
+    ASSERT_EQ(Compare(bad.s, m), "") << at;
+    bad.Close();
+    EXPECT_NE(File(bad, name), nullptr);
+  }
+  for (size_t cut = 0; cut < len; cut += cut % 4096 == 0 || cut % 4096 == 4095 ? 1 : 1365) {
+    Disk bad(d);
+    powercut_resize(bad.cut, name, cut);
+    ASSERT_TRUE(bad.Open()) << bad.error;
+    ASSERT_EQ(Compare(bad.s, m), "") << cut;
+  }
+}
+
+TEST(Damage, WithoutAnIntactSnapshotBehindAPurgedLogTheNodeStops) {
+  Disk d;
+  Model m;
+  Prepare(d, m, {Accepted(1), SnapInstall(Z(1, 50), 5000), Append(Recs(1, 51, 2))});
+  Disk missing(d);
+  File(d, "snap.0000000100000032")[100] ^= 1;
+  EXPECT_FALSE(d.Open());
+  EXPECT_NE(std::string(d.error).find("snap.0000000100000032"), std::string::npos) << d.error;
+  powercut_remove(missing.cut, "snap.0000000100000032");
+  EXPECT_FALSE(missing.Open());
+  EXPECT_NE(std::string(missing.error).find("no intact snapshot"), std::string::npos);
+}
+
+TEST(Damage, ALogThatEndsBelowASnapshotHasLostItsEnd) {
+  Disk d;
+  Model m;
+  Prepare(d, m, {Accepted(1), Append(Recs(1, 1, 1)), Append(Recs(1, 2, 1)), SnapOwn(Z(1, 2), 10)});
+  memset(File(d, "log.00000001") + 8192, 0, 4096);
+  EXPECT_FALSE(d.Open());
+  EXPECT_NE(std::string(d.error).find("lost its end"), std::string::npos) << d.error;
+}
+
+TEST(Damage, RotFoundWhileReadingIsFinalAndNamed) {
+  Disk log, snap;
+  Model m, n;
+  uint8_t buf[1000];
+  Prepare(log, m, {Accepted(1), Append(Recs(1, 1, 1)), Append(Recs(1, 2, 1))});
+  ASSERT_TRUE(log.Open());
+  File(log, "log.00000001")[8192 + 100] ^= 1;
+  EXPECT_EQ(store_read(log.s, Z(1, 1), ZXID_NONE, buf, 1000).reason, REASON_CORRUPT);
+  EXPECT_NE(std::string(store_error(log.s)).find("log.00000001 is damaged at offset"),
+            std::string::npos);
+  EXPECT_EQ(store_set_accepted(log.s, 2), REASON_DISK_ERROR);
+  Prepare(snap, n, {Accepted(1), SnapInstall(Z(1, 50), 5000)});
+  ASSERT_TRUE(snap.Open());
+  File(snap, "snap.0000000100000032")[100] ^= 1;
+  zxid_t zxid;
+  ASSERT_EQ(store_snap_open(snap.s, STORE_SLOW, ZXID_NONE, &zxid), REASON_NONE);
+  EXPECT_EQ(store_snap_read(snap.s, STORE_SLOW, 0, buf, 1000).reason, REASON_CORRUPT);
+  EXPECT_NE(std::string(store_error(snap.s)).find("snap.0000000100000032"), std::string::npos);
+}
+
+TEST(Damage, AReadErrorIsFinalAndNamed) {
+  Disk d;
+  Model m;
+  Prepare(d, m, {Accepted(1), Append(Recs(1, 1, 2))});
+  ASSERT_TRUE(d.Open());
+  powercut_plan plan = {};
+  plan.fail_read_at = 1;
+  powercut_arm(d.cut, plan);
+  uint8_t buf[1000];
+  EXPECT_EQ(store_read(d.s, 0, ZXID_NONE, buf, 1000).reason, REASON_DISK_ERROR);
+  EXPECT_NE(std::string(store_error(d.s)).find("read of log.00000001 at offset 0"),
+            std::string::npos)
+      << store_error(d.s);
+  EXPECT_EQ(store_set_accepted(d.s, 2), REASON_DISK_ERROR);
+}
+
+TEST(Damage, AReadErrorAtAnyReadOfOpenIsALineAndNoCrash) {
+  Disk d;
+  Model m;
+  WithSnapshots(d, m);
+  for (uint64_t read = 1;; read++) {
+    Disk bad(d);
+    powercut_plan plan = {};
+    plan.fail_read_at = read;
+    powercut_arm(bad.cut, plan);
+    bool opened = bad.Open();
+    if (powercut_reads(bad.cut) < read) {
+      EXPECT_TRUE(opened);
+      break;
+    }
+    EXPECT_FALSE(opened) << read;
+    EXPECT_NE(std::string(bad.error).find("read of"), std::string::npos) << bad.error;
+  }
+}
