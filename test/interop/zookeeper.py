@@ -30,10 +30,10 @@ log4j.appender.OUT.layout.ConversionPattern=%d{ISO8601} %-5p [%t:%C{1}] %m%n
 # What ZooKeeper says when it cannot make sense of bytes, and the exceptions that only mean that a connection
 # ended or was not there: those are expected here.
 BAD = re.compile(
-    r"Unreasonable length|nrecognized|Got bad|Bad port|malformed|invalid packet|Got a short response|"
+    r"nreasonable|InitialMessage|nrecognized|Got bad|Bad port|malformed|invalid packet|Got a short response|"
     r"Skip processing response|not possible to parse|Invalid server id|version mismatch|Unable to parse|[Cc]orrupt|"
     r"different from the one in config|First packet .* is not|Next packet was supposed to be|not expecting")
-EXCEPTION = re.compile(r"^(?:Caused by: )?((?:[a-z]\w*\.)+\w*(?:Exception|Error))\b", re.M)
+EXCEPTION = re.compile(r"^(?:Caused by: )?((?:[a-z]\w*\.)+[\w$]*(?:Exception|Error))\b", re.M)
 EXPECTED = {"java.io.EOFException", "java.net.ConnectException", "java.net.SocketException",
             "java.net.SocketTimeoutException", "java.lang.InterruptedException"}
 
