@@ -30,9 +30,15 @@ static int bind_path(struct control *c, const char *path) {
   return uv_pipe_bind(&c->listener, path);
 }
 
+/* libuv says EACCES for a missing directory too. */
+static const char *text_of(int error) {
+  if (error == UV_EADDRINUSE) return "in use by another process, or not a socket";
+  if (error == UV_EACCES) return "its directory is missing or may not be written";
+  return uv_strerror(error);
+}
+
 static int refuse(struct control *c, const char *path, int error) {
-  log_line(LEVEL_ERROR, c->thread->c->config->id, "control socket %s: %s", path,
-           error == UV_EADDRINUSE ? "in use by another process" : uv_strerror(error));
+  log_line(LEVEL_ERROR, c->thread->c->config->id, "control socket %s: %s", path, text_of(error));
   uv_close((uv_handle_t *)&c->listener, NULL);
   return EXIT_CODE_PORT;
 }

@@ -108,7 +108,10 @@ int ctl_refusal(struct ctl *c, const struct ctl_frame *f) {
 static bool wait_for_bytes(struct ctl *c) {
   for (;;) { /* ends by progress or timeout */
     struct pollfd p = {.fd = c->fd, .events = POLLIN};
-    if (!ctl_write(c)) break;
+    if (!ctl_write(c)) { /* it has hung up, perhaps with a last line */
+      if (ctl_read(c)) return true;
+      break;
+    }
     if (buffer_len(&c->out)) p.events |= POLLOUT;
     int n = poll(&p, 1, (int)c->options.timeout_s * 1000);
     if (n == 0) {

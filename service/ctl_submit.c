@@ -247,7 +247,8 @@ static void wait(struct submit *s) {
 static void send_window(struct submit *s, uint64_t now) {
   if (s->state == ACTIVE && buffer_len(&s->c->out) < SEND_BYTES)
     ctl_window_send(&s->window, &s->c->out, SEND_BYTES, now);
-  if (s->state != DOWN && !ctl_write(s->c)) down(s, now);
+  if (s->state != DOWN && !ctl_write(s->c))
+    receive(s, now); /* hears its last words, then goes down */
 }
 
 static void turn(struct submit *s) {

@@ -215,6 +215,10 @@ struct FakeNode {
     if (instant) Commit();
     return true;
   }
+  bool Swallows() {
+    if (swallow) swallowed++;
+    return swallow;
+  }
   bool LeaderTakes(const void *q, uint32_t len) {
     Bytes txn(config.largest_record);
     struct app *a = &leader->app_self;
@@ -242,6 +246,7 @@ struct FakeNode {
   ::latency latency{};
   int wake = -1;
   std::atomic<bool> swallow{false};
+  std::atomic<int> swallowed{0};
   FakeNode *leader = nullptr; /* a follower's: numbers what is forwarded */
   uint32_t leader_epoch = 1, leader_counter = 0;
   bool instant = true; /* commits and disk answers at once */
@@ -288,7 +293,7 @@ struct FakeNode {
     r.wake_fd = wake;
     r.propose = [](void *s, zxid_t z, const void *t, uint32_t len) {
       FakeNode *n = Of(s);
-      if (n->swallow) return true; /* will never be committed */
+      if (n->Swallows()) return true; /* will never be committed */
       if (!n->app_fast_room || !n->Append(z, t, len)) return false;
       n->app_fast_room--;
       return true;
@@ -296,7 +301,7 @@ struct FakeNode {
     r.forward = [](void *s, const void *q, uint32_t len) {
       FakeNode *n = Of(s);
       if (n->forwarded.size() >= n->app_fast_room) return false;
-      if (n->swallow) return true;
+      if (n->Swallows()) return true;
       if (n->leader) return n->LeaderTakes(q, len);
       const uint8_t *p = static_cast<const uint8_t *>(q);
       n->forwarded.emplace_back(p, p + len);

@@ -9,7 +9,8 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-#include <condition_variable>
+#include <gtest/gtest.h>
+
 #include <fstream>
 #include <sstream>
 #include <thread>
@@ -97,6 +98,86 @@ inline Ran Zabctl(const ServedNode &n, std::vector<std::string> words, const std
   r.err = all(err);
   return r;
 }
+
+/* A client that speaks the frames by hand. */
+struct Raw {
+  explicit Raw(ServedNode *n, bool hello = true) : fd(n->Connect()) {
+    if (!hello) return;
+    Send(CONTROL_HELLO, {0x5a, 0x41, 0x42, 0x43, 0, 0, 0, CONTROL_VERSION});
+    EXPECT_EQ(Next().type, CONTROL_HELLO);
+  }
+  ~Raw() { close(fd); }
+  Raw(const Raw &) = delete;
+  struct Frame {
+    int type; /* -1: the connection has ended */
+    Bytes body;
+    uint64_t At(size_t i) const {
+      uint64_t v = 0;
+      for (size_t k = 0; k < 8; k++) v = v << 8 | body.at(i + k);
+      return v;
+    }
+    uint32_t At4(size_t i) const {
+      uint32_t v = 0;
+      for (size_t k = 0; k < 4; k++) v = v << 8 | body.at(i + k);
+      return v;
+    }
+  };
+  bool Write(const Bytes &b) {
+    for (size_t i = 0; i < b.size();) {
+      ssize_t n = send(fd, b.data() + i, b.size() - i, MSG_NOSIGNAL);
+      if (n <= 0) return false;
+      i += static_cast<size_t>(n);
+    }
+    return true;
+  }
+  static Bytes Encode(int type, const Bytes &body) {
+    uint32_t len = static_cast<uint32_t>(body.size() + 1);
+    Bytes b = {static_cast<uint8_t>(len >> 24), static_cast<uint8_t>(len >> 16),
+               static_cast<uint8_t>(len >> 8), static_cast<uint8_t>(len),
+               static_cast<uint8_t>(type)};
+    b.insert(b.end(), body.begin(), body.end());
+    return b;
+  }
+  bool Send(int type, const Bytes &body) { return Write(Encode(type, body)); }
+  static void Put8(Bytes *b, uint64_t v) {
+    for (int i = 7; i >= 0; i--) b->push_back(static_cast<uint8_t>(v >> (8 * i)));
+  }
+  Frame StartAs(uint64_t client) { /* READY */
+    Bytes b;
+    Put8(&b, client);
+    Put8(&b, 0);
+    Put8(&b, 0);
+    Send(CONTROL_START, b);
+    Frame f = Next();
+    while (f.type == CONTROL_ACKS) f = Next();
+    return f;
+  }
+  void Submit(uint64_t client, uint64_t sequence, const std::string &data = "x") {
+    Send(CONTROL_SUBMIT, Request(client, sequence, data));
+  }
+  bool Read(uint8_t *to, size_t len) {
+    for (size_t i = 0; i < len;) {
+      ssize_t n = recv(fd, to + i, len - i, 0);
+      if (n <= 0) return false;
+      i += static_cast<size_t>(n);
+    }
+    return true;
+  }
+  Frame Next() {
+    uint8_t head[5];
+    if (!Read(head, 5)) return Frame{-1, {}};
+    uint32_t len = static_cast<uint32_t>(head[0]) << 24 | head[1] << 16 | head[2] << 8 | head[3];
+    Frame f{head[4], Bytes(len - 1)};
+    return Read(f.body.data(), f.body.size()) ? f : Frame{-1, {}};
+  }
+  std::string Rest() {
+    std::string s;
+    uint8_t c;
+    while (Read(&c, 1)) s.push_back(static_cast<char>(c));
+    return s;
+  }
+  int fd;
+};
 
 inline std::string Lines(int from, int to) {
   std::string s;

@@ -161,15 +161,33 @@ TEST_F(ZabctlTest, AFollowerForwardsAndAcknowledgesWhenItHasApplied) {
 
 TEST_F(ZabctlTest, AnEvictedClientIsToldInsteadOfDoublingItsLines) {
   Serve();
-  /* A client by hand, acknowledged once; then LIMIT_CLIENTS others. */
-  ASSERT_EQ(Zabctl(node, {"submit"}, "first\n").code, 0);
-  uint64_t client = 0;
-  Ran t = Zabctl(node, {"tail", "--json"});
-  ASSERT_EQ(sscanf(strstr(t.out.c_str(), "client"), "client\":\"%lx", &client), 1);
-  int before = node.Said(APP_STOPPED);
-  node.Stop();
-  while (node.Said(APP_STOPPED) == before) std::this_thread::yield();
-  EXPECT_EQ(app_log_last(node.log, client).sequence, 1u);
+  int fds[2];
+  ASSERT_EQ(pipe(fds), 0);
+  ASSERT_EQ(write(fds[1], "first\n", 6), 6);
+  std::thread others([&] {
+    while (position_get(&node.positions.applied) == 0) std::this_thread::yield();
+    Raw raw(&node);
+    for (uint64_t c = 1; c <= LIMIT_CLIENTS; c++) {
+      raw.StartAs(c);
+      raw.Submit(c, 1);
+      EXPECT_EQ(raw.Next().type, CONTROL_ACKS);
+    }
+    node.ChangeLeader(2);
+  });
+  FILE *out = tmpfile(), *err = tmpfile();
+  std::string socket = node.config.control_socket;
+  char *argv[] = {const_cast<char *>("zabctl"), const_cast<char *>("--socket"), socket.data(),
+                  const_cast<char *>("submit")};
+  EXPECT_EQ(zabctl_run(4, argv, ctl_io{fds[0], out, err}), EXIT_CODE_UNEXPECTED);
+  others.join();
+  char line[300] = "";
+  rewind(err);
+  EXPECT_NE(fgets(line, sizeof line, err), nullptr);
+  EXPECT_NE(strstr(line, "no longer knows our client id"), nullptr) << line;
+  fclose(out);
+  fclose(err);
+  close(fds[0]);
+  close(fds[1]);
 }
 
 TEST_F(ZabctlTest, TailFromAZxidAndPurgedBefore) {
