@@ -4,7 +4,8 @@
 
 #include <stdbool.h>
 
-/* server_list_same compares the "server." lines of a and b in any order and without their client parts
+/* server_list_same compares the "server." lines of a and b in any order and without their client
+ * parts
  * (";host:port"); other lines, the version among them, do not count. */
 bool server_list_same(const char *a, const char *b);
 

@@ -18,18 +18,18 @@
 struct complaints {
   const struct config *config;
   struct counters *counters;
-  const char *port;                                /* "election port" */
+  const char *port; /* "election port" */
   struct {
-    uint64_t again_us;                             /* 0: not said yet; UINT64_MAX: once is enough */
+    uint64_t again_us; /* 0: not said yet; UINT64_MAX: once is enough */
     uint64_t said_us;
-  } of[LIMIT_PEERS + 1][REASON_CNT];               /* [0]: strangers */
+  } of[LIMIT_PEERS + 1][REASON_CNT]; /* [0]: strangers */
 };
 
 void complaint_init(struct complaints *c, const struct config *config, struct counters *counters,
                     const char *port);
 
-/* complaint_say counts r and prints "PORT: node 2 (WHERE): TEXT OF r: DETAIL" unless it is already said.
- * peer_idx: index in config.peers or COMPLAINT_STRANGER; where, detail may be NULL. */
+/* complaint_say counts r and prints "PORT: node 2 (WHERE): TEXT OF r: DETAIL" unless it is already
+ * said. peer_idx: index in config.peers or COMPLAINT_STRANGER; where, detail may be NULL. */
 struct complaint {
   int peer_idx;
   enum reason reason;
@@ -37,7 +37,8 @@ struct complaint {
 };
 void complaint_say(struct complaints *c, uint64_t now_us, const struct complaint *what);
 
-/* complaint_settled: peer_idx is good again in this respect; the next time it is not is said again. */
+/* complaint_settled: peer_idx is good again in this respect; the next time it is not is said again.
+ */
 void complaint_settled(struct complaints *c, int peer_idx, enum reason r);
 
 #endif

@@ -18,11 +18,11 @@ struct dial_uv {
   bool *dirty;
   size_t in_max;
   enum dial_state state;
-  struct dial_resolve *resolve;  /* under way */
-  struct addrinfo *list, *next;  /* addresses found; not yet tried */
+  struct dial_resolve *resolve; /* under way */
+  struct addrinfo *list, *next; /* addresses found; not yet tried */
   struct sock_uv *sock;
-  uint64_t deadline_us;          /* of this attempt; UINT64_MAX: none under way */
-  int error;                     /* the last one */
+  uint64_t deadline_us; /* of this attempt; UINT64_MAX: none under way */
+  int error;            /* the last one */
 };
 
 void dial_init(struct dial_uv *d, uv_loop_t *loop, size_t in_max, bool *dirty);

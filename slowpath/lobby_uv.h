@@ -1,7 +1,7 @@
 /* lobby_uv.h - a listening port, and those who have connected but not yet said who they are.
  *
- * Nobody waits for them: each has a deadline, a small input buffer, and when the lobby is full the one
- * who has been silent longest makes room for the next.  Its owner looks at at[0..cnt).
+ * Nobody waits for them: each has a deadline, a small input buffer, and when the lobby is full the
+ * one who has been silent longest makes room for the next.  Its owner looks at at[0..cnt).
  *
  * Owner: slow thread.  Blocks: no.  Source: design 5.3 ("a silent peer delays nobody"), 9. */
 #ifndef ZABLINE_SLOWPATH_LOBBY_UV_H
@@ -19,7 +19,7 @@ struct lobby_guest {
 struct lobby_uv {
   uv_tcp_t listener;
   struct complaints *complaints;
-  enum reason silent;   /* reason of a guest who says nothing or not enough */
+  enum reason silent; /* reason of a guest who says nothing or not enough */
   bool *dirty;
   int cnt;
   struct lobby_guest at[LIMIT_LOBBY]; /* oldest first */

@@ -1,12 +1,13 @@
 /* sock_uv.h - one TCP connection of the slow thread with bounded buffers.
  *
- * libuv's callbacks only move bytes and set *dirty; whoever owns the connection looks at it afterwards,
- * outside of libuv's loop.  So no event of the machine arises inside a callback.
+ * libuv's callbacks only move bytes and set *dirty; whoever owns the connection looks at it
+ * afterwards, outside of libuv's loop.  So no event of the machine arises inside a callback.
  *
- * Input stops being read when its buffer is full or while paused, output is refused above its bound:
- * both push back on the peer through TCP.
+ * Input stops being read when its buffer is full or while paused, output is refused above its
+ * bound: both push back on the peer through TCP.
  *
- * Owner: slow thread.  Blocks: no.  Allocates: on open and as buffers grow.  Source: design 1, 2 (law 5). */
+ * Owner: slow thread.  Blocks: no.  Allocates: on open and as buffers grow.  Source: design 1, 2
+ * (law 5). */
 #ifndef ZABLINE_SLOWPATH_SOCK_UV_H
 #define ZABLINE_SLOWPATH_SOCK_UV_H
 
@@ -25,13 +26,13 @@ struct sock_uv {
   uv_tcp_t tcp;
   uv_connect_t connecting;
   enum sock_state state;
-  int error;                      /* UV_EOF, UV_ECONNREFUSED, ...: why it ended */
-  bool *dirty;                    /* set when anything has changed; NULL: closed by its owner */
+  int error;   /* UV_EOF, UV_ECONNREFUSED, ...: why it ended */
+  bool *dirty; /* set when anything has changed; NULL: closed by its owner */
   bool reading, paused;
   uint8_t *in;
   size_t in_from, in_to, in_cap, in_max;
-  struct sock_chunk *open;        /* being filled */
-  size_t queued;                  /* bytes handed to libuv and not yet to the kernel */
+  struct sock_chunk *open; /* being filled */
+  size_t queued;           /* bytes handed to libuv and not yet to the kernel */
 };
 
 #define SOCK_NAME_LEN 64
@@ -39,8 +40,8 @@ struct sock_uv {
 /* now_us is the slow thread's clock: monotonic. */
 static inline uint64_t sock_now_us(void) { return uv_hrtime() / 1000; }
 
-/* sock_accept takes the connection that waits at listener; sock_connect begins one.  in_max: bound of
- * the input buffer.  Both return NULL with *error set if that cannot be. */
+/* sock_accept takes the connection that waits at listener; sock_connect begins one.  in_max: bound
+ * of the input buffer.  Both return NULL with *error set if that cannot be. */
 struct sock_uv *sock_accept(uv_stream_t *listener, size_t in_max, bool *dirty, int *error);
 struct sock_uv *sock_connect(uv_loop_t *loop, const struct sockaddr *to, size_t in_max, bool *dirty,
                              int *error);
@@ -61,9 +62,9 @@ bool sock_want_more(struct sock_uv *s);
 /* sock_pause stops reading (true) or goes on (false). */
 void sock_pause(struct sock_uv *s, bool pause);
 
-/* sock_reserve returns room for len bytes of output (NULL if s has ended), of which sock_commit takes
- * the first used ones; sock_flush sends what was committed.  sock_waiting counts the bytes not yet in
- * the kernel. */
+/* sock_reserve returns room for len bytes of output (NULL if s has ended), of which sock_commit
+ * takes the first used ones; sock_flush sends what was committed.  sock_waiting counts the bytes
+ * not yet in the kernel. */
 uint8_t *sock_reserve(struct sock_uv *s, size_t len);
 void sock_commit(struct sock_uv *s, size_t used);
 void sock_flush(struct sock_uv *s);

@@ -30,7 +30,7 @@ log4j.appender.OUT.layout.ConversionPattern=%d{ISO8601} %-5p [%t:%C{1}] %m%n
 # What ZooKeeper says when it cannot make sense of bytes, and the exceptions that only mean that a connection
 # ended or was not there: those are expected here.
 BAD = re.compile(
-    r"nreasonable|InitialMessage|nrecognized|Got bad|Bad port|malformed|invalid packet|Got a short response|"
+    r"nreasonable|InitialMessageException|nrecognized|Got bad|Bad port|malformed|invalid packet|Got a short response|"
     r"Skip processing response|not possible to parse|Invalid server id|version mismatch|Unable to parse|[Cc]orrupt|"
     r"different from the one in config|First packet .* is not|Next packet was supposed to be|not expecting")
 EXCEPTION = re.compile(r"^(?:Caused by: )?((?:[a-z]\w*\.)+[\w$]*(?:Exception|Error))\b", re.M)
@@ -158,6 +158,9 @@ def run(name, base_port, zabd_id, zabd_first, scenario):
                 wait_for("zabd to answer", pair.zabd.status)
             else:
                 pair.zookeeper.says(r"election bind port|LOOKING", "listens")
+        if zabd_id == 2 or not zabd_first:  # else ZooKeeper connects before we can ring its doorbell
+            pair.zookeeper.says(r"Initial message parsed by %d: InitialMessage\{sid=%d" % (3 - zabd_id, zabd_id),
+                                "our hello")
         scenario(pair)
         pair.check_ends()
 
