@@ -1,6 +1,7 @@
 // Quorum port 2888: who is shown to the machine, packets in any cut, back-pressure both ways, ends.
 // Source: quorum.md 1, 2; proto/event.h, proto/action.h.
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <string>
 #include <thread>
@@ -236,7 +237,7 @@ TEST_F(QuorumUv, PacketsThatAreNotWantedWaitAndPushBackOnThePeer) {
   one.wanted = 0;
   const Bytes p = packet_bytes(PACKET_REQUEST, Bytes(1000, 'x'));
   const int cnt = 30000;  // 30 MB: more than the kernel holds
-  bool all_sent = false;
+  std::atomic<bool> all_sent{false};
   std::thread sender([&] {
     for (int i = 0; i < cnt; i++) two.send(p);
     all_sent = true;
