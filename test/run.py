@@ -67,10 +67,11 @@ def suite_name(program):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--logs", default="build/logs")
-    parser.add_argument("--limit-s", type=float, default=900)
+    parser.add_argument("--limit-s", type=float, default=600)
     parser.add_argument("program", nargs="*")
     args = parser.parse_args()
     os.makedirs(args.logs, exist_ok=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that run() ends what it started
     total_passed, total_skipped, failures = 0, 0, []
     for program in args.program:
         name = suite_name(program)
