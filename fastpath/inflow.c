@@ -2,7 +2,8 @@
 
 void inflow_init(struct inflow *f, pos_t start) {
   f->announced = f->reported = start;
-  f->reported_us = 0;
+  f->held = start;
+  f->held_us = f->reported_us = 0;
 }
 
 void inflow_announce(struct inflow *f, pos_t pos) {
@@ -10,6 +11,17 @@ void inflow_announce(struct inflow *f, pos_t pos) {
 }
 
 void inflow_fell_back(struct inflow *f, pos_t whole) { f->reported = whole; }
+
+bool inflow_is_stuck(struct inflow *f, const struct stream *s, pos_t edge, uint64_t now_us,
+                     uint64_t again_us) {
+  bool inside = s->whole < s->received && s->received == f->announced && s->received < edge;
+  if (!inside || s->received != f->held) {
+    f->held = s->received;
+    f->held_us = now_us;
+    return false;
+  }
+  return now_us - f->held_us >= again_us;
+}
 
 /* Ranges from `from` on, the unheard tail included. */
 static int missing_from(const struct inflow *f, const struct stream *s, pos_t from,

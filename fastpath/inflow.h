@@ -16,6 +16,8 @@
 struct inflow {
   pos_t announced;      /* the writer has sent everything below */
   pos_t reported;       /* gaps below were reported */
+  pos_t held;           /* received, when it was last looked at */
+  uint64_t held_us;     /* since when it stands there */
   uint64_t reported_us; /* when all gaps were last reported */
 };
 
@@ -26,6 +28,11 @@ void inflow_announce(struct inflow *f, pos_t pos);
 
 /* inflow_fell_back notes that bytes above whole are missing again. */
 void inflow_fell_back(struct inflow *f, pos_t whole);
+
+/* inflow_is_stuck: all that was sent is there and could go on to edge, but it has ended inside a
+ * record for again_us.  A writer sends whole records, so the length of that one is damaged. */
+bool inflow_is_stuck(struct inflow *f, const struct stream *s, pos_t edge, uint64_t now_us,
+                     uint64_t again_us);
 
 /* inflow_report fills out (LIMIT_GAP_RANGES) with what to report now; returns how many ranges. */
 int inflow_report(struct inflow *f, const struct stream *s, uint64_t now_us, uint64_t again_us,

@@ -61,7 +61,13 @@ static void send_bare(struct bcast *b, struct bcast_peer *p, enum frame_type typ
 
 static void send_gaps(struct bcast *b, struct bcast_peer *p, struct bcast_actions *a) {
   uint64_t again_us = p->rtt_us * 2 > OUTFLOW_RTO_FLOOR_US ? p->rtt_us * 2 : OUTFLOW_RTO_FLOOR_US;
-  int cnt = inflow_report(&p->in, stream_from(b, p), b->now_us, again_us, p->gaps);
+  struct stream *s = stream_from(b, p);
+  if (inflow_is_stuck(&p->in, s, edge_of(b, p), b->now_us, again_us)) {
+    stream_fall_back(s);
+    inflow_fell_back(&p->in, s->whole);
+    drop(b, REASON_RECORD_CRC);
+  }
+  int cnt = inflow_report(&p->in, s, b->now_us, again_us, p->gaps);
   if (!cnt) return;
   struct bcast_action *act = begin_frame(p, FRAME_ACK, a);
   act->header.flags = FRAME_GAP;

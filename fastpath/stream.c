@@ -28,11 +28,15 @@ enum reason stream_append(struct stream *s, zxid_t zxid, const void *payload, ui
   return REASON_NONE;
 }
 
+void stream_fall_back(struct stream *s) {
+  s->received = s->high = s->whole;
+  s->island_cnt = 0;
+}
+
 /* A bad record: nothing behind it is worth keeping, since we cannot say which slice was bad (J7).
  */
 static enum reason fall_back(struct stream *s, enum reason reason) {
-  s->received = s->high = s->whole;
-  s->island_cnt = 0;
+  stream_fall_back(s);
   return reason;
 }
 

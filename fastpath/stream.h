@@ -58,6 +58,9 @@ enum reason stream_append(struct stream *s, zxid_t zxid, const void *payload, ui
  * fell back to whole, so that the bytes are asked for again). */
 enum reason stream_place(struct stream *s, pos_t pos, const void *slice, uint32_t len);
 
+/* stream_fall_back forgets all above whole, so that it is asked for again. */
+void stream_fall_back(struct stream *s);
+
 /* stream_gaps lists the missing ranges between received and high; returns how many (<= max). */
 int stream_gaps(const struct stream *s, struct frame_range *out, int max);
 

@@ -555,6 +555,22 @@ TEST(FollowerFrames, ABurstIsAnsweredByOneAck) {
   EXPECT_EQ(800 + bytes.size(), f.Last(FRAME_ACK)->header.durable);
 }
 
+TEST(FollowerFrames, ADamagedLengthAtTheEndOfTheStreamIsFoundOut) {
+  Follower f;
+  std::string bytes = f.Record(6), bad = bytes;
+  bad[5] ^= 1; /* 256 bytes more, which never come */
+  f.Frame(f.FromLeader(FRAME_PROPOSAL, 800), bad);
+  f.Turn();
+  EXPECT_EQ(0u, f.Count(REASON_RECORD_CRC));
+  f.now_us += OUTFLOW_RTO_FLOOR_US;
+  f.Turn();
+  EXPECT_EQ(1u, f.Count(REASON_RECORD_CRC));
+  ASSERT_EQ(1, f.Sent(FRAME_ACK, 0));
+  EXPECT_EQ(FRAME_GAP, f.Last(FRAME_ACK)->header.flags);
+  f.Frame(f.FromLeader(FRAME_PROPOSAL, 800), bytes);
+  EXPECT_EQ(800u + bytes.size(), bcast_appended(f.b));
+}
+
 TEST(FollowerFrames, AClosedWindowThatOpensIsToldAtOnce) {
   Follower f;
   std::string bytes;

@@ -277,6 +277,24 @@ static bool all_there(const struct fast_net *net) {
   return true;
 }
 
+/* Who is where, for the line of a run that makes no progress. */
+static void explain(struct fast_net *net) {
+  size_t at = strlen(net->error);
+  for (int i = 0; i < net->n; i++) {
+    const struct net_node *node = &net->nodes[i];
+    const struct bcast_peer *p = &node->m->peers[i == net->leader ? 0 : net->leader];
+    int len =
+        snprintf(net->error + at, sizeof net->error - at,
+                 "; node %d phase %d sync %d counted %d lost %s whole %llu applied %llu limit %llu",
+                 i, node->m->phase, node->sync, node->counted, reason_name(node->lost),
+                 (unsigned long long)node->m->stream.whole,
+                 (unsigned long long)position_get(&node->positions.applied),
+                 (unsigned long long)p->out.limit);
+    at += (size_t)len;
+    if (at >= sizeof net->error) return;
+  }
+}
+
 bool net_quiet(struct fast_net *net, uint64_t max_us) {
   net->propose_permille = net->request_permille = 0;
   net->faults = (struct net_faults){0};
@@ -285,7 +303,10 @@ bool net_quiet(struct fast_net *net, uint64_t max_us) {
     if (all_there(net)) return true;
     if (!net_run(net, 100)) return false;
   }
-  if (!all_there(net)) net_fail(net, net->leader, "no progress after healing");
+  if (!all_there(net)) {
+    net_fail(net, net->leader, "no progress after healing");
+    explain(net);
+  }
   return !net->error[0];
 }
 

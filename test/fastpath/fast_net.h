@@ -103,7 +103,7 @@ struct fast_net {
   uint32_t request_permille;
   uint64_t frame_cnt, dropped_cnt;
   pos_t max_committed;
-  char error[256];
+  char error[1024];
 };
 
 struct net_options {

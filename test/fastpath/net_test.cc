@@ -98,6 +98,21 @@ TEST(FastNet, LargeRingAndJumboFramesSurviveStorms) {
   }
 }
 
+TEST(FastNet, SeedsThatFoundSomethingSurvive) {
+  struct {
+    uint64_t seed;
+    net_options o;
+    bool elect;
+  } const found[] = {
+      {10350, {3, DURABILITY_MEMORY, 0, 0, 0}, true}, /* reclaimed bytes were sent again */
+      /* a damaged length as the last thing sent waited for bytes that never came */
+      {40096, {3, DURABILITY_SYNC, 1u << 20, 100000, 1900}, true},
+      {10655, {3, DURABILITY_MEMORY, 0, 0, 0}, true},
+      {20449, {5, DURABILITY_SYNC, 0, 0, 0}, true},
+  };
+  for (auto &f : found) Storm(f.seed, f.o, f.elect);
+}
+
 /* An established, idle cluster. */
 void Settle(const Net &n, int leader = 0) {
   net_elect(n.net, leader);
