@@ -50,12 +50,18 @@ struct Solo {
     config.tick_ms = 100;
     config.init_limit = 10;
     config.finalize_ms = 20;
-    for (auto &b : memory.buffer) b = malloc(LIMIT_SYNC_BUFFER);
+    memory = shared_memory();
     replica_init(r.get(), &config, &memory, &counters, "solo");
   }
   Solo(const Solo &) = delete;
-  ~Solo() {
-    for (auto b : memory.buffer) free(b);
+  // One set of buffers for all: 45 MB each time would be most of a test's run under asan.
+  static struct replica_memory shared_memory() {
+    static struct replica_memory m = [] {
+      struct replica_memory made;
+      for (auto &b : made.buffer) b = malloc(LIMIT_SYNC_BUFFER);
+      return made;
+    }();
+    return m;
   }
 
   void forget() {
