@@ -64,7 +64,8 @@ void leader_try_count(struct replica *r, int conn, struct replica_actions *a) {
     leader_try_establish(r, a); /* comes back here for each */
 }
 
-void leader_on_newleader_ack(struct replica *r, int conn, const struct packet *p, struct replica_actions *a) {
+void leader_on_newleader_ack(struct replica *r, int conn, const struct packet *p,
+                             struct replica_actions *a) {
   struct learner_conn *c = &r->conns[conn];
   if (p->zxid != zxid_make(r->lead.epoch, 0)) {
     leader_close(r, conn, REASON_PACKET_BAD, a);

@@ -102,6 +102,6 @@ void learner_on_synced(struct replica *r, const struct disk_msg *m, struct repli
         l->step = LEARNING_RECORDS;
       break;
     default:
-      assert(!"a step that waits for the disk");
+      assert(false); /* a step that waits for the disk */
   }
 }

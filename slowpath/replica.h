@@ -21,7 +21,8 @@
 #include "proto/status.h"
 #include "slowpath/election.h"
 
-/* Buffers of LIMIT_SYNC_BUFFER bytes each: [0] for the learner role, [conn] for a learner's connection. */
+/* Buffers of LIMIT_SYNC_BUFFER bytes each: [0] for the learner role, [conn] for a learner's
+ * connection. */
 struct replica_memory {
   void *buffer[LIMIT_LEARNERS + 1];
 };
@@ -50,57 +51,57 @@ enum learning_step {
 struct learning {
   enum learning_step step;
   int leader_idx;
-  bool open;             /* conn 0 stands or is being made */
-  int refusals;          /* times it did not let us in */
-  bool zabline;          /* the leader sent an extension */
+  bool open;    /* conn 0 stands or is being made */
+  int refusals; /* times it did not let us in */
+  bool zabline; /* the leader sent an extension */
   uint32_t epoch;
   uint64_t iteration;
-  pos_t pos;             /* P */
-  zxid_t tail;           /* last record received, on disk or in the buffer */
-  uint32_t len;          /* bytes of whole records in memory.buffer[0] */
-  uint64_t retry_us;     /* next ACT_CONNECT, when not open */
-  uint64_t limit_us;     /* no retry after this */
-  uint64_t deadline_us;  /* progress */
+  pos_t pos;            /* P */
+  zxid_t tail;          /* last record received, on disk or in the buffer */
+  uint32_t len;         /* bytes of whole records in memory.buffer[0] */
+  uint64_t retry_us;    /* next ACT_CONNECT, when not open */
+  uint64_t limit_us;    /* no retry after this */
+  uint64_t deadline_us; /* progress */
 };
 
 /* ---- as a leader ---- */
 enum leading_step {
-  LEADING_CEPOCH,      /* waiting for FOLLOWERINFO of a quorum (R2) */
-  LEADING_PROMISE,     /* disk: own acceptedEpoch */
-  LEADING_ACKEPOCH,    /* LEADERINFO sent; waiting for a quorum of promises (R3) */
-  LEADING_CURRENT,     /* disk: own currentEpoch (R4) */
-  LEADING_SYNC,        /* FAST_LEAD sent; waiting for a quorum of COUNTs */
+  LEADING_CEPOCH,   /* waiting for FOLLOWERINFO of a quorum (R2) */
+  LEADING_PROMISE,  /* disk: own acceptedEpoch */
+  LEADING_ACKEPOCH, /* LEADERINFO sent; waiting for a quorum of promises (R3) */
+  LEADING_CURRENT,  /* disk: own currentEpoch (R4) */
+  LEADING_SYNC,     /* FAST_LEAD sent; waiting for a quorum of COUNTs */
   LEADING_ESTABLISHED,
 };
 
 struct leading {
   enum leading_step step;
-  uint32_t epoch;       /* 0: not chosen */
-  nodeset_t promised;   /* counting ACKEPOCHs, own included */
-  nodeset_t acked;      /* ACKs of NEWLEADER in this epoch, own included; not lost with a connection */
-  nodeset_t counted;    /* COUNTed and connected, own included */
-  zxid_t initial;       /* last zxid of the initial history */
-  int snap_conn;        /* whose snapshot is open; 0: nobody's */
+  uint32_t epoch;     /* 0: not chosen */
+  nodeset_t promised; /* counting ACKEPOCHs, own included */
+  nodeset_t acked;   /* ACKs of NEWLEADER in this epoch, own included; not lost with a connection */
+  nodeset_t counted; /* COUNTed and connected, own included */
+  zxid_t initial;    /* last zxid of the initial history */
+  int snap_conn;     /* whose snapshot is open; 0: nobody's */
   uint64_t deadline_us;
 };
 
 enum conn_step { /* in this order */
-  CONN_FREE,
-  CONN_FOLLOWERINFO, /* accepted: the learner speaks first */
-  CONN_EPOCH,        /* waiting until our epoch is fixed and durable */
-  CONN_ACKEPOCH,     /* LEADERINFO sent */
-  CONN_READY,        /* ACKEPOCH came; waiting for our currentEpoch */
-  CONN_LOOKUP,       /* disk */
-  CONN_SNAP_TURN,    /* another learner's snapshot is open */
-  CONN_SNAP_OPEN,    /* disk */
-  CONN_SNAP_READ,    /* disk */
-  CONN_SNAP_SEND,
-  CONN_READ,         /* disk */
-  CONN_SEND,         /* records of the buffer go out */
-  CONN_ATTACH,       /* waiting for ATTACHED */
-  CONN_ACK,          /* NEWLEADER sent */
-  CONN_ACKED,        /* waiting for HEARD, establishment, or the commit of P */
-  CONN_SETTLED,      /* UPTODATE sent */
+                 CONN_FREE,
+                 CONN_FOLLOWERINFO, /* accepted: the learner speaks first */
+                 CONN_EPOCH,        /* waiting until our epoch is fixed and durable */
+                 CONN_ACKEPOCH,     /* LEADERINFO sent */
+                 CONN_READY,        /* ACKEPOCH came; waiting for our currentEpoch */
+                 CONN_LOOKUP,       /* disk */
+                 CONN_SNAP_TURN,    /* another learner's snapshot is open */
+                 CONN_SNAP_OPEN,    /* disk */
+                 CONN_SNAP_READ,    /* disk */
+                 CONN_SNAP_SEND,
+                 CONN_READ,    /* disk */
+                 CONN_SEND,    /* records of the buffer go out */
+                 CONN_ATTACH,  /* waiting for ATTACHED */
+                 CONN_ACK,     /* NEWLEADER sent */
+                 CONN_ACKED,   /* waiting for HEARD, establishment, or the commit of P */
+                 CONN_SETTLED, /* UPTODATE sent */
 };
 
 enum conn_attachment { ATTACHMENT_NONE, ATTACHMENT_ASKED, ATTACHMENT_OPEN };
@@ -108,19 +109,19 @@ enum conn_attachment { ATTACHMENT_NONE, ATTACHMENT_ASKED, ATTACHMENT_OPEN };
 struct learner_conn {
   enum conn_step step;
   enum conn_attachment attachment;
-  int peer_idx;        /* -1: not yet known */
+  int peer_idx; /* -1: not yet known */
   bool zabline;
-  bool counts;         /* a voter, as follower, that may be counted (R16) */
-  bool heard;          /* on the fast path */
-  bool at_end;         /* the records in the buffer are all there was, and less than a quarter ring */
-  uint64_t features;   /* FEATURE_* of its FOLLOWERINFO; cleared when it has been told MAY_VOTE */
+  bool counts;       /* a voter, as follower, that may be counted (R16) */
+  bool heard;        /* on the fast path */
+  bool at_end;       /* the records in the buffer are all there was, and less than a quarter ring */
+  uint64_t features; /* FEATURE_* of its FOLLOWERINFO; cleared when it has been told MAY_VOTE */
   uint64_t iteration;
-  zxid_t last;         /* its last zxid at ACKEPOCH */
-  zxid_t sent;         /* it will hold the history up to here when it has read what we sent */
-  zxid_t target;       /* Z */
-  pos_t pos;           /* P */
-  uint32_t tag;        /* disk answer waited for; 0: none */
-  uint32_t off, len;   /* of memory.buffer[conn]: not yet sent from off on */
+  zxid_t last;       /* its last zxid at ACKEPOCH */
+  zxid_t sent;       /* it will hold the history up to here when it has read what we sent */
+  zxid_t target;     /* Z */
+  pos_t pos;         /* P */
+  uint32_t tag;      /* disk answer waited for; 0: none */
+  uint32_t off, len; /* of memory.buffer[conn]: not yet sent from off on */
   uint64_t snap_offset;
   uint64_t deadline_us;
 };
@@ -147,23 +148,24 @@ struct replica {
   enum phase phase;
   enum role role;
   struct durable_state durable;
-  bool unclean;           /* `memory`, last stop not clean: neither votes nor counts */
+  bool unclean; /* `memory`, last stop not clean: neither votes nor counts */
   bool stopping;
-  bool fast_open;         /* OPEN or LEAD sent since the last CLOSED */
-  unsigned fence;         /* FENCE_*: still to answer */
+  bool fast_open; /* OPEN or LEAD sent since the last CLOSED */
+  unsigned fence; /* FENCE_*: still to answer */
   uint64_t fence_warn_us;
-  int lost_idx;           /* leader just lost, for the election; -1 */
-  uint64_t hold_us;       /* LOOKING: the ballot starts then; 0: it runs */
-  uint64_t shy_us;        /* stepped down by request: no vote for ourselves until then; 0: not */
-  int failures;           /* attempts in a row that did not reach BROADCAST */
-  uint32_t seen_epoch;    /* largest acceptedEpoch ever heard of (R2, A10) */
-  uint64_t bumped_us;     /* last time we stepped down for a higher acceptedEpoch (A10) */
-  uint64_t avoid_us[LIMIT_PEERS]; /* elected, but not to be worked with: no vote for it until then */
+  int lost_idx;        /* leader just lost, for the election; -1 */
+  uint64_t hold_us;    /* LOOKING: the ballot starts then; 0: it runs */
+  uint64_t shy_us;     /* stepped down by request: no vote for ourselves until then; 0: not */
+  int failures;        /* attempts in a row that did not reach BROADCAST */
+  uint32_t seen_epoch; /* largest acceptedEpoch ever heard of (R2, A10) */
+  uint64_t bumped_us;  /* last time we stepped down for a higher acceptedEpoch (A10) */
+  uint64_t
+      avoid_us[LIMIT_PEERS]; /* elected, but not to be worked with: no vote for it until then */
   uint32_t disk_seq;
   uint32_t lent[LIMIT_LEARNERS + 1]; /* tag with which the buffer is at the disk thread; 0: ours */
 
   struct election election;
-  nodeset_t held;         /* peers whose notification waits for the ballot */
+  nodeset_t held; /* peers whose notification waits for the ballot */
   struct notification held_notification[LIMIT_PEERS];
 
   struct learning learn;
@@ -180,14 +182,15 @@ void replica_init(struct replica *r, const struct config *c, const struct replic
                   struct counters *counters, const char *build);
 void replica_step(struct replica *r, const struct replica_event *e, struct replica_actions *a);
 
-/* replica_wants_input: false while packets of conn must wait in the driver (a disk write is under way).
- * To be asked before every EV_PACKET (asserted). */
+/* replica_wants_input: false while packets of conn must wait in the driver (a disk write is under
+ * way). To be asked before every EV_PACKET (asserted). */
 bool replica_wants_input(const struct replica *r, int conn);
 
 /* replica_status fills *s (not the lags, which the driver adds from struct positions). */
 void replica_status(const struct replica *r, struct status *s);
 
-/* replica_check asserts the machine's invariants (law 6); called after every step by its drivers. */
+/* replica_check asserts the machine's invariants (law 6); called after every step by its drivers.
+ */
 void replica_check(const struct replica *r);
 
 #endif

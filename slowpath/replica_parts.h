@@ -1,9 +1,9 @@
 /* replica_parts.h - how the files of the replica machine call each other.  Private to slowpath/.
  *
- *   fence.c      leave a role, close everything, look again      looking.c  election and its outcome
- *   learner.c    as a learner (learner_<message>.c)              leader.c   as a leader (leader_<message>.c)
- *   sync_leader.c, sync_decide.c   history to one learner        handover.c fast path's messages
- *   out.c        building actions                                match.c    do we fit together?
+ *   fence.c       leave a role, close everything     looking.c   the ballot and its outcome
+ *   learner*.c    as a learner, one file a message   leader*.c   as a leader, the same
+ *   sync_*.c      history to one learner             match.c     do we fit together?
+ *   out.c         building actions
  *
  * Owner: slow thread.  Source: design 5; style "Machines". */
 #ifndef ZABLINE_SLOWPATH_REPLICA_PARTS_H
@@ -14,18 +14,19 @@
 #define CONNECT_RETRY_US 2000u   /* the leader may not know yet that it leads */
 #define CONNECT_LIMIT_US 500000u /* then the election was wrong */
 #define SHY_US 1000000u          /* after step-down by request others go first so long */
-#define AVOID_US 2000000u         /* a leader that we cannot work with is not voted for so long */
+#define AVOID_US 2000000u        /* a leader that we cannot work with is not voted for so long */
 #define COMMIT_POLL_US 500u      /* an UPTODATE waits for the committed position */
 #define FREE_FAILURES 3          /* attempts in a row before looking again is slowed down */
 #define HOLD_MIN_US 10000u
 #define HOLD_MAX_US 1000000u
-#define SYNC_RECORDS 64          /* records sent in one step: two actions each */
-#define SYNC_CHUNKS 16           /* snapshot chunks read and sent at a time */
+#define SYNC_RECORDS 64 /* records sent in one step: two actions each */
+#define SYNC_CHUNKS 16  /* snapshot chunks read and sent at a time */
 
 static_assert(2 * SYNC_RECORDS + 64 <= LIMIT_SLOW_ACTIONS, "a step's actions fit");
 static_assert(SYNC_CHUNKS * LIMIT_SNAP_CHUNK <= LIMIT_SYNC_BUFFER, "chunks fit");
 
-/* Who asked the disk thread: low bits of the tag.  0: we as a learner; conn ids: that connection. */
+/* Who asked the disk thread: low bits of the tag.  0: we as a learner; conn ids: that connection.
+ */
 enum { DISK_LEARNER = 0, DISK_REPLICA = 9, DISK_LEADER = 10, DISK_VOTE = 11, DISK_OWNER_BITS = 4 };
 static_assert(LIMIT_LEARNERS < DISK_REPLICA, "owners differ");
 
@@ -45,7 +46,8 @@ struct replica_action *act(struct replica_actions *a, enum replica_action_type t
 void act_log(struct replica_actions *a, struct log_event e);
 void act_fast(struct replica_actions *a, struct fast_msg m);
 void act_app(struct replica_actions *a, struct app_msg m);
-/* act_disk asks the disk thread in the name of owner; returns the tag.  A buffer is noted as lent. */
+/* act_disk asks the disk thread in the name of owner; returns the tag.  A buffer is noted as lent.
+ */
 uint32_t act_disk(struct replica *r, int owner, struct disk_msg m, struct replica_actions *a);
 void act_send(struct replica_actions *a, int conn, struct packet p);
 static inline void act_send_empty(struct replica_actions *a, int conn, int32_t type, zxid_t zxid) {
@@ -61,8 +63,8 @@ struct span extension_span(struct replica *r, const void *head, uint32_t head_le
 
 /* ---- phases ---- */
 void replica_set_phase(struct replica *r, enum phase p);
-/* replica_fence leaves whatever we are and starts over: closes connections and the fast path.  lost_idx:
- * the leader that is unreachable, or -1. */
+/* replica_fence leaves whatever we are and starts over: closes connections and the fast path.
+ * lost_idx: the leader that is unreachable, or -1. */
 void replica_fence(struct replica *r, enum reason why, int lost_idx, struct replica_actions *a);
 void fence_on_closed(struct replica *r, const struct fast_msg *m, struct replica_actions *a);
 void fence_on_stopped(struct replica *r, struct replica_actions *a);
@@ -93,7 +95,8 @@ void log_refusal(struct replica *r, int peer_idx, int64_t id, enum reason why,
 void learner_start(struct replica *r, int leader_idx, struct replica_actions *a);
 void learner_leave(struct replica *r, enum reason why, struct replica_actions *a);
 /* learner_abandon gives this leader up and fences. */
-void learner_abandon(struct replica *r, enum reason why, bool leader_lost, struct replica_actions *a);
+void learner_abandon(struct replica *r, enum reason why, bool leader_lost,
+                     struct replica_actions *a);
 void learner_on_connected(struct replica *r, struct replica_actions *a);
 void learner_on_disconnected(struct replica *r, enum reason why, struct replica_actions *a);
 void learner_on_tick(struct replica *r, struct replica_actions *a);
@@ -125,7 +128,8 @@ void leader_on_followerinfo(struct replica *r, int conn, const struct packet *p,
                             struct replica_actions *a);
 void leader_on_ackepoch(struct replica *r, int conn, const struct packet *p,
                         struct replica_actions *a);
-void leader_on_newleader_ack(struct replica *r, int conn, const struct packet *p, struct replica_actions *a);
+void leader_on_newleader_ack(struct replica *r, int conn, const struct packet *p,
+                             struct replica_actions *a);
 void leader_on_disk(struct replica *r, const struct disk_msg *m, struct replica_actions *a);
 void leader_on_attached(struct replica *r, const struct fast_msg *m, struct replica_actions *a);
 void leader_on_heard(struct replica *r, const struct fast_msg *m, struct replica_actions *a);
@@ -152,9 +156,9 @@ struct sync_decision {
   enum sync_op op;
   zxid_t base; /* what the learner holds after the op */
 };
-/* sync_decide is the matrix of zab-rules 6.  peer: the learner's last zxid; floor: the largest zxid of
- * our log <= peer; below_log: peer is older than our log; epoch: ours.  Never TRUNC of a record of our own
- * epoch, never TRUNC of an (e,0) marker. */
+/* sync_decide is the matrix of zab-rules 6.  peer: the learner's last zxid; floor: the largest zxid
+ * of our log <= peer; below_log: peer is older than our log; epoch: ours.  Never TRUNC of a record
+ * of our own epoch, never TRUNC of an (e,0) marker. */
 struct sync_decision sync_decide(zxid_t peer, zxid_t floor, bool below_log, uint32_t epoch);
 void sync_start(struct replica *r, int conn, struct replica_actions *a);
 void sync_on_disk(struct replica *r, int conn, const struct disk_msg *m, struct replica_actions *a);

@@ -263,7 +263,7 @@ void sync_on_disk(struct replica *r, int conn, const struct disk_msg *m,
       on_read(r, conn, m, a);
       break;
     default:
-      assert(!"a step that waits for the disk");
+      assert(false); /* a step that waits for the disk */
   }
 }
 

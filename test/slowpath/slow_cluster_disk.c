@@ -141,7 +141,7 @@ static void snapshot(struct cluster *c, struct node *n, struct disk_msg *m) {
       n->snap_write_cnt = -1;
       break;
     default:
-      CHECK(!"a request");
+      CHECK(false); /* a request */
   }
 }
 

@@ -79,13 +79,13 @@ void fast_tell(struct cluster *c, int node, const struct fast_msg *m) {
       fast_say(c, node, (struct fast_msg){.type = FAST_CLOSED, .pos = pos_of(f, f->appended)});
       break;
     default:
-      CHECK(!"slow to fast");
+      CHECK(false); /* slow to fast */
   }
 }
 
 static bool hears(const struct cluster *c, int a, int b) {
-  return c->nodes[a].up && c->nodes[b].up && !c->nodes[a].frozen && !c->nodes[b].frozen && !c->cut[a][b] && !c->cut[b][a] && !c->cut_fast[a][b] &&
-         !c->cut_fast[b][a];
+  return c->nodes[a].up && c->nodes[b].up && !c->nodes[a].frozen && !c->nodes[b].frozen &&
+         !c->cut[a][b] && !c->cut[b][a] && !c->cut_fast[a][b] && !c->cut_fast[b][a];
 }
 
 static void attach(struct cluster *c, int node, int peer) {
