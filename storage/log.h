@@ -25,6 +25,7 @@
 
 #define LOG_INDEX_STRIDE (256u << 10) /* bytes of a segment per entry of the sparse index */
 #define LOG_READ_AHEAD (256u << 10)
+#define LOG_READ_BUDGET (1u << 20)  /* bytes from disk after which a slice ends early */
 #define LOG_FILL_SLICE (256u << 10) /* bytes of zeros written by one step of log_prepare */
 #define LOG_HINTS 16                /* places kept where a reader may go on */
 #define LOG_SPARE_TMP "tmp.log"     /* a spare segment that is not yet filled */
@@ -90,6 +91,7 @@ struct log {
   uint8_t *zeros;
   struct log_window window;
   uint32_t read_ahead;
+  uint64_t read_bytes; /* from disk, ever */
   struct io_file read_file;
   uint64_t read_segment;
   struct log_place hints[LOG_HINTS];

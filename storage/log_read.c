@@ -31,6 +31,7 @@ const uint8_t *log_window(struct log *l, const struct segment *s, uint64_t limit
   w->len = 0;
   struct io_file *f = file_of(l, s);
   if (!f || io_read(l->io, f, w->buf, to - from, from)) return NULL;
+  l->read_bytes += to - from;
   *w = (struct log_window){w->buf, w->cap, to - from, s->id, from};
   return w->buf + (offset - from);
 }

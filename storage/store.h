@@ -77,8 +77,9 @@ struct store_slice {
   uint32_t len;        /* 0: nothing after */
   zxid_t last_zxid;
 };
-/* store_read copies whole records after zxid into buf (cap >= one largest record), at most max_zxid.  A
- * zxid that is not of the history reads on behind its floor.  CORRUPT is final, as DISK_ERROR is. */
+/* store_read copies whole records after zxid into buf (cap >= one largest record), at most max_zxid.
+ * It may end early (after 1 MB from disk).  A zxid that is not of the history reads on behind its floor.
+ * CORRUPT is final, as DISK_ERROR is. */
 struct store_slice store_read(struct store *s, zxid_t zxid, zxid_t max_zxid, void *buf, uint32_t cap);
 
 /* Snapshots.  asker: STORE_SLOW or STORE_APP, each with one read and one write open at most. */

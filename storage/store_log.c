@@ -53,10 +53,12 @@ enum reason store_lookup(struct store *s, zxid_t zxid, zxid_t *floor) {
   return REASON_NONE;
 }
 
-/* read_records fills slice from p on; p stays behind the last record that was copied. */
+/* read_records fills slice from p on; p stays behind the last record that was copied.  Many small
+ * groups take many sectors: it ends early rather than hold up a group commit. */
 static int read_records(struct store *s, struct log_place *p, zxid_t max_zxid,
                         struct store_slice *slice, uint8_t *buf, uint32_t cap) {
-  for (;;) {
+  uint64_t end = s->log.read_bytes + LOG_READ_BUDGET;
+  while (slice->len == 0 || s->log.read_bytes < end) {
     struct log_place next = *p;
     struct record r;
     int rc = log_next(&s->log, &next, &r);
@@ -71,6 +73,7 @@ static int read_records(struct store *s, struct log_place *p, zxid_t max_zxid,
     slice->last_zxid = r.zxid;
     *p = next;
   }
+  return 0;
 }
 
 struct store_slice store_read(struct store *s, zxid_t zxid, zxid_t max_zxid, void *buf,
