@@ -183,7 +183,10 @@ class Cluster:
     def wait_serving(self, nodes=None, seconds=20):
         """All of nodes (default: all that run) serve."""
         for n in nodes or self.up():
-            wait_for("node %d to serve" % n.id, lambda: n.status().get("serving"), seconds)
+            def serving(node=n):
+                check(node.running(), "node %d ended by itself:\n%s" % (node.id, node.log()[-800:]))
+                return node.status().get("serving")
+            wait_for("node %d to serve" % n.id, serving, seconds)
 
     def wait_equal(self, seconds=30):
         """All running nodes have the same applied zxid and digest; returns them."""
