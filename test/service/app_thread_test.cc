@@ -355,6 +355,25 @@ TEST_F(AppThread, StopInTheMiddleOfCatchUpThenAnotherRole) {
   EXPECT_EQ(heard.serving, 1);
 }
 
+TEST_F(AppThread, AnAnswerToAnEarlierRoleIsNotApplied) {
+  node.AddHistory(1, 1, 33, 7); /* the last three are not committed */
+  node.instant = false;
+  node.Reset(0);
+  node.ToApp(app_msg{APP_FOLLOW, REASON_NONE, 1, 1, 0, zxid_make(1, 30), nullptr});
+  Run();
+  ASSERT_TRUE(node.DiskStep()); /* no snapshot */
+  Run();
+  ASSERT_TRUE(node.DiskStep()); /* all 33 are read, the answer is on its way */
+  node.slow_app.push_front(app_msg{APP_STOP, REASON_NONE, 0, 0, 0, 0, nullptr});
+  node.history.erase(node.history.upper_bound(zxid_make(1, 30)), node.history.end()); /* TRUNC */
+  node.AddHistory(2, 1, 2, 9);
+  node.Follow(2, 0);
+  Run();
+  while (node.DiskStep()) Run();
+  EXPECT_EQ(Applied(), zxid_make(2, 2));
+  EXPECT_EQ(app_log_last(node.log, 7).sequence, 30u);
+}
+
 TEST_F(AppThread, StopInTheMiddleOfARestoreClosesTheSnapshotAndStartsAnew) {
   FakeNode other;
   app_thread t;
