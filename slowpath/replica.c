@@ -32,7 +32,9 @@ static void on_opened(struct replica *r, const struct disk_msg *m, struct replic
   assert(r->phase == PHASE_STARTING);
   r->durable = m->state;
   r->seen_epoch = m->state.accepted_epoch;
-  r->unclean = r->config->durability == DURABILITY_MEMORY && !m->state.clean_stop;
+  /* A node that never promised an epoch never acknowledged anything: a new one votes at once. */
+  r->unclean = r->config->durability == DURABILITY_MEMORY && !m->state.clean_stop &&
+               m->state.accepted_epoch > 0;
   act_log(a, (struct log_event){.id = LOG_STARTED,
                                 .a = m->state.accepted_epoch,
                                 .b = m->state.current_epoch,
