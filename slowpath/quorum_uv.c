@@ -179,7 +179,6 @@ static bool next_of_conn(struct quorum_uv *q, int conn, bool wanted, struct repl
     *ev = (struct replica_event){.type = EV_WRITABLE, .conn = conn};
     return true;
   }
-  sock_pause(c->sock, !wanted);
   return wanted && next_packet(q, conn, ev);
 }
 

@@ -51,7 +51,7 @@ static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *buf);
 
 static void read_on(struct sock_uv *s) {
   bool room = s->in_to - s->in_from < s->in_cap;
-  bool want = s->state == SOCK_OPEN && !s->paused && room;
+  bool want = s->state == SOCK_OPEN && room;
   if (want == s->reading) return;
   s->reading = want;
   if (!want) {
@@ -99,11 +99,6 @@ bool sock_want_more(struct sock_uv *s) {
   s->in_cap = cap;
   read_on(s);
   return true;
-}
-
-void sock_pause(struct sock_uv *s, bool pause) {
-  s->paused = pause;
-  read_on(s);
 }
 
 /* ---- output ---- */

@@ -3,7 +3,7 @@
  * libuv's callbacks only move bytes and set *dirty; whoever owns the connection looks at it
  * afterwards, outside of libuv's loop.  So no event of the machine arises inside a callback.
  *
- * Input stops being read when its buffer is full or while paused, output is refused above its
+ * Input stops being read when its buffer is full, output is refused above its
  * bound: both push back on the peer through TCP.
  *
  * Owner: slow thread.  Blocks: no.  Allocates: on open and as buffers grow.  Source: design 1, 2
@@ -28,7 +28,7 @@ struct sock_uv {
   enum sock_state state;
   int error;   /* UV_EOF, UV_ECONNREFUSED, ...: why it ended */
   bool *dirty; /* set when anything has changed; NULL: closed by its owner */
-  bool reading, paused;
+  bool reading;
   uint8_t *in;
   size_t in_from, in_to, in_cap, in_max;
   struct sock_chunk *open; /* being filled */
@@ -58,9 +58,6 @@ void sock_consume(struct sock_uv *s, size_t len);
 
 /* sock_want_more: the input is no whole message yet.  Returns false if it already fills in_max. */
 bool sock_want_more(struct sock_uv *s);
-
-/* sock_pause stops reading (true) or goes on (false). */
-void sock_pause(struct sock_uv *s, bool pause);
 
 /* sock_reserve returns room for len bytes of output (NULL if s has ended), of which sock_commit
  * takes the first used ones; sock_flush sends what was committed.  sock_waiting counts the bytes

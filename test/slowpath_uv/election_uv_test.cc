@@ -1,5 +1,7 @@
 // Election port 3888: who opens the connection, who closes it, what is said again, and that nobody
 // who misbehaves costs anybody else anything. Source: election.md 1, 8; design 5.3.
+#include <netdb.h>
+
 #include <algorithm>
 #include <memory>
 #include <string>
@@ -127,6 +129,20 @@ TEST_F(ElectionUv, DoorbellIsOneHelloThenEnd) {
   EXPECT_EQ(hello(1, "127.0.0.1:" + std::to_string(one.port())), two.received(0));
 }
 
+TEST_F(ElectionUv, ACallBackHasTimeToComeBeforeTheNextDoorbell) {
+  config c = make_config({1, 2}, 1);
+  Listener two(c.peers[1].election_port);
+  Node one(loop, c);
+  one.say(2, 1);
+  uint64_t start = now_us();
+  while (now_us() - start < 150000) {  // news do not shorten it either
+    one.say(2, 2);
+    loop.turns(1);
+  }
+  EXPECT_EQ(1, two.accept_cnt());
+  EXPECT_TRUE(loop.until([&] { return two.accept_cnt() == 2; })) << "but then it is rung again";
+}
+
 TEST_F(ElectionUv, DoorbellIsAnsweredEvenIfTheOldConnectionSeemsAlive) {
   config c = make_config({1, 2}, 2);
   Listener one(c.peers[0].election_port);
@@ -252,6 +268,22 @@ TEST_F(ElectionUv, AThousandSilentConnectionsDelayNobody) {
   EXPECT_GE(one.counted(REASON_CONN_LIMIT), 1000u - LIMIT_LOBBY);
   two.send(message(2));
   EXPECT_TRUE(loop.until([&] { return one.heard(2, 2); })) << "whoever has a name stays";
+}
+
+TEST_F(ElectionUv, WhoeverIsSilentLongestMakesRoom) {
+  config c = make_config({1, 2}, 1);
+  Node one(loop, c);
+  std::vector<Client> silent;
+  auto come = [&](int cnt) {
+    for (int i = 0; i < cnt; i++) silent.emplace_back(one.port());
+    loop.turns(5);
+  };
+  come(LIMIT_LOBBY);
+  Client two(one.port());
+  come(LIMIT_LOBBY / 2);
+  two.send(hello(2) + message(1));
+  EXPECT_TRUE(loop.until([&] { return one.heard(2, 1); }));
+  EXPECT_TRUE(silent[0].ended());
 }
 
 TEST_F(ElectionUv, ASilentConnectionIsClosedAtItsDeadline) {
@@ -391,8 +423,15 @@ TEST_F(ElectionUv, AnEqualServerListIsNoComplaint) {
 
 TEST_F(ElectionUv, NamesAreResolvedAndEveryAddressTried) {
   config c = make_config({1, 2}, 2);
+  addrinfo hints = {}, *list = nullptr;
+  hints.ai_socktype = SOCK_STREAM;
+  ASSERT_EQ(0, getaddrinfo("localhost", nullptr, &hints, &list));
+  const addrinfo *last = list;
+  while (last->ai_next) last = last->ai_next;  // nobody listens at those before it
+  uv_ip_name(last->ai_addr, c.peers[0].address, sizeof c.peers[0].address);
+  freeaddrinfo(list);
   Node one(loop, as_node(c, 1));
-  strcpy(c.peers[0].address, "localhost");  // ::1 too on many machines; nobody listens there
+  strcpy(c.peers[0].address, "localhost");
   Node two(loop, c);
   two.say(1, 1);
   EXPECT_TRUE(loop.until([&] { return one.heard(2, 1); }));
