@@ -62,6 +62,8 @@ void *loop_slow(void *node) {
       .poll = n->config.idle == IDLE_SPIN,
   };
   atomic_store(&n->exit_code, slow_uv_run(&c));
+  struct app_msg end = {.type = APP_EXIT}; /* for one that ended before its machine could say so */
+  to_app(n, &end);
   uint64_t one = 1;
   ssize_t ignored = write(n->done_fd, &one, sizeof one);
   (void)ignored;
