@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "proto/exit_code.h"
 #include "slowpath/replica_parts.h"
 
 static nodeset_t self(const struct replica *r) { return node_bit(r->config->self_idx); }
@@ -50,6 +51,10 @@ nodeset_t leader_supporters(const struct replica *r) {
 void leader_try_epoch(struct replica *r, struct replica_actions *a) {
   struct leading *l = &r->lead;
   if (l->step != LEADING_CEPOCH || !quorum_has(&r->quorum, leader_supporters(r))) return;
+  if (r->seen_epoch == UINT32_MAX) {
+    replica_fail(r, EXIT_CODE_UNEXPECTED, REASON_COUNTER_LIMIT, a);
+    return;
+  }
   l->epoch = r->seen_epoch + 1;
   assert(l->epoch > r->durable.accepted_epoch);
   r->seen_epoch = l->epoch;

@@ -41,7 +41,7 @@ static enum reason admit(struct replica *r, int conn, const struct packet *p,
   }
   bad = read_extension(p, &e);
   if (!bad && e.present) bad = match_extension(r, idx, &e, a);
-  if (!bad && zxid_epoch(p->zxid) == UINT32_MAX) bad = REASON_EPOCH_AHEAD; /* none above it */
+  if (!bad && !epoch_is_credible(r, zxid_epoch(p->zxid))) bad = REASON_EPOCH_AHEAD;
   if (bad) return bad;
   c->peer_idx = idx;
   c->zabline = e.present;
@@ -54,9 +54,8 @@ static enum reason admit(struct replica *r, int conn, const struct packet *p,
 /* A10: the epoch is fixed below what the learner has promised.  A new one lets it in. */
 static void on_epoch_ahead(struct replica *r, int conn, struct replica_actions *a) {
   bool may_bump = r->bumped_us == 0 || r->now_us >= r->bumped_us + init_limit_us(r);
-  bool counts = r->conns[conn].counts;
   leader_close(r, conn, REASON_EPOCH_AHEAD, a);
-  if (r->role != ROLE_LEADING || !may_bump || !counts) return;
+  if (r->role != ROLE_LEADING || !may_bump) return;
   r->bumped_us = r->now_us;
   leader_step_down(r, REASON_EPOCH_AHEAD, a);
 }

@@ -33,6 +33,7 @@ static enum reason read_leaderinfo(struct replica *r, const struct packet *p,
       extension_read(&e, p->data.data + LEADERINFO_HEAD, (size_t)(p->data.len - LEADERINFO_HEAD));
   if (bad) return bad;
   if (l->epoch < r->durable.accepted_epoch) return REASON_EPOCH_OLD;
+  if (!epoch_is_credible(r, l->epoch)) return REASON_EPOCH_AHEAD;
   l->zabline = e.present; /* a ZooKeeper leader is answered up to ACKEPOCH */
   return e.present ? match_extension(r, l->leader_idx, &e, a) : REASON_NONE;
 }

@@ -16,6 +16,7 @@
 #define SHY_US 1000000u          /* after step-down by request others go first so long */
 #define AVOID_US 2000000u        /* a leader that we cannot work with is not voted for so long */
 #define COMMIT_POLL_US 500u      /* an UPTODATE waits for the committed position */
+#define EPOCH_STEP (1u << 24)    /* an epoch further above all that we have seen is garbage */
 #define FREE_FAILURES 3          /* attempts in a row before looking again is slowed down */
 #define HOLD_MIN_US 10000u
 #define HOLD_MAX_US 1000000u
@@ -34,6 +35,11 @@ static inline nodeset_t node_bit(int idx) { return (nodeset_t)1u << idx; }
 
 static inline uint64_t init_limit_us(const struct replica *r) {
   return (uint64_t)r->config->init_limit * r->config->tick_ms * 1000u;
+}
+
+/* One forged epoch must not bring all epochs to their end, which nobody could leave any more. */
+static inline bool epoch_is_credible(const struct replica *r, uint32_t epoch) {
+  return epoch <= r->seen_epoch || epoch - r->seen_epoch <= EPOCH_STEP;
 }
 
 /* May this node vote and be counted? */

@@ -83,6 +83,25 @@ TEST(Leader, RefusesAPromiseThatLeavesNoEpochAbove) {
   EXPECT_TRUE(s.asked.empty());
 }
 
+// A10 for a node that does not count (an unclean stop in `memory`): it too must come back.
+TEST(Leader, StartsOverForANodeThatDoesNotCountToo) {
+  Solo s(3);
+  s.leading();
+  s.follower(1, 1, 0);
+  s.answer();
+  s.simple(EV_ACCEPTED, 2);
+  s.packet(2, PACKET_FOLLOWERINFO, zxid_make(5, 0), s.info(2, true, FEATURE_NON_COUNTING));
+  EXPECT_EQ(s.r->phase, PHASE_FENCING);
+  EXPECT_EQ(s.r->seen_epoch, 5u);
+}
+
+TEST(Leader, AtTheEndOfAllEpochsItEndsInsteadOfWrapping) {
+  Solo s(3, holds(UINT32_MAX, 1, 0));
+  s.leading();
+  s.follower(1, 1, 0);
+  EXPECT_EQ(s.exit_code, 1);
+}
+
 // A2: e' = f.p is answered with -1 and never counts.
 TEST(Leader, AnAckepochWithoutAPromiseDoesNotCount) {
   Solo s(3);
@@ -328,6 +347,14 @@ TEST(Learner, DropsALeaderOfAnOldEpoch) {
   EXPECT_TRUE(s.was_closed(0));
   EXPECT_EQ(counted(s, REASON_EPOCH_OLD), 1u);
   EXPECT_EQ(s.r->phase, PHASE_FENCING);
+}
+
+TEST(Learner, PromisesNoEpochThatCannotBe) {
+  Solo s(1, holds(4, 2, 0));
+  s.discovering();
+  s.leaderinfo(UINT32_MAX);
+  EXPECT_TRUE(s.was_closed(0));
+  EXPECT_TRUE(s.asked.empty());
 }
 
 // R5, B1-B4: history, then the epoch, then the ACK, then the fast path; each durable before the

@@ -274,12 +274,19 @@ TEST_F(Roles, InMemoryCleanlyStoppedNodesVoteAtOnce) {
 TEST_F(Roles, AnUncleanNodeThatIsStoppedBeforeItSynchronisedIsNotMarkedClean) {
   make(3, DURABILITY_MEMORY);
   cluster_image(c, 0)->state.clean_stop = false;
+  cluster_image(c, 0)->state.accepted_epoch = 1;
   cluster_start(c, 0);
   cluster_run(c, 100000);
   cluster_stop(c, 0);
   cluster_run(c, 100000);
   EXPECT_EQ(cluster_exit_code(c, 0), 0);
   EXPECT_FALSE(cluster_image(c, 0)->state.clean_stop);
+}
+
+TEST_F(Roles, InMemoryNodesThatNeverPromisedAnythingVoteAtOnce) {
+  make(3, DURABILITY_MEMORY);
+  for (int i = 0; i < 3; i++) cluster_image(c, i)->state.clean_stop = false;
+  start();
 }
 
 // E5: a lost disk.
