@@ -51,7 +51,7 @@ LINK_slowpath_uv := slowpath_uv proto config# the drivers alone, around a fake m
 LINK_service := service storage proto config
 HARNESS_storage := $(wildcard test/harness/disk_powercut.c)
 TEST_LAYERS := $(foreach l,$(LAYERS) slowpath_uv,$(if $(wildcard test/$(l)/*.cc),$(l)))
-TEST_BINS := $(foreach l,$(TEST_LAYERS),$(B)/test_$(l))
+TEST_BINS := $(foreach l,$(TEST_LAYERS) dpdk_app,$(B)/test_$(l))
 
 # Scripts that run real processes: those of test/cluster with the tag "quick" in a line "# tags: ...".
 TEST_SCRIPTS = $(shell grep -ls '^\# tags:.*quick' test/cluster/*.sh) $(wildcard test/interop/zookeeper.sh)
@@ -127,9 +127,12 @@ $(foreach l,$(LAYERS) slowpath_uv,$(eval $(call layer_rules,$(l))))
 
 # Ports and EAL without the rest of the application: the other end of a port in tests.
 PORT_OBJ := $(patsubst %,$(B)/dpdk_app/%.o,eal eal_args guard mem open_error port port_link port_memif port_open wire)
-$(B)/port_peer: $(B)/test/dpdk_app/port_peer.o $(PORT_OBJ) $(call lib,proto) $(call lib,config)
+$(B)/port_peer: $(addprefix $(B)/test/dpdk_app/,port_peer.o pair_config.o) $(PORT_OBJ) $(call lib,proto) $(call lib,config)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(SAN_FLAGS) -o $@ $^ $(DPDK_LIBS) $(LIBS)
+$(B)/test_dpdk_app: $(addprefix $(B)/test/dpdk_app/,port_test.o memif_test.o ring_pair.o pair_config.o) $(PORT_OBJ) $(call lib,proto) $(call lib,config) | $(B)/port_peer
+	$(call say,LD,$@)
+	$(Q)$(CXX) $(SAN_FLAGS) -o $@ $^ -lrte_net_ring -lrte_bus_vdev $(DPDK_LIBS) $(LIBS) -lgtest -lgtest_main
 
 # What no replica can beat, measured by programs that link nothing of Zabline.
 perf-programs: $(B)/raw_rtt $(B)/raw_write ## build the programs that measure the limits

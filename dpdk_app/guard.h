@@ -42,6 +42,12 @@ static inline void guard_quiescent(struct guard_reader *r) {
   rte_rcu_qsbr_thread_online(r->rcu, r->id);
 }
 
+/* guard_leave: no bursts until the next guard_quiescent, which may be long after. */
+static inline void guard_leave(struct guard_reader *r) {
+  if (r->online) rte_rcu_qsbr_thread_offline(r->rcu, r->id);
+  r->online = false;
+}
+
 /* guard_wait returns when every reader that is online has been outside its bursts since the call.
  */
 void guard_wait(void);

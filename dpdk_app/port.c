@@ -87,3 +87,5 @@ void port_flush(struct ports *p) {
   for (int i = 0; i < p->cnt; i++)
     if (p->ports[i].tx_cnt) flush(p, &p->ports[i]);
 }
+
+void port_leave(struct ports *p) { guard_leave(&p->guard); }

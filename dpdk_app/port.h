@@ -52,6 +52,10 @@ void port_tx(struct ports *p, int peer_idx, const struct frame_header *header, c
 /* port_flush sends what is queued on all ports. */
 void port_flush(struct ports *p);
 
+/* port_leave: the fast lcore makes no bursts until its next port_rx.  To be called before it does
+ * something longer than a turn, and at the end of its loop if other nodes of the process go on. */
+void port_leave(struct ports *p);
+
 /* port_link_up: is there a link towards this peer?  Any thread. */
 bool port_link_up(const struct ports *p, int peer_idx);
 

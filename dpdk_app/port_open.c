@@ -43,11 +43,13 @@ static int set_up_queues(struct ports *p, uint16_t dev) {
 static int configure(struct ports *p, const struct config_port *port, uint16_t dev,
                      struct open_error *e) {
   struct rte_eth_dev_info info;
-  struct rte_eth_conf conf = {.rxmode = {.mtu = p->config->mtu}};
+  struct rte_eth_conf conf = {0};
   int err = rte_eth_dev_info_get(dev, &info);
   if (!err && p->config->mtu > info.max_mtu)
     return open_error_set(e, "port %s: mtu %u is not possible there, allowed: %u", port->name,
                           p->config->mtu, info.max_mtu);
+  if (!memif_is(port))
+    conf.rxmode.mtu = p->config->mtu; /* memif: bsize; EAL believes in 1,518 bytes */
   if (!err) err = rte_eth_dev_configure(dev, 1, 1, &conf);
   if (!err) err = set_up_queues(p, dev);
   if (err)

@@ -1,6 +1,6 @@
 /* port_peer.c - one end of a pair of nodes joined by net_memif, as a process of its own.
  *
- *     port_peer server|client SOCKET echo|ping|flood [MTU]
+ *     port_peer server|client SOCKET echo|ping|flood [MTU [EAL ARGUMENT...]]
  *
  * echo sends every frame back.  ping sends frames of every length and checks what comes back, then
  * ends. flood receives and transmits without pause and without waiting for anything.  Lines on
@@ -20,6 +20,7 @@
 #include "dpdk_app/eal.h"
 #include "dpdk_app/port.h"
 #include "proto/exit_code.h"
+#include "test/dpdk_app/pair_config.h"
 
 #define PING_PATIENCE_S 20
 
@@ -40,27 +41,15 @@ struct peer {
   uint8_t payload[LIMIT_MTU_MAX];
 };
 
-static void configure(struct peer *p, const char *role, const char *socket, uint16_t mtu) {
+static void configure(struct peer *p, int argc, char **argv) {
   struct config *c = &p->config;
-  bool is_server = strcmp(role, "server") == 0;
-  static const char *const eal[] = {"--no-huge", "-m", "64", "--no-pci"};
-  for (; c->eal_cnt < 4; c->eal_cnt++)
-    snprintf(c->eal[c->eal_cnt], LIMIT_ARG_LEN, "%s", eal[c->eal_cnt]);
-  c->id = is_server ? 1 : 2;
-  c->self_idx = c->id - 1;
-  c->peer_cnt = 2;
+  bool is_server = strcmp(argv[1], "server") == 0;
+  pair_config(c, is_server ? 0 : 1, (uint16_t)(argc > 4 ? atoi(argv[4]) : 1500));
+  if (argc > 5) c->eal_cnt = 0;
+  for (int i = 5; i < argc; i++) snprintf(c->eal[c->eal_cnt++], LIMIT_ARG_LEN, "%s", argv[i]);
   c->port_cnt = 1;
-  c->mtu = mtu;
-  c->cores.fast = -1;
-  for (int i = 0; i < 2; i++) {
-    struct config_peer *peer = &c->peers[i];
-    peer->id = (uint8_t)(i + 1);
-    peer->fast = (struct config_fast){
-        .ip = 0x0a5a0001u + (uint32_t)i, .udp_port = 2988, .mac = {2, 0x5a, 0x42, 0, 0, peer->id}};
-    peer->fast.port_idx = i == c->self_idx ? -1 : 0;
-  }
   snprintf(c->ports[0].name, LIMIT_NAME_LEN, "net_memif0");
-  snprintf(c->ports[0].args, LIMIT_ARG_LEN, "role=%s,id=1,socket=%s", role, socket);
+  snprintf(c->ports[0].args, LIMIT_ARG_LEN, "role=%s,id=1,socket=%s", argv[1], argv[2]);
 }
 
 static int other(const struct peer *p) { return 1 - p->config.self_idx; }
@@ -167,7 +156,7 @@ static void run(struct peer *p) {
 }
 
 int main(int argc, char **argv) {
-  if (argc < 4) return EXIT_BAD_CONFIG;
+  if (argc < 4) return EXIT_CODE_CONFIG;
   struct peer *p = calloc(1, sizeof *p);
   struct open_error e;
   sigset_t set;
@@ -177,10 +166,10 @@ int main(int argc, char **argv) {
   sigaddset(&set, SIGTERM);
   sigprocmask(SIG_BLOCK, &set, NULL);
   p->mode = *argv[3] == 'e' ? MODE_ECHO : *argv[3] == 'p' ? MODE_PING : MODE_FLOOD;
-  configure(p, argv[1], argv[2], (uint16_t)(argc > 4 ? atoi(argv[4]) : 1500));
+  configure(p, argc, argv);
   if (eal_open(&p->eal, &p->config, &e) || ports_open(&p->ports, &p->config, &p->counters, &e)) {
     fprintf(stderr, "%s\n", e.text);
-    return EXIT_IN_USE;
+    return EXIT_CODE_PORT;
   }
   run(p);
   ports_close(p->ports);
