@@ -237,6 +237,27 @@ TEST(Handover, CountsOnlyWhenAckAndFirstFrameHaveBothCome) {
   }
 }
 
+// Steps 1, 2 and 7: exactly up to Z; what is behind P comes on the stream.
+TEST(Handover, HistoryIsSentExactlyUpToZ) {
+  Attached s;
+  s.fast_event({FAST_ATTACHED, 0, 1, REASON_NONE, s.iteration, 112, zxid_make(1, 2)});
+  ASSERT_EQ(s.asked.size(), 1u);
+  ASSERT_EQ(s.asked[0].type, DISK_READ);
+  struct disk_msg m = s.asked.front();
+  s.asked.pop_front();
+  std::string data(40, 'x');
+  for (uint32_t k = 1; k <= 3; k++)
+    m.len += record_write((uint8_t *)m.buf + m.len, zxid_make(1, k), data.data(), 40);
+  struct replica_event e = {};
+  e.type = EV_DISK;
+  e.disk = m;
+  s.step(e);
+  s.simple(EV_WRITABLE, 1);
+  EXPECT_EQ(s.sent_cnt(PACKET_PROPOSAL), 2);
+  EXPECT_EQ(s.sent_cnt(PACKET_COMMIT), 0) << "records of our own epoch: the stream says";
+  ASSERT_EQ(s.sent.back().type, PACKET_NEWLEADER);
+}
+
 TEST(Handover, StaleMessagesChangeNothingAndAreCounted) {
   Attached s;
   s.forget();
