@@ -1,8 +1,9 @@
 /* disk.h - the seam between storage and the machine's file system, and so the seam for power cuts.
  *
- * Two implementations: disk_real.c (O_DIRECT + O_DSYNC where the file system has it, else buffered +
- * fdatasync) and test/harness/disk_powercut.c (unsynced sectors in memory; each kept, lost or torn when
- * the power goes).  Names are relative to the data directory; there are no subdirectories.
+ * Two implementations: disk_real.c (O_DIRECT + O_DSYNC where the file system has it, else buffered
+ * + fdatasync) and test/harness/disk_powercut.c (unsynced sectors in memory; each kept, lost or
+ * torn when the power goes).  Names are relative to the data directory; there are no
+ * subdirectories.
  *
  * Contract: data is durable after write_durable returned 0, or after sync returned 0; a created,
  * renamed or unlinked name is durable after sync_dir returned 0.
@@ -21,25 +22,26 @@
 struct disk_file; /* an open file: the implementation's */
 
 enum disk_mode {
-  DISK_CREATE,       /* new file, read and write; -EEXIST if there */
-  DISK_READ_WRITE,   /* locked, as is DISK_CREATE: -EWOULDBLOCK while open for writing elsewhere */
+  DISK_CREATE,     /* new file, read and write; -EEXIST if there */
+  DISK_READ_WRITE, /* locked, as is DISK_CREATE: -EWOULDBLOCK while open for writing elsewhere */
   DISK_READ_ONLY,
 };
 
 struct disk {
   const struct disk_ops *ops;
-  void *self;                 /* the implementation's state */
+  void *self; /* the implementation's state */
 };
 
 struct disk_ops {
   int (*open)(struct disk *d, const char *name, enum disk_mode mode, struct disk_file **out);
   void (*close)(struct disk *d, struct disk_file *f);
-  /* read returns the bytes read (short at the end of the file) or -errno; buf (the address), len and
-   * offset are multiples of LIMIT_SECTOR, here and in both writes */
+  /* read returns the bytes read (short at the end of the file) or -errno; buf (the address), len
+   * and offset are multiples of LIMIT_SECTOR, here and in both writes */
   ssize_t (*read)(struct disk *d, struct disk_file *f, void *buf, size_t len, uint64_t offset);
   /* write: not durable */
   int (*write)(struct disk *d, struct disk_file *f, const void *buf, size_t len, uint64_t offset);
-  /* write_durable: as write, durable on return; each LIMIT_SECTOR may still tear if power goes during it */
+  /* write_durable: as write, durable on return; each LIMIT_SECTOR may still tear if power goes
+   * during it */
   int (*write_durable)(struct disk *d, struct disk_file *f, const void *buf, size_t len,
                        uint64_t offset);
   int (*sync)(struct disk *d, struct disk_file *f);
@@ -58,8 +60,8 @@ void disk_real_close(struct disk *d);
 /* disk_real_explain writes the line for people about an error of disk_real_open or _create
  * (LIMIT_TEXT_LEN bytes); it names the command that makes a missing directory. */
 void disk_real_explain(const char *path, int err, char *error);
-/* disk_real_create makes the directory path and its parents, durably.  Returns 0 (also if it is there
- * already) or -errno. */
+/* disk_real_create makes the directory path and its parents, durably.  Returns 0 (also if it is
+ * there already) or -errno. */
 int disk_real_create(const char *path);
 
 #endif

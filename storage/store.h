@@ -6,12 +6,12 @@
  *   snap.<zxid>   checksummed chunks
  *   clean         mark of a clean stop; removed durably by store_open (before the first ACK)
  *
- * The log holds every record after log_base, gap-free, up to last_zxid.  Every function that changes
- * something is durable when it returns 0.  Any error return is final: the store refuses all further
- * changes with REASON_DISK_ERROR (R15, E6) and store_error says what happened.
+ * The log holds every record after log_base, gap-free, up to last_zxid.  Every function that
+ * changes something is durable when it returns 0.  Any error return is final: the store refuses all
+ * further changes with REASON_DISK_ERROR (R15, E6) and store_error says what happened.
  *
- * Owner: the disk thread.  Blocks: yes.  Allocates: at open; on segment switch and snapshot install.
- * Source: design 6; zab-rules R4, R5b, R10, R12, R14, R15, D1-D6, E1-E13. */
+ * Owner: the disk thread.  Blocks: yes.  Allocates: at open; on segment switch and snapshot
+ * install. Source: design 6; zab-rules R4, R5b, R10, R12, R14, R15, D1-D6, E1-E13. */
 #ifndef ZABLINE_STORAGE_STORE_H
 #define ZABLINE_STORAGE_STORE_H
 
@@ -58,41 +58,44 @@ enum reason store_set_current(struct store *s, uint32_t epoch);
 enum reason store_set_may_vote(struct store *s, bool may_vote);
 enum reason store_mark_clean(struct store *s);
 
-/* store_append writes whole records as one or more groups: one durable write each and nothing else, but
- * at the end of a segment.  Checks crc and order of each record first: REASON_RECORD_CRC (damaged, or above
- * largest_record), REASON_RECORD_ORDER (not next, or of an epoch above acceptedEpoch, R10) leave the store
- * unchanged and usable (J7, B13). */
+/* store_append writes whole records as one or more groups: one durable write each and nothing else,
+ * but at the end of a segment.  Checks crc and order of each record first: REASON_RECORD_CRC
+ * (damaged, or above largest_record), REASON_RECORD_ORDER (not next, or of an epoch above
+ * acceptedEpoch, R10) leave the store unchanged and usable (J7, B13). */
 enum reason store_append(struct store *s, const void *records, size_t len);
 
-/* store_truncate removes every record above zxid; snapshots above it go first.  zxid below log_base, or
- * below every snapshot while log_base > 0 (the state there could not be rebuilt): REASON_BELOW_LOG,
- * nothing changed. */
+/* store_truncate removes every record above zxid; snapshots above it go first.  zxid below
+ * log_base, or below every snapshot while log_base > 0 (the state there could not be rebuilt):
+ * REASON_BELOW_LOG, nothing changed. */
 enum reason store_truncate(struct store *s, zxid_t zxid);
 
 /* store_lookup finds the largest zxid of the log (or log_base) that is <= zxid. */
 enum reason store_lookup(struct store *s, zxid_t zxid, zxid_t *floor);
 
 struct store_slice {
-  enum reason reason;  /* NONE, BELOW_LOG, DISK_ERROR, CORRUPT */
-  uint32_t len;        /* 0: nothing after */
+  enum reason reason; /* NONE, BELOW_LOG, DISK_ERROR, CORRUPT */
+  uint32_t len;       /* 0: nothing after */
   zxid_t last_zxid;
 };
-/* store_read copies whole records after zxid into buf (cap >= one largest record), at most max_zxid.
- * It may end early (after 1 MB from disk).  A zxid that is not of the history reads on behind its floor.
- * CORRUPT is final, as DISK_ERROR is. */
-struct store_slice store_read(struct store *s, zxid_t zxid, zxid_t max_zxid, void *buf, uint32_t cap);
+/* store_read copies whole records after zxid into buf (cap >= one largest record), at most
+ * max_zxid. It may end early (after 1 MB from disk).  A zxid that is not of the history reads on
+ * behind its floor. CORRUPT is final, as DISK_ERROR is. */
+struct store_slice store_read(struct store *s, zxid_t zxid, zxid_t max_zxid, void *buf,
+                              uint32_t cap);
 
 /* Snapshots.  asker: STORE_SLOW or STORE_APP, each with one read and one write open at most. */
 enum reason store_snap_open(struct store *s, int asker, zxid_t max_zxid, zxid_t *zxid);
-struct store_slice store_snap_read(struct store *s, int asker, uint64_t offset, void *buf, uint32_t cap);
+struct store_slice store_snap_read(struct store *s, int asker, uint64_t offset, void *buf,
+                                   uint32_t cap);
 void store_snap_close(struct store *s, int asker);
 enum reason store_snap_begin(struct store *s, int asker, zxid_t zxid);
 enum reason store_snap_write(struct store *s, int asker, const void *buf, uint32_t len);
-/* store_snap_commit: tmp, fsync, rename, fsync of the directory; SNAP_INSTALL then starts the log anew
- * behind zxid and is either whole or not there after a power cut.  SNAP_OWN: store_idle then purges what is
- * older than snapshots_kept.  Not final: BUSY (SNAP_OWN above last_zxid, durability `memory`: the write stays
- * open, commit it again later); LEADER_CHANGED (truncate or install came in between), BELOW_LOG,
- * RECORD_ORDER (SNAP_INSTALL of an epoch above acceptedEpoch): the write is gone. */
+/* store_snap_commit: tmp, fsync, rename, fsync of the directory; SNAP_INSTALL then starts the log
+ * anew behind zxid and is either whole or not there after a power cut.  SNAP_OWN: store_idle then
+ * purges what is older than snapshots_kept.  Not final: BUSY (SNAP_OWN above last_zxid, durability
+ * `memory`: the write stays open, commit it again later); LEADER_CHANGED (truncate or install came
+ * in between), BELOW_LOG, RECORD_ORDER (SNAP_INSTALL of an epoch above acceptedEpoch): the write is
+ * gone. */
 enum reason store_snap_commit(struct store *s, int asker, uint32_t flag);
 void store_snap_abort(struct store *s, int asker);
 
@@ -102,9 +105,9 @@ int64_t store_free_bytes(struct store *s);
  * store_error. */
 bool store_idle(struct store *s);
 
-/* store_seal writes the idle trailer (one durable write, if there is none yet), by which a damaged last
- * group is known to have been complete.  Call it when nothing was appended for some milliseconds, not
- * at once: it would delay the next group. */
+/* store_seal writes the idle trailer (one durable write, if there is none yet), by which a damaged
+ * last group is known to have been complete.  Call it when nothing was appended for some
+ * milliseconds, not at once: it would delay the next group. */
 enum reason store_seal(struct store *s);
 
 #endif

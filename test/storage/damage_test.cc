@@ -102,6 +102,42 @@ TEST(Damage, ALostWriteIsNoticedByWhatFollowsIt) {
   ExpectStop(d, "log.00000001");
 }
 
+TEST(Damage, ZerosInARecordAreNotTakenForATornWrite) {
+  Disk d;
+  Model m;
+  Prepare(d, m, {Accepted(1), Append(Recs(1, 1, 1, 20000, 999))});
+  File(d, "log.00000001")[4096 + 90] ^= 1;
+  ExpectStop(d, "log.00000001");
+}
+
+TEST(Damage, ALostWriteIsNoticedEvenIfWhatFollowsItIsDamaged) {
+  Disk d;
+  Model m;
+  ThreeGroups(d, m, false);
+  memset(File(d, "log.00000001") + 8192, 0, 4096);
+  size_t last = 65536 - 4096;
+  while (!File(d, "log.00000001")[last]) last -= 4096;
+  File(d, "log.00000001")[last + 100] ^= 1;
+  ExpectStop(d, "log.00000001");
+}
+
+TEST(Damage, AGroupOfAnotherHistoryIsNotTaken) {
+  Disk d;
+  Model m;
+  Prepare(d, m, {Accepted(1), Append(Recs(1, 1, 1))});
+  Disk other(d);
+  Model n = m;
+  ASSERT_TRUE(d.Open() && other.Open());
+  ASSERT_EQ(d.Do(Append(Recs(1, 2, 1)), m), REASON_NONE);
+  ASSERT_EQ(d.Do(Append(Recs(1, 3, 1)), m), REASON_NONE);
+  ASSERT_EQ(other.Do(Append(Recs(1, 2, 1, 100, 5)), n), REASON_NONE);
+  ASSERT_EQ(other.Do(Append(Recs(1, 3, 1, 100, 5)), n), REASON_NONE);
+  d.Close();
+  other.Close();
+  memcpy(File(d, "log.00000001") + 12288, File(other, "log.00000001") + 12288, 4096);
+  ExpectStop(d, "log.00000001");
+}
+
 TEST(Damage, ALostWriteAtTheEndOfASegmentIsNoticedByTheNextSegment) {
   Disk d;
   Model m;

@@ -475,6 +475,23 @@ TEST(Store, PurgeLeavesPinnedSnapshotAndItsLog) {
   EXPECT_EQ(Compare(d.s, m), "");
 }
 
+TEST(Store, ReadGoesOnWhereItWasAfterAPurge) {
+  Disk d;
+  Model m;
+  Prepare(d, m, Purgeable());
+  ASSERT_TRUE(d.Open());
+  std::vector<uint8_t> buf(30000);
+  for (uint32_t i = 40; i < 56; i++)
+    ASSERT_EQ(store_read(d.s, Z(1, i - 1), Z(1, i), buf.data(), 30000).last_zxid, Z(1, i));
+  ASSERT_EQ(d.Do(Idle(1000), m), REASON_NONE);
+  for (uint32_t i = 49; i < 60; i++) {
+    store_slice s = store_read(d.s, Z(1, i), Z(1, i + 1), buf.data(), 30000);
+    ASSERT_EQ(s.reason, REASON_NONE) << store_error(d.s);
+    EXPECT_EQ(std::vector<uint8_t>(buf.begin(), buf.begin() + s.len),
+              Bytes(Recs(1, i + 1, 1, 1600)));
+  }
+}
+
 TEST(Store, PurgeAfterTruncationsNeverLeavesADeadBase) {
   Disk d;
   Model m;
