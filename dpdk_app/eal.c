@@ -133,10 +133,11 @@ static void park_interrupt_thread(sem_t *parked) {
   struct rte_intr_handle *h = rte_intr_instance_alloc(RTE_INTR_INSTANCE_F_PRIVATE);
   int fd = eventfd(1, EFD_CLOEXEC); /* readable at once */
   sem_init(parked, 0, 0);
-  if (!h || fd < 0 || rte_intr_fd_set(h, fd) || rte_intr_type_set(h, RTE_INTR_HANDLE_EXT) ||
-      rte_intr_callback_register(h, park, parked))
-    return;
-  while (sem_wait(parked) && errno == EINTR) continue;
+  int failed = !h || fd < 0 || rte_intr_fd_set(h, fd) ||
+               rte_intr_type_set(h, RTE_INTR_HANDLE_EXT) ||
+               rte_intr_callback_register(h, park, parked);
+  rte_intr_instance_free(h); /* EAL has a copy */
+  while (!failed && sem_wait(parked) && errno == EINTR) continue;
 }
 
 void eal_close(struct eal *e) {

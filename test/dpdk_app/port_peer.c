@@ -169,6 +169,7 @@ int main(int argc, char **argv) {
   configure(p, argc, argv);
   if (eal_open(&p->eal, &p->config, &e) || ports_open(&p->ports, &p->config, &p->counters, &e)) {
     fprintf(stderr, "%s\n", e.text);
+    free(p);
     return EXIT_CODE_PORT;
   }
   run(p);
