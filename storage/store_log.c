@@ -53,22 +53,28 @@ enum reason store_lookup(struct store *s, zxid_t zxid, zxid_t *floor) {
   return REASON_NONE;
 }
 
+struct read_target {
+  uint8_t *buf;
+  uint32_t cap;
+  zxid_t max_zxid;
+};
+
 /* read_records fills slice from p on; p stays behind the last record that was copied.  Many small
  * groups take many sectors: it ends early rather than hold up a group commit. */
-static int read_records(struct store *s, struct log_place *p, zxid_t max_zxid,
-                        struct store_slice *slice, uint8_t *buf, uint32_t cap) {
+static int read_records(struct store *s, struct log_place *p, const struct read_target *to,
+                        struct store_slice *slice) {
   uint64_t end = s->log.read_bytes + LOG_READ_BUDGET;
   while (slice->len == 0 || s->log.read_bytes < end) {
     struct log_place next = *p;
     struct record r;
     int rc = log_next(&s->log, &next, &r);
     if (rc <= 0) return rc;
-    if (r.zxid > max_zxid) return 0;
-    if (r.size > cap - slice->len) {
+    if (r.zxid > to->max_zxid) return 0;
+    if (r.size > to->cap - slice->len) {
       if (slice->len == 0) slice->reason = REASON_TOO_LARGE;
       return 0;
     }
-    if (log_copy(&s->log, &next, &r, buf + slice->len)) return -1;
+    if (log_copy(&s->log, &next, &r, to->buf + slice->len)) return -1;
     slice->len += r.size;
     slice->last_zxid = r.zxid;
     *p = next;
@@ -79,12 +85,13 @@ static int read_records(struct store *s, struct log_place *p, zxid_t max_zxid,
 struct store_slice store_read(struct store *s, zxid_t zxid, zxid_t max_zxid, void *buf,
                               uint32_t cap) {
   struct store_slice slice = {REASON_NONE, 0, zxid};
+  struct read_target to = {buf, cap, max_zxid};
   struct log_place p;
   if (s->io.reason != REASON_NONE) slice.reason = REASON_DISK_ERROR;
   if (zxid < log_base(&s->log)) slice.reason = REASON_BELOW_LOG;
   if (slice.reason != REASON_NONE) return slice;
   int rc = log_find(&s->log, zxid, &p);
-  if (!rc) rc = read_records(s, &p, max_zxid, &slice, buf, cap);
+  if (!rc) rc = read_records(s, &p, &to, &slice);
   if (rc < 0) return (struct store_slice){store_result(s, rc), 0, zxid};
   if (slice.len) log_keep_hint(&s->log, &p);
   return slice;
