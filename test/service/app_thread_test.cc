@@ -417,6 +417,7 @@ TEST_F(AppThread, StopInTheMiddleOfARestoreClosesTheSnapshotAndStartsAnew) {
     while (n.DiskStep()) Run(&u);
     EXPECT_EQ(u.state, APP_SERVING) << stop_after;
     EXPECT_EQ(Digest(&n), Digest(&other)) << stop_after;
+    EXPECT_EQ(app_log_kept(n.log)->record_cnt, app_log_kept(other.log)->record_cnt) << stop_after;
     EXPECT_EQ(n.open_snapshot, 0u) << stop_after;
     if (!snapshot_gone) EXPECT_EQ(n.asked[DISK_SNAP_OPEN], n.asked[DISK_SNAP_CLOSE]) << stop_after;
     app_thread_free(&u);

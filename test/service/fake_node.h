@@ -117,6 +117,7 @@ struct FakeNode {
   /* ---- fast ---- */
   bool Append(zxid_t zxid, const void *txn, uint32_t len);
   bool Swallows() {
+    if (swallow_after && --swallow_after == 0) swallow = true;
     if (swallow) swallowed++;
     return swallow;
   }
@@ -136,7 +137,8 @@ struct FakeNode {
   int wake = -1;
   std::atomic<bool> swallow{false};
   std::atomic<int> swallowed{0};
-  FakeNode *leader = nullptr; /* a follower's: numbers what is forwarded */
+  std::atomic<int> swallow_after{0}; /* so many are still appended; 0: all */
+  FakeNode *leader = nullptr;        /* a follower's: numbers what is forwarded */
   uint32_t leader_epoch = 1, leader_counter = 0;
   bool instant = true; /* commits and disk answers at once */
   std::mutex lock;
