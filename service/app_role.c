@@ -44,6 +44,6 @@ void app_role_on_message(struct app_thread *t, const struct app_msg *m) {
       t->exiting = true;
       break;
     default:
-      assert(!"slow does not say this to app");
+      assert(0 && "slow does not say this to app");
   }
 }

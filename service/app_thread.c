@@ -80,7 +80,7 @@ static void on_disk(struct app_thread *t, const struct disk_msg *m) {
       app_snapshot_on_disk(t, m);
       break;
     default:
-      assert(!"an answer to what the app never asks");
+      assert(0 && "an answer to what the app never asks");
   }
 }
 
