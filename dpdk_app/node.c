@@ -46,6 +46,11 @@ int node_format(const struct config *c, bool rejoin) {
   return failed ? EXIT_CODE_DATA_DIR : EXIT_CODE_CLEAN;
 }
 
+static int exit_code_of(enum reason r) {
+  if (r == REASON_DATA_DIR_FOREIGN) return EXIT_CODE_DATA_DIR;
+  return r == REASON_DATA_DIR_IN_USE ? EXIT_CODE_PORT : EXIT_CODE_STORAGE;
+}
+
 static int open_store(struct node *n) {
   struct config *c = &n->config;
   int err = disk_real_open(&n->disk, c->data_dir);
@@ -53,10 +58,11 @@ static int open_store(struct node *n) {
   n->disk_is_open = true;
   char line[LIMIT_TEXT_LEN];
   struct store_config sc = store_config_of(c);
-  n->store = store_open(&n->disk, &sc, line);
+  struct store_opened opened = store_open(&n->disk, &sc, line);
+  n->store = opened.store;
   if (!n->store) {
-    log_line(LEVEL_ERROR, c->id, "%s", line);
-    return EXIT_CODE_DATA_DIR;
+    log_line(LEVEL_ERROR, c->id, "%s: %s", c->data_dir, line);
+    return exit_code_of(opened.reason);
   }
   for (int i = 0; store_note(n->store, i); i++)
     log_line(LEVEL_WARN, c->id, "%s: %s", c->data_dir, store_note(n->store, i));

@@ -41,18 +41,18 @@ static int check(struct io *io, const uint8_t *sector, const struct store_config
   memcpy(&s, sector, sizeof s);
   if (s.magic != FORMAT_MAGIC || s.crc != crc32c(sector + 4, LIMIT_SECTOR - 4))
     return io_fail(
-        io, REASON_CORRUPT,
+        io, REASON_DATA_DIR_FOREIGN,
         "file format is damaged at offset 0: not a data directory of zabd, or an unfinished "
         "one; `zabd --config FILE --format` makes a new one in an empty directory");
   if (s.version > FORMAT_VERSION)
     return io_fail(
-        io, REASON_CORRUPT,
+        io, REASON_DATA_DIR_FOREIGN,
         "data directory has format version %u, this program reads up to %u: run the newer "
         "zabd, or `zabd --config FILE --format` on an empty directory",
         s.version, FORMAT_VERSION);
   s.cluster[sizeof s.cluster - 1] = '\0';
   if (s.id != c->id || strcmp(s.cluster, c->cluster) != 0)
-    return io_fail(io, REASON_CORRUPT,
+    return io_fail(io, REASON_DATA_DIR_FOREIGN,
                    "data directory is of node %u of cluster \"%s\", config says node %u of \"%s\"; "
                    "`zabd --config FILE --format` makes a new one in an empty directory",
                    s.id, s.cluster, c->id, c->cluster);
@@ -65,11 +65,11 @@ static int open_locked(struct io *io, struct io_file *f) {
   f->handle = NULL;
   int rc = io->disk->ops->open(io->disk, FORMAT_NAME, DISK_READ_WRITE, &f->handle);
   if (rc == -ENOENT)
-    return io_fail(io, REASON_CORRUPT,
+    return io_fail(io, REASON_DATA_DIR_FOREIGN,
                    "no data directory of zabd (file format is missing); "
                    "`zabd --config FILE --format` makes one");
   if (rc == -EWOULDBLOCK)
-    return io_fail(io, REASON_DISK_ERROR, "data directory is in use by another process");
+    return io_fail(io, REASON_DATA_DIR_IN_USE, "data directory is in use by another process");
   char text[128];
   return rc ? io_fail(io, REASON_DISK_ERROR, "open of %s failed: %s", FORMAT_NAME,
                       strerror_r(-rc, text, sizeof text))

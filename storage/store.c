@@ -52,12 +52,12 @@ static int recover(struct store *s, const struct store_config *c) {
   return clean_take(s);
 }
 
-struct store *store_open(struct disk *d, const struct store_config *c, char *error) {
+struct store_opened store_open(struct disk *d, const struct store_config *c, char *error) {
   struct store *s = calloc(1, sizeof *s);
   error[0] = '\0';
   if (!s) {
     snprintf(error, LIMIT_TEXT_LEN, "no memory for the store");
-    return NULL;
+    return (struct store_opened){.reason = REASON_DISK_ERROR};
   }
   s->io.disk = s->disk = d;
   s->epochs.io = &s->io;
@@ -67,10 +67,11 @@ struct store *store_open(struct disk *d, const struct store_config *c, char *err
   if (s->snapshots_kept > KEPT_MAX) s->snapshots_kept = KEPT_MAX;
   int rc = log_init(&s->log, &s->io, s->owner, c->largest_record, c->segment_bytes);
   if (snap_init(&s->snaps, &s->io, s->owner)) rc = -1;
-  if (!rc && !recover(s, c)) return s;
+  if (!rc && !recover(s, c)) return (struct store_opened){.store = s};
   snprintf(error, LIMIT_TEXT_LEN, "%s", s->io.error);
+  struct store_opened failed = {.reason = s->io.reason};
   store_close(s);
-  return NULL;
+  return failed;
 }
 
 void store_close(struct store *s) {

@@ -41,9 +41,14 @@ enum { STORE_SLOW = 0, STORE_APP = 1, STORE_ASKERS = 2 }; /* whose snapshot read
  * Returns 0, or -1 with one line for people in error (LIMIT_TEXT_LEN bytes). */
 int store_format(struct disk *d, const struct store_config *c, bool may_vote, char *error);
 
-/* store_open recovers.  Returns NULL with one line in error: missing or foreign directory, newer
- * format, damaged middle of the log (file, offset, zxid), both epoch copies damaged, I/O error. */
-struct store *store_open(struct disk *d, const struct store_config *c, char *error);
+struct store_opened {
+  struct store *store; /* NULL: one line in error */
+  enum reason reason;  /* NONE; DATA_DIR_FOREIGN (missing, another's, newer format), DATA_DIR_IN_USE,
+                        * CORRUPT (damaged middle of the log, both epoch copies), DISK_ERROR */
+};
+
+/* store_open recovers; error takes LIMIT_TEXT_LEN bytes. */
+struct store_opened store_open(struct disk *d, const struct store_config *c, char *error);
 void store_close(struct store *s);
 
 struct durable_state store_state(const struct store *s);

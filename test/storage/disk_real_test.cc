@@ -113,7 +113,7 @@ TEST_F(RealDisk, HoldsAStoreOverReopen) {
       {SnapInstall(zxid_make(3, 7), 200000), Append(Recs(3, 8, 5)), Idle(100), Clean()},
       {}};
   for (auto &steps : rounds) {
-    store *s = store_open(&d_, &c, error);
+    store *s = store_open(&d_, &c, error).store;
     ASSERT_NE(s, nullptr) << error;
     EXPECT_EQ(Compare(s, m), "");
     for (auto &step : steps) {
@@ -129,11 +129,13 @@ TEST_F(RealDisk, TwoProcessesCannotOpenOneDirectory) {
   char error[LIMIT_TEXT_LEN];
   store_config c = Config();
   ASSERT_EQ(store_format(&d_, &c, true, error), 0) << error;
-  store *s = store_open(&d_, &c, error);
+  store *s = store_open(&d_, &c, error).store;
   ASSERT_NE(s, nullptr);
   struct disk second;
   ASSERT_EQ(disk_real_open(&second, path_.c_str()), 0);
-  EXPECT_EQ(store_open(&second, &c, error), nullptr);
+  store_opened again = store_open(&second, &c, error);
+  EXPECT_EQ(again.store, nullptr);
+  EXPECT_EQ(again.reason, REASON_DATA_DIR_IN_USE);
   EXPECT_NE(std::string(error).find("in use by another process"), std::string::npos) << error;
   disk_real_close(&second);
   store_close(s);

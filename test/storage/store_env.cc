@@ -213,7 +213,7 @@ std::string CompareAny(store *s, const std::vector<Model> &models) {
 int Disk::Format(bool may_vote) { return store_format(&disk, &config, may_vote, error); }
 
 bool Disk::Open() {
-  s = store_open(&disk, &config, error);
+  s = store_open(&disk, &config, error).store;
   return s != nullptr;
 }
 

@@ -562,7 +562,7 @@ TEST(Store, SecondOpenIsRefusedWithALine) {
   Prepare(d, m, {});
   ASSERT_TRUE(d.Open());
   char error[LIMIT_TEXT_LEN];
-  EXPECT_EQ(store_open(&d.disk, &d.config, error), nullptr);
+  EXPECT_EQ(store_open(&d.disk, &d.config, error).store, nullptr);
   EXPECT_NE(std::string(error).find("in use by another process"), std::string::npos);
 }
 
