@@ -39,10 +39,13 @@ static bool from_slow(void *node, struct app_msg *m) {
 
 static void advanced(void *node) { (void)node; } /* the fast lcore polls `applied` */
 
-static bool may_sleep(void *node, pos_t seen_committed) {
+static bool may_sleep(void *node, pos_t seen_committed, bool lazy) {
   struct node *n = node;
   struct waker *w = &n->topo.waker[THREAD_APP];
-  waker_prepare(w);
+  if (lazy)
+    waker_prepare_lazy(w);
+  else
+    waker_prepare(w);
   bool nothing = position_get(&n->positions.committed) == seen_committed &&
                  topo_empty(&n->topo, RING_SLOW_APP) && topo_empty(&n->topo, RING_DISK_APP) &&
                  topo_empty(&n->topo, RING_FAST_APP);

@@ -16,10 +16,13 @@
 #include "proto/record.h"
 
 #define IDLE_WAIT_MS 20
+#define SEAL_TURNS 1000000u /* `spin`: empty turns before the idle trailer, some 10 ms */
 
 struct diskd {
   struct node *node;
   bool running; /* between START and DRAIN: the ring is written to the log */
+  bool sealed;  /* nothing was written since the idle trailer */
+  uint32_t idle_turns;
 };
 
 static const uint8_t *ring_at(const struct diskd *d, pos_t pos) {
@@ -56,6 +59,7 @@ static bool write_group(struct diskd *d, pos_t appended) {
   enum reason r = store_append(d->node->store, ring_at(d, durable), end - durable);
   if (r) fail(d, r);
   position_set(&d->node->positions.durable, end);
+  d->sealed = false;
   return true;
 }
 
@@ -170,16 +174,43 @@ static bool anything_to_do(const struct diskd *d) {
          (d->running && position_get(&n->positions.appended) > position_get(&n->positions.durable));
 }
 
-static void idle(struct diskd *d) {
+/* After a while without a write, never at once: the trailer would be in the next group's way. */
+static void seal(struct diskd *d) {
+  if (d->sealed) return;
+  d->sealed = true;
+  enum reason r = store_seal(d->node->store);
+  if (r) fail(d, r);
+}
+
+static void idle_polling(struct diskd *d) {
+  if (++d->idle_turns < SEAL_TURNS) return;
+  d->idle_turns = 0;
+  seal(d);
+}
+
+/* In `memory` nobody waits for the log: it is written behind, and its thread woken only when the
+ * ring fills (loop_fast.c). */
+static void idle_sleeping(struct diskd *d) {
   struct waker *w = &d->node->topo.waker[THREAD_DISK];
+  if (d->node->config.durability == DURABILITY_MEMORY)
+    waker_prepare_lazy(w);
+  else
+    waker_prepare(w);
+  if (anything_to_do(d)) {
+    waker_cancel(w);
+    return;
+  }
+  waker_wait(w, IDLE_WAIT_MS);
+  if (!anything_to_do(d)) seal(d);
+}
+
+static void idle(struct diskd *d) {
   if (store_idle(d->node->store)) return;
   if (*store_error(d->node->store)) fail(d, REASON_DISK_ERROR);
-  if (d->node->config.idle == IDLE_SPIN) return;
-  waker_prepare(w);
-  if (anything_to_do(d))
-    waker_cancel(w);
+  if (d->node->config.idle == IDLE_SPIN)
+    idle_polling(d);
   else
-    waker_wait(w, IDLE_WAIT_MS);
+    idle_sleeping(d);
 }
 
 void *loop_disk(void *node) {
@@ -191,7 +222,10 @@ void *loop_disk(void *node) {
     bool worked = d.running && write_group(&d, position_get(&n->positions.appended));
     worked |= serve(&d, RING_SLOW_DISK, RING_DISK_SLOW, STORE_SLOW);
     worked |= serve(&d, RING_APP_DISK, RING_DISK_APP, STORE_APP);
-    if (!worked) idle(&d);
+    if (worked)
+      d.idle_turns = 0;
+    else
+      idle(&d);
   }
   return NULL;
 }

@@ -138,8 +138,13 @@ static void publish(struct fast *f) {
   if (f->closed) return;
   bcast_publish(&n->bcast, &n->positions);
   pos_t appended = bcast_appended(&n->bcast), committed = bcast_committed(&n->bcast);
-  if (appended != f->appended) waker_wake(&n->topo.waker[THREAD_DISK]);
-  if (committed != f->committed) waker_wake(&n->topo.waker[THREAD_APP]);
+  pos_t much = n->config.ring_bytes / 8;
+  if (appended != f->appended)
+    waker_wake_if(&n->topo.waker[THREAD_DISK],
+                  appended - position_get(&n->positions.durable) > much);
+  if (committed != f->committed)
+    waker_wake_if(&n->topo.waker[THREAD_APP],
+                  committed - position_get(&n->positions.applied) > much);
   f->appended = appended;
   f->committed = committed;
 }

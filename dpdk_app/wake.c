@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 int waker_open(struct waker *w) {
-  atomic_init(&w->sleeping, 0);
+  atomic_init(&w->sleeping, WAKER_AWAKE);
   w->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   return w->fd < 0 ? -errno : 0;
 }
@@ -20,12 +20,15 @@ void waker_close(struct waker *w) {
 /* Both sides use sequentially consistent operations, not fences: the same order on x86, and tsan
  * understands it. */
 void waker_prepare(struct waker *w) {
-  atomic_exchange_explicit(&w->sleeping, 1,
-                           memory_order_seq_cst); /* pairs with waker_wake's load */
+  atomic_exchange_explicit(&w->sleeping, WAKER_SLEEPING, memory_order_seq_cst);
+}
+
+void waker_prepare_lazy(struct waker *w) {
+  atomic_exchange_explicit(&w->sleeping, WAKER_LAZY, memory_order_seq_cst);
 }
 
 void waker_cancel(struct waker *w) {
-  atomic_store_explicit(&w->sleeping, 0, memory_order_seq_cst);
+  atomic_store_explicit(&w->sleeping, WAKER_AWAKE, memory_order_seq_cst);
   uint64_t count;
   ssize_t ignored = read(w->fd, &count, sizeof count); /* empty is fine */
   (void)ignored;
@@ -37,9 +40,14 @@ void waker_wait(struct waker *w, int timeout_ms) {
   waker_cancel(w);
 }
 
-void waker_wake(struct waker *w) {
+void waker_wake(struct waker *w) { waker_wake_if(w, true); }
+
+void waker_wake_if(struct waker *w, bool urgent) {
   /* A read-modify-write, so that it cannot be reordered with the publication before it. */
-  if (!atomic_fetch_and_explicit(&w->sleeping, 0, memory_order_seq_cst)) return;
+  int state = atomic_fetch_or_explicit(&w->sleeping, 0, memory_order_seq_cst);
+  if (state == WAKER_AWAKE || (state == WAKER_LAZY && !urgent)) return;
+  if (atomic_exchange_explicit(&w->sleeping, WAKER_AWAKE, memory_order_seq_cst) == WAKER_AWAKE)
+    return;
   uint64_t one = 1;
   ssize_t ignored = write(w->fd, &one, sizeof one); /* full means that it is awake already */
   (void)ignored;

@@ -12,9 +12,11 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+enum waker_sleep { WAKER_AWAKE, WAKER_LAZY, WAKER_SLEEPING };
+
 struct waker {
-  _Atomic int sleeping;
-  int fd; /* eventfd, non-blocking */
+  _Atomic int sleeping; /* enum waker_sleep */
+  int fd;               /* eventfd, non-blocking */
 };
 
 /* waker_open returns 0 or -errno. */
@@ -26,10 +28,16 @@ void waker_close(struct waker *w);
 void waker_prepare(struct waker *w);
 void waker_cancel(struct waker *w);
 
+/* waker_prepare_lazy: as waker_prepare, for a sleeper that comes back soon by itself: only what is
+ * urgent wakes it, so that a stream of small things does not cost its source a system call each. */
+void waker_prepare_lazy(struct waker *w);
+
 /* waker_wait is prepare's other end for threads without an event loop: sleeps until woken, at most
  * timeout_ms, then cancels. */
 void waker_wait(struct waker *w, int timeout_ms);
 
 void waker_wake(struct waker *w);
+/* waker_wake_if: urgent as waker_wake; otherwise lazy sleepers sleep on. */
+void waker_wake_if(struct waker *w, bool urgent);
 
 #endif

@@ -24,6 +24,7 @@ struct app_loop {
   uint32_t ticks;
   uint32_t polls; /* turns, while polling */
   uint32_t empty_turns;
+  bool busy; /* there was work since the last sleep */
 };
 
 static void on_wake(uv_poll_t *h, int status, int events) {
@@ -51,15 +52,19 @@ static void sleep_until_woken(struct app_loop *l) {
   bool waits = control_waits(&l->control);
   /* Only when serving does a committed record mean work. */
   pos_t seen = t->state == APP_SERVING ? t->pos : position_get(&t->c->positions->committed);
-  if (waits) uv_timer_start(&l->retry, on_retry, RETRY_MS, 0);
-  if (r->may_sleep(r->self, seen)) {
+  /* Under load with nobody waiting here for a commit: look again in a millisecond instead of being
+   * woken for each. */
+  bool lazy = l->busy && !control_urgent(&l->control);
+  l->busy = false;
+  if (waits || lazy) uv_timer_start(&l->retry, on_retry, RETRY_MS, 0);
+  if (r->may_sleep(r->self, seen, lazy)) {
     uv_run(&l->loop, UV_RUN_ONCE);
     r->awake(r->self);
   } else { /* something is there that has to wait for room: let others make it */
     uv_run(&l->loop, UV_RUN_NOWAIT);
     sched_yield();
   }
-  if (waits) uv_timer_stop(&l->retry);
+  if (waits || lazy) uv_timer_stop(&l->retry);
 }
 
 static void idle(struct app_loop *l) {
@@ -86,6 +91,7 @@ static void serve(struct app_loop *l) {
       continue;
     }
     l->empty_turns = 0;
+    l->busy = true;
     bool io = !control_polls(&l->control) || ++l->polls % POLL_IO_TURNS == 0;
     if (io) uv_run(&l->loop, UV_RUN_NOWAIT);
   }

@@ -31,7 +31,8 @@ struct app_rings {
   bool (*from_slow)(void *self, struct app_msg *m);
   void (*advanced)(void *self); /* applied has moved: wakes nobody in `spin` */
   int wake_fd;
-  bool (*may_sleep)(void *self, pos_t seen_committed); /* also false if committed has moved on */
+  /* may_sleep: also false if committed has moved on; lazy: only much committed, or a ring, wakes */
+  bool (*may_sleep)(void *self, pos_t seen_committed, bool lazy);
   void (*awake)(void *self);
 };
 

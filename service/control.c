@@ -274,6 +274,12 @@ bool control_waits(const struct control *c) {
   return false;
 }
 
+bool control_urgent(const struct control *c) {
+  for (int i = 0; i < c->conn_cnt; i++)
+    if (c->conns[i]->job != JOB_NONE) return true;
+  return false;
+}
+
 bool control_polls(const struct control *c) { return c->bench.conn != NULL; }
 
 int control_open(struct control *c, struct app_thread *t, uv_loop_t *loop) {

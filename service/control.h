@@ -83,6 +83,8 @@ int control_open(struct control *c, struct app_thread *t, uv_loop_t *loop);
 bool control_turn(struct control *c);
 /* control_waits: a client's request waits for room, so the loop must not sleep for long. */
 bool control_waits(const struct control *c);
+/* control_urgent: a client waits for commits. */
+bool control_urgent(const struct control *c);
 /* control_polls: a bench runs, so the loop must not sleep at all. */
 bool control_polls(const struct control *c);
 /* control_close begins to close everything; the loop must run until it is empty. */

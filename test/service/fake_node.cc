@@ -176,7 +176,7 @@ void FakeNode::Wire() {
   r.from_disk = [](void *s, disk_msg *m) { return Pop(Of(s), &Of(s)->disk_app, m); };
   r.from_slow = [](void *s, app_msg *m) { return Pop(Of(s), &Of(s)->slow_app, m); };
   r.advanced = [](void *) {};
-  r.may_sleep = [](void *s, pos_t seen) {
+  r.may_sleep = [](void *s, pos_t seen, bool) {
     FakeNode *n = Of(s);
     std::lock_guard<std::mutex> g(n->lock);
     return position_get(&n->positions.committed) == seen && n->slow_app.empty() &&
