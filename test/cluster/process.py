@@ -79,7 +79,7 @@ def whole_ensemble_killed_loses_nothing_acknowledged():
                 n.kill()
             for n in c.nodes:
                 n.start()
-            c.wait_leader()
+            c.wait_serving()
         c.wait_equal()
         expected = sum((lines("round %d" % r, 1000) for r in range(3)), [])
         for n in c.nodes:
