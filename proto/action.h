@@ -1,8 +1,9 @@
 /* action.h - every output of the two machines, and the order contract.
  *
- * A driver carries the actions of one step out in their order.  Persist-before-send is in the machine,
- * not in the driver: an action that depends on something durable is emitted only in the step of the
- * event that reports it durable (EV_DISK), never together with the disk request (R1, R5, R10).
+ * A driver carries the actions of one step out in their order.  Persist-before-send is in the
+ * machine, not in the driver: an action that depends on something durable is emitted only in the
+ * step of the event that reports it durable (EV_DISK), never together with the disk request (R1,
+ * R5, R10).
  *
  * Owner: the driver; pointers stay valid until the next step of the same machine, unless said
  * otherwise.  Source: design 2 (law 3), 5.2. */
@@ -38,18 +39,18 @@ struct bcast_actions {
 /* ---- replica machine ---- */
 
 enum replica_action_type {
-  ACT_NOTIFY,      /* peer_idx, state, vote: 3888; newest replaces an unsent one; the driver adds the
-                    * config text, and connects (or rings the doorbell, election.md 1.5) if need be */
-  ACT_CONNECT,     /* peer_idx: connect conn 0 to its quorum address; retries are the machine's */
-  ACT_CLOSE_CONN,  /* conn, reason: no further event of this conn */
-  ACT_SEND,        /* conn, packet */
-  ACT_SEND_CHUNK,  /* conn, packet.data: one SNAP chunk; packet.data.len 0: the end of SNAP */
-  ACT_DISK,        /* disk -> slow_disk */
-  ACT_FAST,        /* fast -> slow_fast */
-  ACT_APP,         /* app -> slow_app */
-  ACT_POSITIONS,   /* pos: reset all four positions to it (fast closed, disk and app stopped) */
-  ACT_LOG,         /* log: one line for people */
-  ACT_EXIT,        /* exit_code, reason: the process ends */
+  ACT_NOTIFY,     /* peer_idx, state, vote: 3888; newest replaces an unsent one; the driver adds
+                   * the config text, and connects or rings the doorbell (election.md 1.5) */
+  ACT_CONNECT,    /* peer_idx: connect conn 0 to its quorum address; retries are the machine's */
+  ACT_CLOSE_CONN, /* conn, reason: no further event of this conn */
+  ACT_SEND,       /* conn, packet */
+  ACT_SEND_CHUNK, /* conn, packet.data: one SNAP chunk; packet.data.len 0: the end of SNAP */
+  ACT_DISK,       /* disk -> slow_disk */
+  ACT_FAST,       /* fast -> slow_fast */
+  ACT_APP,        /* app -> slow_app */
+  ACT_POSITIONS,  /* pos: reset all four positions to it (fast closed, disk and app stopped) */
+  ACT_LOG,        /* log: one line for people */
+  ACT_EXIT,       /* exit_code, reason: the process ends */
 };
 
 struct replica_action {
@@ -61,7 +62,7 @@ struct replica_action {
   pos_t pos;
   enum peer_state state;
   struct vote vote;
-  struct packet packet;        /* data points into the machine's memory */
+  struct packet packet; /* data points into the machine's memory */
   struct disk_msg disk;
   struct fast_msg fast;
   struct app_msg app;

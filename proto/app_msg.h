@@ -1,9 +1,9 @@
 /* app_msg.h - rings slow_app and app_slow.
  *
  * slow -> app                                          app -> slow
- *   LEAD    epoch, pos = P (0), zxid = Z: apply the      STOPPED    answer to STOP: touches no position
- *           history to Z, then prepare and number                   and no ring memory any more
- *           (epoch,1), (epoch,2), ...                    COMMAND    step-down, status (text below)
+ *   LEAD    epoch, pos = P (0), zxid = Z: apply the      STOPPED    answer to STOP: touches no
+ *           history to Z, then prepare and number                   position, no ring memory more
+ *           (epoch,1), (epoch,2), ...                    STEP_DOWN, RECOVER, STATUS
  *   FOLLOW  epoch, leader idx, P, Z: apply to Z from     FAILED     the app cannot go on (reason)
  *           the log, then the stream from P
  *   STOP    drop the outstanding view, stop applying
@@ -24,11 +24,11 @@ enum app_msg_type {
   APP_LEAD = 1,
   APP_FOLLOW,
   APP_STOP,
-  APP_STATUS,       /* both ways: asked by app with status lent, answered by slow */
+  APP_STATUS, /* both ways: asked by app with status lent, answered by slow */
   APP_EXIT,
   APP_STOPPED,
-  APP_STEP_DOWN,    /* app -> slow */
-  APP_RECOVER,      /* app -> slow: `zabctl recover --accept-loss` */
+  APP_STEP_DOWN, /* app -> slow */
+  APP_RECOVER,   /* app -> slow: `zabctl recover --accept-loss` */
   APP_FAILED,
 };
 

@@ -1,15 +1,15 @@
 /* disk_msg.h - rings slow_disk, disk_slow, app_disk, disk_app: what the disk thread is asked to do.
  *
- * A request is answered by one message with the same type and tag.  `buf` is lent: it belongs to the
- * disk thread from the request to its answer.  An error answer (reason DISK_ERROR) is final (R15): the
- * node stops.  Answers to one asker come in the order of its requests.
+ * A request is answered by one message with the same type and tag.  `buf` is lent: it belongs to
+ * the disk thread from the request to its answer.  An error answer (reason DISK_ERROR) is final
+ * (R15): the node stops.  Answers to one asker come in the order of its requests.
  *
  * type           request                             answer
  * OPENED         (none: sent once, after recovery)   state
  * START          epoch, pos: positions are set,      (none)
  *                read the ring from pos on
- * DRAIN          pos: write the ring to pos, stop    state (re-read from durable state, R12); without a
- *                                                    START before it: only the answer
+ * DRAIN          pos: write the ring to pos, stop    state (re-read from durable state, R12);
+ *                                                    without a START before it: only the answer
  * ACCEPTED       epoch: acceptedEpoch, durably       state
  * CURRENT        epoch: currentEpoch, durably        state
  * MAY_VOTE       flag 1: the node may vote from now on, durably (E5)              state
@@ -17,17 +17,19 @@
  * TRUNCATE       zxid                                zxid = last zxid, durable
  * LOOKUP         zxid                                zxid = largest in log (or its base) <= zxid;
  *                                                    reason BELOW_LOG if zxid < base of the log
- * READ           zxid, buf, cap: records after zxid  len, zxid = last one read (len 0: nothing after);
- *                up to pos-independent durable end   BELOW_LOG; TOO_LARGE never (cap >= one record)
- * SNAP_OPEN      zxid: newest snapshot <= zxid       zxid of it, pinned until SNAP_CLOSE; BELOW_LOG: none
+ * READ           zxid, buf, cap: durable records     len, zxid = last one read (len 0: nothing
+ *                after zxid                          after); BELOW_LOG
+ * SNAP_OPEN      zxid: newest snapshot <= zxid       zxid of it, pinned until SNAP_CLOSE;
+ *                                                    BELOW_LOG: none
  * SNAP_READ      buf, cap, pos = offset              len (0 at the end)
  * SNAP_CLOSE                                         -
  * SNAP_BEGIN     zxid: new snapshot file             -
  * SNAP_WRITE     buf, len (<= LIMIT_SNAP_CHUNK)      -
- * SNAP_COMMIT    flag SNAP_OWN or SNAP_INSTALL       state: durable; INSTALL: the log now starts at zxid
+ * SNAP_COMMIT    flag SNAP_OWN or SNAP_INSTALL       state: durable; INSTALL: the log now starts
+ *                                                    at zxid
  * SNAP_ABORT                                         -
  * CLEAN_STOP     the mark of a clean stop            -
- * FREE                                               pos = free bytes of the data directory's file system
+ * FREE                                               pos = free bytes of the data directory
  *
  * Slow and app each have one snapshot read and one snapshot write open at most.
  * Source: design 1, 6; zab-rules R4, R5, R10, R12, R14. */
@@ -69,16 +71,16 @@ struct durable_state {
   uint32_t accepted_epoch; /* f.p */
   uint32_t current_epoch;  /* f.a; the last zxid's epoch may be above it (R5b) */
   zxid_t last_zxid;
-  zxid_t log_base;         /* the log holds everything after this zxid, gap-free (B14) */
-  zxid_t snapshot_zxid;    /* newest snapshot, 0: none */
-  bool may_vote;           /* false: --rejoin not yet done (E5) */
-  bool clean_stop;         /* at start: the last stop was clean */
+  zxid_t log_base;      /* the log holds everything after this zxid, gap-free (B14) */
+  zxid_t snapshot_zxid; /* newest snapshot, 0: none */
+  bool may_vote;        /* false: --rejoin not yet done (E5) */
+  bool clean_stop;      /* at start: the last stop was clean */
 };
 
 struct disk_msg {
   enum disk_msg_type type;
   enum reason reason;
-  uint32_t tag;            /* chosen by the asker, comes back */
+  uint32_t tag; /* chosen by the asker, comes back */
   uint32_t epoch;
   uint32_t flag;
   uint32_t len;

@@ -26,7 +26,7 @@ enum bcast_event_type {
 
 struct bcast_event {
   enum bcast_event_type type;
-  uint64_t now_ns;            /* monotonic */
+  uint64_t now_ns; /* monotonic */
   const void *data;
   uint32_t len;
   zxid_t zxid;
@@ -39,37 +39,37 @@ struct bcast_event {
 /* ---- replica machine (slow thread) ---- */
 
 enum replica_event_type {
-  EV_TICK,            /* replica.deadline_us has come (or earlier; harmless) */
-  EV_NOTIFICATION,    /* peer_idx, notification */
-  EV_LINK,            /* election connection: peer_idx, link */
-  EV_CONNECTED,       /* learner: connection 0 to the leader stands */
-  EV_CONNECT_FAILED,  /* learner: reason */
-  EV_ACCEPTED,        /* conn: somebody connected to 2888 */
-  EV_PACKET,          /* conn, packet */
-  EV_WRITABLE,        /* conn: all that was sent on it is with the kernel; comes after every step that
-                       * sent on conn, also when nothing had to wait */
-  EV_CONN_CLOSED,     /* conn, reason: by the peer or an error; never after ACT_CLOSE_CONN */
-  EV_DISK,            /* disk: answer from disk_slow */
-  EV_FAST,            /* fast: from fast_slow */
-  EV_APP,             /* app: from app_slow */
-  EV_STOP,            /* SIGTERM: clean stop */
+  EV_TICK,           /* replica.deadline_us has come (or earlier; harmless) */
+  EV_NOTIFICATION,   /* peer_idx, notification */
+  EV_LINK,           /* election connection: peer_idx, link */
+  EV_CONNECTED,      /* learner: connection 0 to the leader stands */
+  EV_CONNECT_FAILED, /* learner: reason */
+  EV_ACCEPTED,       /* conn: somebody connected to 2888 */
+  EV_PACKET,         /* conn, packet */
+  EV_WRITABLE,    /* conn: all that was sent on it is with the kernel; comes after every step that
+                   * sent on conn, also when nothing had to wait */
+  EV_CONN_CLOSED, /* conn, reason: by the peer or an error; never after ACT_CLOSE_CONN */
+  EV_DISK,        /* disk: answer from disk_slow */
+  EV_FAST,        /* fast: from fast_slow */
+  EV_APP,         /* app: from app_slow */
+  EV_STOP,        /* SIGTERM: clean stop */
 };
 
 enum link_state {
-  LINK_UP,            /* connection stands */
-  LINK_DOWN,          /* it was closed or reset */
-  LINK_REFUSED,       /* nobody listens there */
+  LINK_UP,      /* connection stands */
+  LINK_DOWN,    /* it was closed or reset */
+  LINK_REFUSED, /* nobody listens there */
 };
 
 struct replica_event {
   enum replica_event_type type;
-  uint64_t now_us;            /* monotonic */
-  uint64_t random;            /* fresh in every event */
+  uint64_t now_us; /* monotonic */
+  uint64_t random; /* fresh in every event */
   int peer_idx;
-  int conn;                   /* 0: ours to the leader; 1..LIMIT_LEARNERS: accepted ones */
+  int conn; /* 0: ours to the leader; 1..LIMIT_LEARNERS: accepted ones */
   enum link_state link;
   enum reason reason;
-  pos_t committed;            /* struct positions, in every event: UPTODATE waits for P (R7) */
+  pos_t committed; /* struct positions, in every event: UPTODATE waits for P (R7) */
   const struct notification *notification;
   const struct packet *packet;
   struct disk_msg disk;

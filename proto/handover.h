@@ -1,16 +1,16 @@
 /* handover.h - rings slow_fast and fast_slow: the hand-over between the two paths.
  *
- * Every message carries (epoch, iteration); one that does not match the present attachment is ignored
- * and counted (REASON_HANDOVER_STALE).  Peers are named by their index in config.peers.
+ * Every message carries (epoch, iteration); one that does not match the present attachment is
+ * ignored and counted (REASON_HANDOVER_STALE).  Peers are named by their index in config.peers.
  *
  * slow -> fast                                   fast -> slow
- *   LEAD       epoch, zxid = Z0: stream starts     ATTACHED  P, Z: everything after P is kept for peer
- *              at 0 behind Z0, nothing counted     HEARD     peer answers in this iteration, and holds the
- *                                                            stream to what was appended at ATTACH
+ *   LEAD       epoch, zxid = Z0: stream starts     ATTACHED  P, Z: all after P is kept for peer
+ *              at 0 behind Z0, nothing counted     HEARD     peer answers in this iteration, and
+ *                                                            holds what was appended at ATTACH
  *   ATTACH     peer, iteration, zxid = F's last    DETACHED  peer fell behind or is silent (reason)
  *   DETACH     peer, iteration: TCP is gone        LOST      the path as a whole stopped (reason)
- *   COUNT      peer, iteration: durable counts     CLOSED    answer to CLOSE; pos = appended: all whole
- *   ESTABLISH  epoch: may propose and commit                 records received; nothing in flight
+ *   COUNT      peer, iteration: durable counts     CLOSED    answer to CLOSE; pos = appended: all
+ *   ESTABLISH  epoch: may propose and commit                 whole records; nothing in flight
  *   OPEN       (follower) leader = peer, epoch, iteration, P, Z
  *   CLOSE      stop at once; answered by CLOSED whatever the state
  *

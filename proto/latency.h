@@ -19,7 +19,8 @@ struct latency {
 void latency_add(struct latency *l, uint64_t v);
 /* latency_clear empties it; only while nobody adds, or by the writer. */
 void latency_clear(struct latency *l);
-/* latency_percentile returns the value (1/16 us, upper bound of the bucket) at p per 100,000; 0 if empty. */
+/* latency_percentile returns the value (1/16 us, upper bound of the bucket) at p per 100,000; 0 if
+ * empty. */
 uint64_t latency_percentile(const struct latency *l, uint32_t p);
 uint64_t latency_total(const struct latency *l);
 

@@ -1,8 +1,8 @@
 /* reason.h - why something was dropped, refused or closed; and the counters of it.
  *
  * A peer's or user's mistake returns a reason, never an assert.  Rows: reason.def.
- * Owner of a struct counters: the one thread that adds; anybody may read.  Source: style, "Shape of a
- * module". */
+ * Owner of a struct counters: the one thread that adds; anybody may read.  Source: style, "Shape of
+ * a module". */
 #ifndef ZABLINE_PROTO_REASON_H
 #define ZABLINE_PROTO_REASON_H
 

@@ -2,8 +2,8 @@
  *
  *      u32 crc32c | u32 payload length | u64 zxid | payload | zero padding to 8
  *
- * Little endian.  The crc covers all that follows it, padding included (J7: made once, by the leader).
- * Pure.  Source: design 3. */
+ * Little endian.  The crc covers all that follows it, padding included (J7: made once, by the
+ * leader). Pure.  Source: design 3. */
 #ifndef ZABLINE_PROTO_RECORD_H
 #define ZABLINE_PROTO_RECORD_H
 
@@ -13,12 +13,12 @@
 #include "config/limits.h"
 #include "proto/zxid.h"
 
-struct record {            /* a parsed record: points into the buffer it was read from */
+struct record { /* a parsed record: points into the buffer it was read from */
   zxid_t zxid;
   const uint8_t *payload;
   uint32_t payload_len;
   uint32_t crc;
-  uint32_t size;           /* header + payload + padding */
+  uint32_t size; /* header + payload + padding */
 };
 
 /* record_size returns the bytes a record with payload_len takes. */
@@ -33,8 +33,8 @@ uint32_t record_write(void *dst, zxid_t zxid, const void *payload, uint32_t payl
 
 enum record_status { RECORD_OK, RECORD_SHORT, RECORD_BAD_LENGTH, RECORD_BAD_CRC };
 
-/* record_peek reads the header only: RECORD_SHORT (len too small for header or for the whole record;
- * r->size is set when the header was there), RECORD_BAD_LENGTH (above max_payload or below
+/* record_peek reads the header only: RECORD_SHORT (len too small for header or for the whole
+ * record; r->size is set when the header was there), RECORD_BAD_LENGTH (above max_payload or below
  * LIMIT_RECORD_MIN), RECORD_OK (whole record present, crc NOT checked). */
 enum record_status record_peek(struct record *r, const void *buf, size_t len, uint32_t max_payload);
 

@@ -14,9 +14,10 @@
 
 struct status_peer {
   int id;
-  const char *state;       /* static text: "self", "unknown", "unreachable", "connected", "syncing", "following", "leading" */
-  const char *path;        /* static text: "none", "fast" */
-  uint64_t lag_bytes;      /* leader: appended - peer's durable; 0 if not attached */
+  const char *state;  /* static text: "self", "unknown", "unreachable", "connected", "syncing",
+                         "following", "leading" */
+  const char *path;   /* static text: "none", "fast" */
+  uint64_t lag_bytes; /* leader: appended - peer's durable; 0 if not attached */
   char build[LIMIT_NAME_LEN];
 };
 
@@ -24,11 +25,11 @@ struct status {
   uint8_t id;
   enum role role;
   enum phase phase;
-  uint32_t epoch;          /* of the established or prospective leader; 0 while looking */
-  int leader_id;           /* 0: none */
+  uint32_t epoch; /* of the established or prospective leader; 0 while looking */
+  int leader_id;  /* 0: none */
   struct durable_state durable;
-  bool counting;           /* this node votes and counts */
-  enum reason last_loss;   /* why the last leadership or following ended */
+  bool counting;         /* this node votes and counts */
+  enum reason last_loss; /* why the last leadership or following ended */
   uint64_t elections;
   int peer_cnt;
   struct status_peer peers[LIMIT_PEERS];

@@ -6,9 +6,8 @@
 #include "slowpath/election_count.h"
 
 #define BACKOFF_MAX_US 1000000u
-#define ROUND_MAX                                                                \
-  ((int64_t)1 << 62) /* above it rounds advance in small steps only: no overflow \
-                      */
+/* Above it rounds advance in small steps only: no overflow. */
+#define ROUND_MAX ((int64_t)1 << 62)
 #define ROUND_STEP ((int64_t)1 << 20)
 
 static const struct election_result undecided = {.leader_idx = -1};

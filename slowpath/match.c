@@ -33,14 +33,14 @@ static void log_texts(struct replica *r, int peer_idx, enum reason why, struct r
                                 .other = r->differs[1]});
 }
 
-static void log_numbers(struct replica *r, int peer_idx, enum reason why, uint64_t other,
-                        uint64_t own, struct replica_actions *a) {
-  if (!first_time(r, peer_idx, why)) return;
+static void log_record_limits(struct replica *r, int peer_idx, uint32_t theirs,
+                              struct replica_actions *a) {
+  if (!first_time(r, peer_idx, REASON_RECORD_LIMIT_DIFFERS)) return;
   act_log(a, (struct log_event){.id = LOG_NUMBER_DIFFERS,
                                 .peer = r->config->peers[peer_idx].id,
-                                .reason = why,
-                                .a = own,
-                                .b = other});
+                                .reason = REASON_RECORD_LIMIT_DIFFERS,
+                                .a = r->config->largest_record,
+                                .b = theirs});
 }
 
 enum reason match_extension(struct replica *r, int peer_idx, const struct extension *e,
@@ -60,7 +60,7 @@ enum reason match_extension(struct replica *r, int peer_idx, const struct extens
     return REASON_CLASS_DIFFERS;
   }
   if (e->largest_record != c->largest_record) {
-    log_numbers(r, peer_idx, REASON_RECORD_LIMIT_DIFFERS, e->largest_record, c->largest_record, a);
+    log_record_limits(r, peer_idx, e->largest_record, a);
     return REASON_RECORD_LIMIT_DIFFERS;
   }
   memcpy(r->builds[peer_idx], e->build, sizeof e->build);

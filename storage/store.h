@@ -43,8 +43,8 @@ int store_format(struct disk *d, const struct store_config *c, bool may_vote, ch
 
 struct store_opened {
   struct store *store; /* NULL: one line in error */
-  enum reason reason;  /* NONE; DATA_DIR_FOREIGN (missing, another's, newer format), DATA_DIR_IN_USE,
-                        * CORRUPT (damaged middle of the log, both epoch copies), DISK_ERROR */
+  enum reason reason; /* NONE; DATA_DIR_FOREIGN (missing, another's, newer format), DATA_DIR_IN_USE,
+                       * CORRUPT (damaged middle of the log, both epoch copies), DISK_ERROR */
 };
 
 /* store_open recovers; error takes LIMIT_TEXT_LEN bytes. */

@@ -66,7 +66,7 @@ int cluster_exit_code(const struct cluster *c, int node); /* -1: has not ended b
 /* cluster_cut: nothing from a reaches b any more, nor back. */
 void cluster_cut(struct cluster *c, int a, int b, bool cut);
 void cluster_cut_fast(struct cluster *c, int a, int b, bool cut); /* the fast path only */
-void cluster_freeze(struct cluster *c, int node, bool frozen); /* SIGSTOP */
+void cluster_freeze(struct cluster *c, int node, bool frozen);    /* SIGSTOP */
 void cluster_hold_disk(struct cluster *c, int node, bool held);
 void cluster_app(struct cluster *c, int node, enum app_msg_type type);
 /* cluster_fast gives node a message as if its fast path had sent it. */

@@ -179,8 +179,7 @@ static void finish_connect(struct cluster *c, int node) {
 static bool stalled(const struct cluster *c, const struct conn *k, int dir) {
   int to = dir == 0 ? k->learner : k->leader;
   if (c->cut[k->learner][k->leader] || c->cut[k->leader][k->learner]) return true;
-  return c->nodes[to].frozen ||
-         !replica_wants_input(&c->nodes[to].replica, dir == 0 ? 0 : k->id);
+  return c->nodes[to].frozen || !replica_wants_input(&c->nodes[to].replica, dir == 0 ? 0 : k->id);
 }
 
 static uint64_t pipe_next(const struct cluster *c, const struct conn *k, int dir) {

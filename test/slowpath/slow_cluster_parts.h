@@ -9,7 +9,7 @@
 #define TRACE (256u << 10)
 #define TICK_US 50 /* turn of a fast path */
 
-#define CHECK(cond) \
+#define CHECK(cond)                                               \
   do {                                                            \
     if (!(cond)) cluster_violation(c, #cond, __FILE__, __LINE__); \
   } while (0)
