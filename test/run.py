@@ -57,7 +57,8 @@ def count_script(status, output):
     passed, failed = map(int, counts[-1]) if counts else (int(status == 0), int(status != 0))
     if status != 0 and failed == 0:
         failed = 1
-    return passed, ["(exit status %d)" % status] * failed, 0
+    names = re.findall(r"^FAILED +(\S+)", output, re.M)[:failed]
+    return passed, names + ["(exit status %d)" % status] * (failed - len(names)), 0
 
 
 def suite_name(program):
