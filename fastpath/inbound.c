@@ -25,6 +25,12 @@ bool positions_possible(const struct bcast *b, const struct bcast_peer *p,
   return h->durable % LIMIT_RECORD_ALIGN == 0 && h->committed <= b->committed;
 }
 
+static void heard_end(struct bcast_peer *p, const struct frame_header *h, uint64_t now_us) {
+  inflow_announce(&p->in, end_of(h));
+  bool bare = !h->payload_len && h->seq == p->rx_seq; /* a gap report leaves before new slices */
+  if (bare) inflow_idle(&p->in, end_of(h), now_us);
+}
+
 void leader_heard(struct bcast *b, struct bcast_peer *p, const struct frame_header *h,
                   struct bcast_actions *a) {
   if (p->phase == PEER_ATTACHED) {
@@ -38,7 +44,7 @@ void leader_heard(struct bcast *b, struct bcast_peer *p, const struct frame_head
   }
   peer_heard_time(p, h->send_time);
   outflow_ack(&p->out, h->received, h->window, b->now_us);
-  inflow_announce(&p->in, end_of(h));
+  heard_end(p, h, b->now_us);
   if (h->durable > p->durable) { /* never back: frames may overtake each other (J6) */
     p->durable = h->durable;
     b->count_again = true;
@@ -52,7 +58,7 @@ void follower_heard(struct bcast *b, struct bcast_peer *p, const struct frame_he
   if (peer_heard_time(p, h->send_time)) p->alive_us = b->now_us;
   if (h->echo_time && h->received > p->out.acked) peer_measure(p, b->now_us, h->echo_time);
   outflow_ack(&p->out, h->received, h->window, b->now_us);
-  inflow_announce(&p->in, end_of(h));
+  heard_end(p, h, b->now_us);
   if (h->committed > b->committed) b->committed = h->committed;
 }
 

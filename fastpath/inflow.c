@@ -2,25 +2,30 @@
 
 void inflow_init(struct inflow *f, pos_t start) {
   f->announced = f->reported = start;
-  f->held = start;
-  f->held_us = f->reported_us = 0;
+  f->held = f->idle = start;
+  f->held_us = f->idle_us = f->reported_us = 0;
 }
 
 void inflow_announce(struct inflow *f, pos_t pos) {
   if (pos > f->announced) f->announced = pos;
 }
 
+void inflow_idle(struct inflow *f, pos_t pos, uint64_t now_us) {
+  f->idle = pos;
+  f->idle_us = now_us;
+}
+
 void inflow_fell_back(struct inflow *f, pos_t whole) { f->reported = whole; }
 
 bool inflow_is_stuck(struct inflow *f, const struct stream *s, pos_t edge, uint64_t now_us,
-                     uint64_t again_us) {
+                     uint64_t wait_us) {
   bool inside = s->whole < s->received && s->received == f->announced && s->received < edge;
   if (!inside || s->received != f->held) {
     f->held = s->received;
     f->held_us = now_us;
     return false;
   }
-  return now_us - f->held_us >= again_us;
+  return f->idle == s->received && f->idle_us >= f->held_us + wait_us;
 }
 
 /* Ranges from `from` on, the unheard tail included. */

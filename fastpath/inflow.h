@@ -18,6 +18,8 @@ struct inflow {
   pos_t reported;       /* gaps below were reported */
   pos_t held;           /* received, when it was last looked at */
   uint64_t held_us;     /* since when it stands there */
+  pos_t idle;           /* newest frame without payload: the writer had sent this much ... */
+  uint64_t idle_us;     /* ... and had nothing to add when this came */
   uint64_t reported_us; /* when all gaps were last reported */
 };
 
@@ -26,13 +28,18 @@ void inflow_init(struct inflow *f, pos_t start);
 /* inflow_announce notes that the writer has sent all below pos. */
 void inflow_announce(struct inflow *f, pos_t pos);
 
+/* inflow_idle notes a frame without payload: the writer has sent all below pos and, for now, no more.
+ */
+void inflow_idle(struct inflow *f, pos_t pos, uint64_t now_us);
+
 /* inflow_fell_back notes that bytes above whole are missing again. */
 void inflow_fell_back(struct inflow *f, pos_t whole);
 
-/* inflow_is_stuck: all that was sent is there and could go on to edge, but it has ended inside a
- * record for again_us.  A writer sends whole records, so the length of that one is damaged. */
+/* inflow_is_stuck: all that was sent is there and could go on to edge, but it ends inside a record,
+ * and wait_us (at least a heartbeat) after that the writer still said that this is all.  It sends
+ * whole records, so the length of that one is damaged; one that is merely late says nothing. */
 bool inflow_is_stuck(struct inflow *f, const struct stream *s, pos_t edge, uint64_t now_us,
-                     uint64_t again_us);
+                     uint64_t wait_us);
 
 /* inflow_report fills out (LIMIT_GAP_RANGES) with what to report now; returns how many ranges. */
 int inflow_report(struct inflow *f, const struct stream *s, uint64_t now_us, uint64_t again_us,

@@ -61,8 +61,10 @@ static void send_bare(struct bcast *b, struct bcast_peer *p, enum frame_type typ
 
 static void send_gaps(struct bcast *b, struct bcast_peer *p, struct bcast_actions *a) {
   uint64_t again_us = p->rtt_us * 2 > OUTFLOW_RTO_FLOOR_US ? p->rtt_us * 2 : OUTFLOW_RTO_FLOOR_US;
+  uint64_t heartbeat_us = b->config->heartbeat_us;
   struct stream *s = stream_from(b, p);
-  if (inflow_is_stuck(&p->in, s, edge_of(b, p), b->now_us, again_us)) {
+  if (inflow_is_stuck(&p->in, s, edge_of(b, p), b->now_us,
+                      again_us > heartbeat_us ? again_us : heartbeat_us)) {
     stream_fall_back(s);
     inflow_fell_back(&p->in, s->whole);
     drop(b, REASON_RECORD_CRC);

@@ -563,11 +563,26 @@ TEST(FollowerFrames, ADamagedLengthAtTheEndOfTheStreamIsFoundOut) {
   f.Turn();
   EXPECT_EQ(0u, f.Count(REASON_RECORD_CRC));
   f.now_us += OUTFLOW_RTO_FLOOR_US;
+  f.Frame(f.FromLeader(FRAME_PING, 800 + bad.size()));
   f.Turn();
   EXPECT_EQ(1u, f.Count(REASON_RECORD_CRC));
   ASSERT_EQ(1, f.Sent(FRAME_ACK, 0));
   EXPECT_EQ(FRAME_GAP, f.Last(FRAME_ACK)->header.flags);
   f.Frame(f.FromLeader(FRAME_PROPOSAL, 800), bytes);
+  EXPECT_EQ(800u + bytes.size(), bcast_appended(f.b));
+}
+
+TEST(FollowerFrames, ARecordWhoseRestIsLateIsNotThrownAway) {
+  Follower f; /* a busy core or a full flight stops the leader in the middle of a record */
+  std::string bytes = f.Record(6, 4000);
+  f.Frame(f.FromLeader(FRAME_PROPOSAL, 800), bytes.substr(0, 1400));
+  f.Frame(f.FromLeader(FRAME_COMMIT, 2200)); /* it had no more to say then */
+  f.Turn();
+  f.now_us += OUTFLOW_RTO_FLOOR_US;
+  f.Turn();
+  EXPECT_EQ(0u, f.Count(REASON_RECORD_CRC));
+  EXPECT_EQ(0u, f.Count(REASON_GAP_REPORTED));
+  f.Frame(f.FromLeader(FRAME_PROPOSAL, 2200), bytes.substr(1400));
   EXPECT_EQ(800u + bytes.size(), bcast_appended(f.b));
 }
 
