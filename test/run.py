@@ -57,7 +57,7 @@ def count_script(status, output):
     passed, failed = map(int, counts[-1]) if counts else (int(status == 0), int(status != 0))
     if status != 0 and failed == 0:
         failed = 1
-    names = re.findall(r"^FAILED +(\S+)", output, re.M)[:failed]
+    names = re.findall(r"^FAILED +([^\s:]+)", output, re.M)[:failed]
     return passed, names + ["(exit status %d)" % status] * (failed - len(names)), 0
 
 
