@@ -229,11 +229,47 @@ def full_disk_refuses_proposals_and_warns():
         check("min_free_bytes" in json.dumps(n.status()), "status does not warn")
 
 
+def disks_that_fill_or_are_read_only_stop_the_node_and_lose_nothing():
+    """On a small tmpfs, which has no O_DIRECT: the buffered way of writing is tested too."""
+    with Cluster("tmpfs", nodes=1, min_free_bytes=0, segment_bytes=4 << 20, largest_record=1 << 16,
+                 ring_bytes=1 << 20) as c:
+        n = c.nodes[0]
+        disk = c.dir + "/disk"
+        os.makedirs(disk)
+        if os.geteuid() or run("mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", disk).returncode:
+            print("skipped: mounting a tmpfs needs root")
+            return
+        try:
+            os.makedirs(n.dir)
+            c.write_config(n, data_dir=disk + "/data")
+            c.start()
+            acks = c.dir + "/acks"
+            n.submit(["%d " % i + "f" * 20000 for i in range(3000)], "--acks", acks, "--timeout", "3")
+            check(n.wait_exit() == 3, "a full disk must end with status 3: " + n.log()[-300:])
+            errors = [l for l in n.log().splitlines() if " ERROR " in l]
+            check(len(errors) == 1 and "No space left" in errors[0], "not one clear line: %s" % errors)
+            acked = sum(1 for _ in open(acks))
+            check(run("mount", "-o", "remount,size=64m", disk).returncode == 0, "remount")
+            n.start()
+            c.wait_leader()
+            there = [r[3].split(" ")[0] for r in n.tail()]
+            check(0 < acked <= len(there) and there == [str(i) for i in range(len(there))],
+                  "%d acknowledged, %d there" % (acked, len(there)))
+            check(n.stop() == 0, "clean stop")
+            check(run("mount", "-o", "remount,ro", disk).returncode == 0, "remount read-only")
+            os.truncate(n.log_file, 0)
+            refused(n, 3, "Read-only")
+        finally:
+            c.end()
+            run("umount", disk)
+
+
 TESTS = [bad_arguments_get_one_line, bad_configs_name_file_path_found_and_allowed,
          foreign_and_missing_data_directories_are_refused, ports_and_sockets_in_use_end_with_status_4,
          config_that_differs_is_refused_by_name, garbage_on_the_kernel_ports_is_dropped_and_counted,
          garbage_on_the_control_socket_closes_only_that_connection, damaged_files_stop_the_node_with_one_line,
-         full_disk_refuses_proposals_and_warns]
+         full_disk_refuses_proposals_and_warns,
+         disks_that_fill_or_are_read_only_stop_the_node_and_lose_nothing]
 
 if __name__ == "__main__":
     wanted = sys.argv[1:]
