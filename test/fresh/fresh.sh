@@ -34,8 +34,9 @@ prepare() {
   eval "$(apt-config shell http_proxy Acquire::http::Proxy https_proxy Acquire::https::Proxy)"
   export http_proxy="${http_proxy:-}" https_proxy="${https_proxy:-}"
   say "debootstrap into $root"
-  debootstrap --variant=minbase --include=make,git,ca-certificates bookworm "$root" "$mirror" \
-    >"$base/debootstrap.log" || fail "debootstrap, see $base/debootstrap.log"
+  # it mounts a /proc of its own and leaves it
+  unshare --mount --propagation private debootstrap --variant=minbase --include=make,git,ca-certificates \
+    bookworm "$root" "$mirror" >"$base/debootstrap.log" || fail "debootstrap, see $base/debootstrap.log"
   rm -rf "$root/etc/apt" "$root"/var/lib/apt/lists/*
   cp -a /etc/apt "$root/etc/apt"
   cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
