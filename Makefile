@@ -21,6 +21,7 @@ say = $(if $(V),,@echo "  $(1) $(2)")
 PACKAGES := make gcc g++ libc6-dev pkg-config python3 libdpdk-dev libcjson-dev libuv1-dev libgtest-dev uthash-dev zlib1g-dev strace
 CI_PACKAGES := $(PACKAGES) git clang clang-format zookeeper iproute2 nftables
 
+export TSAN_OPTIONS ?= suppressions=$(CURDIR)/test/tsan.supp
 SAN_FLAGS := $(if $(findstring asan,$(SAN)),-fsanitize=address) $(if $(findstring ubsan,$(SAN)),-fsanitize=undefined -fno-sanitize-recover=undefined) $(if $(findstring tsan,$(SAN)),-fsanitize=thread -DRTE_USE_C11_MEM_MODEL)
 ARCH_FLAGS := $(if $(findstring x86_64,$(shell uname -m)),-msse4.2,-march=armv8-a+crc)
 WARN := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror $(if $(findstring clang,$(CC)),-Wno-string-conversion)# assert(!"text")

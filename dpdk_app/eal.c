@@ -1,5 +1,6 @@
 #include "dpdk_app/eal.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -10,6 +11,7 @@
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_interrupts.h>
+#include <rte_launch.h>
 #include <rte_lcore.h>
 #include <rte_log.h>
 
@@ -119,6 +121,30 @@ int eal_open(struct eal *e, const struct config *c, struct open_error *err) {
   rte_log_set_level_pattern("pmd.net.memif*", RTE_LOG_EMERG);
   e->started = true;
   return 0;
+}
+
+static int run(void *eal) {
+  struct eal *e = eal;
+  int launched = atomic_load_explicit(&e->run_state, memory_order_acquire); /* pairs: eal_launch */
+  assert(launched == 1);
+  int result = e->run(e->run_arg);
+  atomic_store_explicit(&e->run_state, 2, memory_order_release); /* pairs: eal_wait */
+  return result;
+}
+
+void eal_launch(struct eal *e, int (*f)(void *), void *arg) {
+  e->run = f;
+  e->run_arg = arg;
+  atomic_store_explicit(&e->run_state, 1, memory_order_release);
+  int err = rte_eal_remote_launch(run, e, e->fast_lcore);
+  assert(!err);
+}
+
+int eal_wait(struct eal *e) {
+  int result = rte_eal_wait_lcore(e->fast_lcore);
+  int ended = atomic_load_explicit(&e->run_state, memory_order_acquire);
+  assert(ended == 2);
+  return result;
 }
 
 static void park(void *parked) {

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -20,6 +21,7 @@
 /* munmap is told nothing of a node, so what it waits for stands in a memzone: EAL is one per
  * process. */
 struct guard {
+  _Atomic bool ready;                          /* rcu is set up; memzones start as zeros */
   uint32_t used;                               /* bit per reader; main only */
   _Alignas(RTE_CACHE_LINE_SIZE) uint8_t rcu[]; /* struct rte_rcu_qsbr and its readers */
 };
@@ -36,7 +38,9 @@ static struct guard *reserve(void) {
   if (!zone) return NULL;
   struct guard *g = zone->addr;
   g->used = 0;
-  return rte_rcu_qsbr_init(rcu_of(g), GUARD_READERS) ? NULL : g;
+  if (rte_rcu_qsbr_init(rcu_of(g), GUARD_READERS)) return NULL;
+  atomic_store_explicit(&g->ready, true, memory_order_release); /* pairs: guard_wait */
+  return g;
 }
 
 int guard_open(struct guard_reader *r) {
@@ -64,8 +68,9 @@ void guard_close(struct guard_reader *r) {
 /* The bound is the longest turn of a fast lcore; not spinning, since it may need this very core. */
 void guard_wait(void) {
   const struct rte_memzone *zone = rte_memzone_lookup(GUARD_ZONE);
-  if (!zone) return;
-  struct rte_rcu_qsbr *rcu = rcu_of(zone->addr);
+  struct guard *g = zone ? zone->addr : NULL;
+  if (!g || !atomic_load_explicit(&g->ready, memory_order_acquire)) return; /* no reader yet */
+  struct rte_rcu_qsbr *rcu = rcu_of(g);
   uint64_t token = rte_rcu_qsbr_start(rcu);
   while (!rte_rcu_qsbr_check(rcu, token, false))
     nanosleep(&(struct timespec){.tv_nsec = POLL_NS}, NULL);

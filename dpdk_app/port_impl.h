@@ -42,7 +42,7 @@ struct ports {
   struct wire wire;
   struct rte_mempool *pool;
   int cnt;
-  bool closing; /* owner: interrupt thread */
+  _Atomic bool open; /* main to interrupt thread: the rest is set */
   sem_t closed;
   struct port ports[LIMIT_PORTS];
 };

@@ -69,7 +69,7 @@ static void passive_tick(struct port *port) {
 
 static void tick(void *arg) {
   struct ports *p = arg;
-  bool all_up = true;
+  bool all_up = atomic_load_explicit(&p->open, memory_order_acquire); /* pairs: links_open */
   for (int i = 0; i < p->cnt; i++) {
     struct port *port = &p->ports[i];
     if (port->link.restarts)
@@ -93,6 +93,7 @@ static void stop_all(void *arg) {
 int links_open(struct ports *p) {
   for (int i = 0; i < p->cnt; i++) p->ports[i].link.patience = PATIENCE;
   if (sem_init(&p->closed, 0, 0)) return -1;
+  atomic_store_explicit(&p->open, true, memory_order_release);
   return rte_eal_alarm_set(1, tick, p) ? -1 : 0;
 }
 

@@ -143,13 +143,13 @@ static uint64_t count(const struct peer *p, enum reason r) { return counters_get
 static void run(struct peer *p) {
   sigset_t set;
   printf("ready\n");
-  rte_eal_remote_launch(loop, p, p->eal.fast_lcore);
+  eal_launch(&p->eal, loop, p);
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
   while (!atomic_load(&p->stop))
     if (sigtimedwait(&set, NULL, &(struct timespec){.tv_nsec = 20000000}) == SIGTERM)
       atomic_store(&p->stop, 1);
-  rte_eal_wait_lcore(p->eal.fast_lcore);
+  eal_wait(&p->eal);
   printf("rx=%lu tx=%lu full=%lu down=%lu no_mbuf=%lu ups=%lu fds=%d\n", p->rx, p->tx,
          count(p, REASON_PORT_FULL), count(p, REASON_PORT_DOWN), count(p, REASON_PORT_NO_MBUF),
          p->ups, open_fds());

@@ -5,11 +5,9 @@
 #include <vector>
 
 extern "C" {
-#include "dpdk_app/eal.h"
 #include "dpdk_app/mem.h"
 #include "dpdk_app/port.h"
 }
-#include "test/dpdk_app/pair_config.h"
 #include "test/dpdk_app/ring_pair.h"
 
 namespace {
@@ -22,12 +20,8 @@ constexpr size_t kHeaders = 42 + LIMIT_FRAME_HEADER;
 class Port : public testing::Test {
  protected:
   static void SetUpTestSuite() {
-    static struct eal eal;
-    static struct config config;
     struct open_error e;
-    if (eal.started) return;
-    pair_config(&config, 0, kMtu);
-    ASSERT_EQ(eal_open(&eal, &config, &e), 0) << e.text;
+    ASSERT_EQ(ring_pair_eal(&e), 0) << e.text;
   }
 
   void open(unsigned depth = 1024, uint16_t mtu = kMtu) { pair = ring_pair_open(mtu, depth); }

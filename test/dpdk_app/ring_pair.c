@@ -13,6 +13,7 @@
 #include <rte_mbuf.h>
 #include <rte_ring.h>
 
+#include "dpdk_app/eal.h"
 #include "test/dpdk_app/pair_config.h"
 
 struct node {
@@ -26,6 +27,14 @@ struct ring_pair {
   struct node nodes[2];
   struct rte_mempool *pool; /* for forged packets */
 };
+
+int ring_pair_eal(struct open_error *e) {
+  static struct eal eal;
+  static struct config config;
+  if (eal.started) return 0;
+  pair_config(&config, 0, 1500);
+  return eal_open(&eal, &config, e);
+}
 
 static struct rte_ring *new_ring(const struct ring_pair *p, int node, unsigned depth) {
   char name[RTE_RING_NAMESIZE];

@@ -17,6 +17,9 @@ extern "C" {
 
 struct ring_pair;
 
+/* ring_pair_eal starts EAL for node 1 without ports, once per process.  0, or -1 with *e set. */
+int ring_pair_eal(struct open_error *e);
+
 /* ring_pair_open opens both nodes and waits for their links; rings hold depth - 1 packets. */
 struct ring_pair *ring_pair_open(uint16_t mtu, unsigned depth);
 void ring_pair_close(struct ring_pair *p);
