@@ -9,8 +9,6 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include <rte_launch.h>
-
 #include "config/log.h"
 #include "dpdk_app/cli.h"
 #include "dpdk_app/eal.h"
@@ -38,10 +36,10 @@ static void start_thread(pthread_t *t, void *(*loop)(void *), struct node *n, in
     log_line(LEVEL_WARN, n->config.id, "cannot pin a thread to core %d: %s", core, strerror(err));
 }
 
-static void start(struct node *n, struct threads *t, unsigned fast_lcore) {
+static void start(struct node *n, struct threads *t, struct eal *eal) {
   const struct config_cores *cores = &n->config.cores;
   start_thread(&t->disk, loop_disk, n, cores->disk);
-  rte_eal_remote_launch(loop_fast, n, fast_lcore);
+  eal_launch(eal, loop_fast, n);
   start_thread(&t->app, loop_app, n, cores->app);
   start_thread(&t->slow, loop_slow, n, cores->slow);
 }
@@ -60,12 +58,12 @@ static int wait_for_end(struct node *n, int signal_fd) {
   }
 }
 
-static void finish(struct node *n, struct threads *t, unsigned fast_lcore) {
+static void finish(struct node *n, struct threads *t, struct eal *eal) {
   pthread_join(t->slow, NULL);
   pthread_join(t->app, NULL); /* has had APP_EXIT */
   atomic_store(&n->halt, 1);
   waker_wake(&n->topo.waker[THREAD_DISK]);
-  rte_eal_wait_lcore(fast_lcore);
+  eal_wait(eal);
   pthread_join(t->disk, NULL);
 }
 
@@ -87,9 +85,9 @@ static int run(struct node *n) {
   if (!code) {
     topo_print(n->config.id);
     int signal_fd = signalfd(-1, &signals, SFD_CLOEXEC);
-    start(n, &threads, eal.fast_lcore);
+    start(n, &threads, &eal);
     code = wait_for_end(n, signal_fd);
-    finish(n, &threads, eal.fast_lcore);
+    finish(n, &threads, &eal);
     close(signal_fd);
   }
   node_close(n);

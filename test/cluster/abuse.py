@@ -145,6 +145,9 @@ def garbage_on_the_kernel_ports_is_dropped_and_counted():
                 with socket.create_connection(("127.0.0.1", port), timeout=5) as s:
                     try:
                         s.sendall(m)
+                        s.shutdown(socket.SHUT_WR)
+                        while s.recv(65536):  # until zabd has read it and closed
+                            pass
                     except OSError:
                         pass
             silent += [socket.create_connection(("127.0.0.1", port), timeout=5) for _ in range(200)]
