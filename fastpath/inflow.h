@@ -28,8 +28,8 @@ void inflow_init(struct inflow *f, pos_t start);
 /* inflow_announce notes that the writer has sent all below pos. */
 void inflow_announce(struct inflow *f, pos_t pos);
 
-/* inflow_idle notes a frame without payload: the writer has sent all below pos and, for now, no more.
- */
+/* inflow_idle notes a frame without payload: the writer has sent all below pos and, just then, had
+ * no more. */
 void inflow_idle(struct inflow *f, pos_t pos, uint64_t now_us);
 
 /* inflow_fell_back notes that bytes above whole are missing again. */

@@ -112,6 +112,9 @@ void control_send_json(struct control_conn *n, const char *text);
 /* control_fail sends ERROR and closes behind it; counted by reason. */
 void control_fail(struct control_conn *n, enum reason r, const char *text);
 
+/* control_not_leading fails a command that only the leader takes, and says who leads. */
+enum control_taken control_not_leading(struct control_conn *n);
+
 enum control_taken control_on_start(struct control_conn *n, const struct control_frame *f);
 enum control_taken control_on_submit(struct control_conn *n, const struct control_frame *f);
 void control_submit_applied(struct control *c, zxid_t zxid, const struct app_log_txn *t);

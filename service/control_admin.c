@@ -15,14 +15,24 @@ enum control_taken control_on_digest(struct control_conn *n, const struct contro
   return CONTROL_TAKEN;
 }
 
+enum control_taken control_not_leading(struct control_conn *n) {
+  const struct app_thread *t = n->control->thread;
+  const struct config *c = t->c->config;
+  char line[LIMIT_TEXT_LEN];
+  if (t->state == APP_SERVING && !t->leading)
+    snprintf(line, sizeof line, "this node does not lead: node %d does",
+             c->peers[t->leader_idx].id);
+  else
+    snprintf(line, sizeof line, "this node does not lead, and knows no established leader");
+  control_fail(n, REASON_NOT_LEADER, line);
+  return CONTROL_TAKEN;
+}
+
 enum control_taken control_on_step_down(struct control_conn *n, const struct control_frame *f) {
   struct app_thread *t = n->control->thread;
   const struct app_rings *r = &t->c->rings;
   (void)f;
-  if (n->job != JOB_NONE || t->state != APP_SERVING || !t->leading) {
-    control_fail(n, REASON_NOT_LEADER, reason_text(REASON_NOT_LEADER));
-    return CONTROL_TAKEN;
-  }
+  if (n->job != JOB_NONE || t->state != APP_SERVING || !t->leading) return control_not_leading(n);
   n->job = JOB_STEP_DOWN; /* answered when the role has ended */
   r->to_slow(r->self, &(struct app_msg){.type = APP_STEP_DOWN, .reason = REASON_STEP_DOWN});
   return CONTROL_TAKEN;

@@ -40,10 +40,7 @@ enum control_taken control_on_bench(struct control_conn *n, const struct control
                  "bench: a bench runs already, or an argument is out of range");
     return CONTROL_TAKEN;
   }
-  if (t->state != APP_SERVING || !t->leading) {
-    control_fail(n, REASON_NOT_LEADER, reason_text(REASON_NOT_LEADER));
-    return CONTROL_TAKEN;
-  }
+  if (t->state != APP_SERVING || !t->leading) return control_not_leading(n);
   free(b->request);
   *b = (struct control_bench){.conn = n, .count = count, .size = size, .outstanding = outstanding};
   b->first = app_log_expected(app_log_of(&t->app), BENCH_CLIENT);

@@ -27,6 +27,10 @@ int ctl_fail(const struct ctl *c, int code, const char *format, ...) {
   return code;
 }
 
+int ctl_output_failed(const struct ctl *c) {
+  return ctl_fail(c, EXIT_CODE_UNEXPECTED, "standard output: %s", strerror(errno));
+}
+
 void ctl_help(FILE *out) {
   fputs(
       "zabctl --config FILE | --socket PATH COMMAND [OPTIONS]\n"
@@ -88,8 +92,7 @@ static int run(struct ctl *c, const struct command *command) {
                     gone ? ": zabd is not running?" : "");
   }
   code = command->run(c);
-  if (fflush(c->io.out) && !code)
-    code = ctl_fail(c, EXIT_CODE_UNEXPECTED, "standard output: %s", strerror(errno));
+  if (fflush(c->io.out) && !code) code = ctl_output_failed(c);
   ctl_disconnect(c);
   return code;
 }

@@ -54,6 +54,8 @@ void ctl_help(FILE *out);
 /* ctl_fail prints "zabctl: ..." and returns code. */
 int ctl_fail(const struct ctl *c, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* ctl_output_failed says why standard output could not be written (errno). */
+int ctl_output_failed(const struct ctl *c);
 
 /* ctl_connect connects and says HELLO; the socket is nonblocking.  Returns 0 or -1 (errno). */
 int ctl_connect(struct ctl *c);

@@ -12,6 +12,7 @@ struct option {
   enum kind kind;
   void *to;
   uint64_t min, max;
+  const char *commands; /* that take it; NULL: all */
 };
 
 static bool take_number(const struct option *o, const char *text, FILE *err) {
@@ -52,31 +53,47 @@ static const struct option *find(const struct option *table, const char *name) {
   return NULL;
 }
 
+static bool has_word(const char *words, const char *word) {
+  size_t len = strlen(word);
+  for (const char *at = words; len && (at = strstr(at, word)); at += len)
+    if ((at == words || at[-1] == ' ') && (!at[len] || at[len] == ' ')) return true;
+  return false;
+}
+
+/* An option that does nothing would be taken for one that works. */
+static bool goes_with(const struct option *o, const char *command, FILE *err) {
+  if (!o->commands || !command || has_word(o->commands, command)) return true;
+  fprintf(err, "zabctl: %s does not go with %s (see --help)\n", o->name, command);
+  return false;
+}
+
 bool ctl_options_parse(struct ctl_options *o, int argc, char **argv, FILE *err) {
   *o = (struct ctl_options){.count = 100000, .size = 100, .outstanding = 0, .timeout_s = 30};
   const struct option table[] = {
-      {"--config", TEXT, &o->config, 0, 0},
-      {"--socket", TEXT, &o->socket, 0, 0},
-      {"--acks", TEXT, &o->acks, 0, 0},
-      {"--cluster", TEXT, &o->cluster, 0, 0},
-      {"--json", FLAG, &o->json, 0, 0},
-      {"--follow", FLAG, &o->follow, 0, 0},
-      {"--accept-loss", FLAG, &o->accept_loss, 0, 0},
-      {"--help", FLAG, &o->help, 0, 0},
-      {"-h", FLAG, &o->help, 0, 0},
-      {"--version", FLAG, &o->version, 0, 0},
-      {"--from", NUMBER64, &o->from, 0, UINT64_MAX},
-      {"--count", NUMBER64, &o->count, 1, 1000u * 1000u * 1000u},
-      {"--size", NUMBER, &o->size, 0, LIMIT_RECORD_MAX},
-      {"--outstanding", NUMBER, &o->outstanding, 1, LIMIT_SUBMIT_OUTSTANDING},
-      {"--timeout", NUMBER, &o->timeout_s, 1, 86400},
-      {NULL, FLAG, NULL, 0, 0},
+      {"--config", TEXT, &o->config, 0, 0, NULL},
+      {"--socket", TEXT, &o->socket, 0, 0, NULL},
+      {"--acks", TEXT, &o->acks, 0, 0, "submit"},
+      {"--cluster", TEXT, &o->cluster, 0, 0, "recover"},
+      {"--json", FLAG, &o->json, 0, 0, NULL},
+      {"--follow", FLAG, &o->follow, 0, 0, "tail"},
+      {"--accept-loss", FLAG, &o->accept_loss, 0, 0, "recover"},
+      {"--help", FLAG, &o->help, 0, 0, NULL},
+      {"-h", FLAG, &o->help, 0, 0, NULL},
+      {"--version", FLAG, &o->version, 0, 0, NULL},
+      {"--from", NUMBER64, &o->from, 0, UINT64_MAX, "tail"},
+      {"--count", NUMBER64, &o->count, 1, 1000u * 1000u * 1000u, "bench"},
+      {"--size", NUMBER, &o->size, 0, LIMIT_RECORD_MAX, "bench"},
+      {"--outstanding", NUMBER, &o->outstanding, 1, LIMIT_SUBMIT_OUTSTANDING, "submit bench"},
+      {"--timeout", NUMBER, &o->timeout_s, 1, 86400, NULL},
+      {NULL, FLAG, NULL, 0, 0, NULL},
   };
+  uint32_t given = 0;
   for (int i = 1; i < argc; i++) {
     const struct option *found = find(table, argv[i]);
     if (found) {
       if (!take(found, i + 1 < argc ? argv[i + 1] : NULL, err)) return false;
       if (found->kind != FLAG) i++;
+      given |= 1u << (found - table);
     } else if (argv[i][0] == '-' || o->command) {
       fprintf(err, "zabctl: %s is not understood (see --help)\n", argv[i]);
       return false;
@@ -84,5 +101,7 @@ bool ctl_options_parse(struct ctl_options *o, int argc, char **argv, FILE *err) 
       o->command = argv[i];
     }
   }
+  for (int i = 0; table[i].name; i++)
+    if (((given >> i) & 1u) && !goes_with(&table[i], o->command, err)) return false;
   return true;
 }

@@ -1,8 +1,19 @@
 /* status: zabd's JSON object, or the same as aligned text. */
 #include <cjson/cJSON.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "proto/reason.h"
 #include "service/ctl.h"
+
+#define COUNTER_ROW "%-20s %10.15g  %s\n"
+
+/* What a reason's name stands for; "" for one that a newer zabd knows and we do not. */
+static const char *meaning(const char *name) {
+  for (int r = 0; r < REASON_CNT; r++)
+    if (strcmp(reason_name((enum reason)r), name) == 0) return reason_text((enum reason)r);
+  return "";
+}
 
 static void print_value(FILE *out, const cJSON *v) {
   if (cJSON_IsString(v))
@@ -16,38 +27,52 @@ static void print_value(FILE *out, const cJSON *v) {
 static void print_member(FILE *out, const cJSON *o, const char *name) {
   const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, name);
   if (!v) return;
+  bool loss = cJSON_IsString(v) && strcmp(name, "last_loss") == 0;
+  bool none = loss ? strcmp(v->valuestring, reason_name(REASON_NONE)) == 0
+                   : cJSON_IsNumber(v) && strcmp(name, "leader") == 0 && v->valuedouble == 0;
   fprintf(out, "%-16s ", name);
-  print_value(out, v);
+  if (none)
+    fputs("none", out);
+  else
+    print_value(out, v);
+  if (loss && !none) fprintf(out, ": %s", meaning(v->valuestring));
   fputc('\n', out);
+}
+
+static double number_of(const cJSON *o, const char *name) {
+  const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, name);
+  return cJSON_IsNumber(v) ? v->valuedouble : 0;
 }
 
 static void print_latency(FILE *out, const cJSON *o) {
   const cJSON *l = cJSON_GetObjectItemCaseSensitive(o, "commit_latency_us");
   if (!l) return;
-  fprintf(out, "%-16s p50 ", "commit latency");
-  print_value(out, cJSON_GetObjectItemCaseSensitive(l, "p50"));
-  fprintf(out, ", p99 ");
-  print_value(out, cJSON_GetObjectItemCaseSensitive(l, "p99"));
-  fprintf(out, " us (");
-  print_value(out, cJSON_GetObjectItemCaseSensitive(l, "samples"));
-  fprintf(out, " samples)\n");
+  if (number_of(l, "samples") == 0)
+    fprintf(out, "%-16s none measured (only a leader measures)\n", "commit latency");
+  else
+    fprintf(out, "%-16s p50 %.1f, p99 %.1f us (%.0f samples)\n", "commit latency",
+            number_of(l, "p50"), number_of(l, "p99"), number_of(l, "samples"));
+}
+
+static const char *text_of(const cJSON *o, const char *name) {
+  const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, name);
+  return cJSON_IsString(v) && *v->valuestring ? v->valuestring : "-";
+}
+
+/* Only a leader knows a lag, and only of a peer that is attached. */
+static void print_peer(FILE *out, const cJSON *p) {
+  char lag[32] = "-";
+  double bytes = number_of(p, "lag_bytes");
+  if (bytes > 0 || strcmp(text_of(p, "state"), "following") == 0)
+    snprintf(lag, sizeof lag, "%.0f", bytes);
+  fprintf(out, "%-4.0f %-12s %-12s %-6s %s\n", number_of(p, "id"), text_of(p, "state"), lag,
+          text_of(p, "path"), text_of(p, "build"));
 }
 
 static void print_peers(FILE *out, const cJSON *o) {
-  static const char *const columns[] = {"id", "state", "lag_bytes", "path", "build"};
-  static const int widths[] = {4, 12, 12, 6, 0};
   const cJSON *p;
   fprintf(out, "\n%-4s %-12s %-12s %-6s %s\n", "peer", "state", "lag_bytes", "path", "build");
-  cJSON_ArrayForEach(p, cJSON_GetObjectItemCaseSensitive(o, "peers")) {
-    for (int i = 0; i < 5; i++) {
-      const cJSON *v = cJSON_GetObjectItemCaseSensitive(p, columns[i]);
-      if (cJSON_IsNumber(v))
-        fprintf(out, "%-*.15g%s", widths[i], v->valuedouble, i < 4 ? " " : "\n");
-      else
-        fprintf(out, "%-*s%s", widths[i], cJSON_IsString(v) ? v->valuestring : "",
-                i < 4 ? " " : "\n");
-    }
-  }
+  cJSON_ArrayForEach(p, cJSON_GetObjectItemCaseSensitive(o, "peers")) print_peer(out, p);
 }
 
 static void print_counters(FILE *out, const cJSON *o) {
@@ -55,16 +80,24 @@ static void print_counters(FILE *out, const cJSON *o) {
   bool any = false;
   cJSON_ArrayForEach(v, cJSON_GetObjectItemCaseSensitive(o, "counters")) {
     if (v->valuedouble == 0) continue;
-    fprintf(out, "%s%-24s %.15g\n", any ? "" : "\ncounters\n", v->string, v->valuedouble);
+    if (!any) fputs("\ncounters since the start\n", out);
+    fprintf(out, COUNTER_ROW, v->string, v->valuedouble, meaning(v->string));
     any = true;
   }
 }
 
-int ctl_status(struct ctl *c) {
+static void print_text(FILE *out, const cJSON *o) {
   static const char *const members[] = {
       "id",          "cluster",   "state",     "phase",      "leader",  "epoch",
       "last_logged", "committed", "applied",   "durability", "serving", "application",
       "counting",    "elections", "last_loss", "free_bytes", "warning", "build"};
+  for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) print_member(out, o, members[i]);
+  print_latency(out, o);
+  print_peers(out, o);
+  print_counters(out, o);
+}
+
+int ctl_status(struct ctl *c) {
   struct ctl_frame f;
   ctl_put(c, CONTROL_STATUS, NULL, 0);
   int code = ctl_wait(c, &f);
@@ -74,15 +107,10 @@ int ctl_status(struct ctl *c) {
     cJSON_Delete(o);
     return ctl_refusal(c, NULL);
   }
-  if (c->options.json) {
+  if (c->options.json)
     fprintf(c->io.out, "%.*s\n", (int)f.len, (const char *)f.body);
-  } else {
-    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++)
-      print_member(c->io.out, o, members[i]);
-    print_latency(c->io.out, o);
-    print_peers(c->io.out, o);
-    print_counters(c->io.out, o);
-  }
+  else
+    print_text(c->io.out, o);
   cJSON_Delete(o);
   return 0;
 }

@@ -19,6 +19,7 @@
 
 #define READ_BYTES (256u << 10)
 #define SEND_BYTES (256u << 10)
+#define NOTE_NS (2000u * 1000u * 1000u) /* without a leader, before the user is told */
 #define RETRY_NS (100u * 1000u * 1000u) /* before another connect, or START after a refusal */
 
 enum state { DOWN, REFUSED, STARTING, ACTIVE };
@@ -32,7 +33,8 @@ struct submit {
   uint32_t largest;     /* 0: not known yet */
   bool eof;
   int code;          /* exit code; -1: goes on */
-  enum reason noted; /* refusal that the user has been told of */
+  enum reason noted; /* last refusal */
+  bool told;         /* the user knows that we wait, and why */
   struct buffer input;
   size_t scanned; /* bytes of input without a line end */
   struct ctl_window window;
@@ -64,6 +66,7 @@ static void ack_one(struct submit *s, zxid_t zxid, uint64_t now) {
   ctl_report_ack(&s->report, &(struct ctl_ack){w->acked, zxid, now, sent_ns ? sent_ns : now});
   if (zxid) s->acked_zxid = zxid;
   s->progress_ns = now;
+  s->told = false;
 }
 
 /* Everything up to sequence is committed; the zxids of those before it may be unknown. */
@@ -110,7 +113,10 @@ static void on_refused(struct submit *s, struct cursor *in, uint64_t now) {
                        (unsigned long long)sequence, reason_text(r));
     return;
   }
-  if (r != s->noted && r == REASON_DISK_FULL) ctl_fail(s->c, 0, "waiting: %s", reason_text(r));
+  if (r != s->noted && r == REASON_DISK_FULL) {
+    ctl_fail(s->c, 0, "waiting: %s", reason_text(r));
+    s->told = true;
+  }
   s->noted = r;
   s->state = REFUSED;
   s->retry_ns = now + RETRY_NS;
@@ -209,12 +215,23 @@ static bool waiting(const struct submit *s) {
   return s->state != ACTIVE || s->window.acked < s->window.last;
 }
 
+static const char *obstacle(const struct submit *s) {
+  if (s->state == DOWN) return "zabd is not running";
+  if (s->state == REFUSED) return reason_text(s->noted);
+  if (s->state == STARTING) return "this node has no established leader (see zabctl status)";
+  return "no quorum has committed them (see zabctl status)";
+}
+
 static void check_progress(struct submit *s, uint64_t now) {
   if (!waiting(s)) s->progress_ns = now;
+  if (now - s->progress_ns >= NOTE_NS && !s->told && s->state != ACTIVE) {
+    ctl_fail(s->c, 0, "waiting: %s", obstacle(s));
+    s->told = true;
+  }
   if (now - s->progress_ns < s->c->options.timeout_s * 1000000000ull) return;
   s->code = ctl_fail(s->c, EXIT_CODE_UNEXPECTED,
-                     "no acknowledgement for %u s: %llu lines acknowledged, %llu not",
-                     s->c->options.timeout_s, (unsigned long long)s->window.acked,
+                     "no acknowledgement for %u s: %s; %llu lines acknowledged, %llu not",
+                     s->c->options.timeout_s, obstacle(s), (unsigned long long)s->window.acked,
                      (unsigned long long)(s->window.last - s->window.acked));
 }
 

@@ -88,7 +88,7 @@ static bool print_records(struct ctl *c, const struct ctl_frame *f) {
       fputc('\n', c->io.out);
     }
   }
-  return !ferror(c->io.out);
+  return true;
 }
 
 static void print_purged(struct ctl *c, const struct ctl_frame *f) {
@@ -106,7 +106,7 @@ static void print_purged(struct ctl *c, const struct ctl_frame *f) {
 static int next(struct ctl *c, struct ctl_frame *f) {
   bool bad;
   if (ctl_next(c, f, &bad)) return f->type == CONTROL_ERROR ? ctl_refusal(c, f) : 0;
-  fflush(c->io.out);
+  if (fflush(c->io.out)) return ctl_output_failed(c);
   return ctl_wait(c, f);
 }
 
@@ -131,8 +131,8 @@ int ctl_tail(struct ctl *c) {
         print_purged(c, &f);
         break;
       case CONTROL_RECORDS:
-        if (!print_records(c, &f))
-          return ctl_fail(c, EXIT_CODE_UNEXPECTED, "cannot show the records");
+        if (!print_records(c, &f)) return ctl_refusal(c, NULL);
+        if (ferror(c->io.out)) return ctl_output_failed(c);
         break;
       default:
         return ctl_refusal(c, NULL);

@@ -106,7 +106,16 @@ TEST_F(ZabctlTest, SubmitGivesUpAfterTheTimeoutWithoutProgress) {
   node.Start();
   Ran s = Zabctl(node, {"submit", "--timeout", "1"}, Lines(1, 10));
   EXPECT_EQ(s.code, EXIT_CODE_UNEXPECTED);
-  EXPECT_NE(s.err.find("no acknowledgement for 1 s"), std::string::npos) << s.err;
+  EXPECT_NE(s.err.find("no acknowledgement for 1 s: this node has no established leader"),
+            std::string::npos)
+      << s.err;
+}
+
+TEST_F(ZabctlTest, SubmitThatWaitsSaysWhatFor) {
+  node.Start();
+  Ran s = Zabctl(node, {"submit", "--timeout", "3"}, Lines(1, 10));
+  EXPECT_EQ(s.err.find("zabctl: waiting: this node has no established leader"), 0u) << s.err;
+  EXPECT_EQ(s.err.find("waiting:", 20), std::string::npos) << "once: " << s.err;
 }
 
 TEST_F(ZabctlTest, SubmitReconnectsWhenTheNodeRestarts) {
@@ -146,11 +155,17 @@ TEST_F(ZabctlTest, SubmitReconnectsWhenTheNodeRestarts) {
 TEST_F(ZabctlTest, AFollowerForwardsAndAcknowledgesWhenItHasApplied) {
   FakeNode leader(2);
   node.leader = &leader;
+  node.config.peers[1].id = 2; /* whom FOLLOW names */
   node.Follow(1, 0);
   node.Start();
   EXPECT_EQ(Zabctl(node, {"submit"}, Lines(1, 500)).code, 0);
   EXPECT_EQ(Zabctl(node, {"submit"}, Lines(501, 900)).code, 0);
   EXPECT_EQ(Zabctl(node, {"tail"}).out, Lines(1, 900));
+  for (const char *command : {"step-down", "bench"}) {
+    Ran r = Zabctl(node, {command});
+    EXPECT_EQ(r.code, EXIT_CODE_UNEXPECTED);
+    EXPECT_EQ(r.err, "zabctl: this node does not lead: node 2 does\n");
+  }
 }
 
 TEST_F(ZabctlTest, AnEvictedClientIsToldInsteadOfDoublingItsLines) {
@@ -250,6 +265,35 @@ TEST_F(ZabctlTest, StatusAsTextAndAsJson) {
   EXPECT_EQ(t.out.find("frame_crc"), std::string::npos); /* zero counters are not shown */
 }
 
+TEST_F(ZabctlTest, StatusExplainsItself) {
+  Serve();
+  counters_add(&node.counters, REASON_STALE_SLICE, 1);
+  std::string text = Zabctl(node, {"status"}).out;
+  for (const char *line : {"leader           none\n", "last_loss        none\n",
+                           "commit latency   none measured (only a leader measures)\n",
+                           "2    following    0            fast   zabline-peer\n",
+                           "stale_slice                   1  slice of the stream that is already"})
+    EXPECT_NE(text.find(line), std::string::npos) << line << "is not in\n" << text;
+}
+
+TEST_F(ZabctlTest, AFullDiskBehindStandardOutputIsNamed) {
+  Serve();
+  ASSERT_EQ(Zabctl(node, {"submit"}, Lines(1, 5000)).code, 0);
+  for (const char *command : {"tail", "status"}) {
+    std::string words[] = {"zabctl", "--socket", node.config.control_socket, command};
+    char *argv[] = {words[0].data(), words[1].data(), words[2].data(), words[3].data()};
+    FILE *full = fopen("/dev/full", "w"), *err = tmpfile();
+    EXPECT_EQ(zabctl_run(4, argv, ctl_io{STDIN_FILENO, full, err}), EXIT_CODE_UNEXPECTED);
+    char line[200] = "";
+    rewind(err);
+    EXPECT_TRUE(fgets(line, sizeof line, err));
+    EXPECT_STREQ(line, "zabctl: standard output: No space left on device\n") << command;
+    EXPECT_FALSE(fgets(line, sizeof line, err)) << "more than one line: " << line;
+    fclose(full);
+    fclose(err);
+  }
+}
+
 TEST_F(ZabctlTest, DigestStepDownRecoverBench) {
   Serve();
   ASSERT_EQ(Zabctl(node, {"submit"}, Lines(1, 3)).code, 0);
@@ -303,6 +347,10 @@ TEST_F(ZabctlTest, ClearErrorsForWhatIsNotThere) {
   EXPECT_EQ(Zabctl(node, {"submit", "--outstanding", "1x"}).code, EXIT_CODE_CONFIG);
   EXPECT_EQ(Zabctl(node, {"submit", "--outstanding", "-1"}).code, EXIT_CODE_CONFIG);
   EXPECT_EQ(Zabctl(node, {"tail", "--from"}).code, EXIT_CODE_CONFIG);
+  EXPECT_EQ(Zabctl(node, {"tail", "--outstanding", "3"}).err,
+            "zabctl: --outstanding does not go with tail (see --help)\n");
+  EXPECT_EQ(Zabctl(node, {"status", "--follow"}).code, EXIT_CODE_CONFIG);
+  EXPECT_EQ(Zabctl(node, {"", "--follow"}).code, EXIT_CODE_CONFIG);
   EXPECT_EQ(Zabctl(node, {"--help"}).code, 0);
   EXPECT_EQ(Zabctl(node, {"--version"}).out, std::string("zabctl ") + ZABLINE_VERSION + "\n");
 }
