@@ -58,7 +58,7 @@ TEST_BINS := $(foreach l,$(TEST_LAYERS) dpdk_app,$(B)/test_$(l))
 TEST_SCRIPTS = $(shell grep -ls '^\# tags:.*quick' test/cluster/*.sh) $(wildcard test/interop/zookeeper.sh)
 
 .DEFAULT_GOAL := all
-.PHONY: all help deps deps-ci build-tests objects test unit demo tidy fresh-test clean
+.PHONY: all help deps deps-ci build-tests objects test unit processes demo tidy fresh-test clean
 .DELETE_ON_ERROR:
 
 all: $(B)/zabd $(B)/zabctl ## build zabd and zabctl (build/zabd and build/zabctl, if neither CC nor SAN is given)
@@ -79,6 +79,10 @@ test: ## install what is missing, build, run all tests
 unit: ## build and run the unit tests only
 	@$(MAKE) --no-print-directory -j$(JOBS) build-tests
 	@ZABLINE_BUILD=$(B) /usr/bin/python3 test/run.py --logs $(B)/logs $(TEST_BINS)
+
+processes: ## the tests with real processes only
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@ZABLINE_BUILD=$(B) /usr/bin/python3 test/run.py --logs $(B)/logs test/cluster/process.sh
 
 demo: ## install what is missing, build, show three replicas surviving kill -9 and SIGSTOP
 	@$(MAKE) --no-print-directory deps

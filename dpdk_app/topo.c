@@ -111,6 +111,13 @@ bool topo_peek(struct topo *t, enum ring_id id, void *element) {
   return true;
 }
 
-bool topo_empty(const struct topo *t, enum ring_id id) { return rte_ring_empty(t->ring[id]); }
+/* rte_ring_count reads the other side's tail without an order; here it decides about sleep and about
+ * memory that is read, so it acquires (pairs with the release-stores of enqueue and dequeue). */
+uint32_t topo_count(const struct topo *t, enum ring_id id) {
+  const struct rte_ring *r = t->ring[id];
+  uint32_t taken = __atomic_load_n(&r->cons.tail, __ATOMIC_ACQUIRE);
+  uint32_t put = __atomic_load_n(&r->prod.tail, __ATOMIC_ACQUIRE);
+  return (put - taken) & r->mask;
+}
 
-uint32_t topo_count(const struct topo *t, enum ring_id id) { return rte_ring_count(t->ring[id]); }
+bool topo_empty(const struct topo *t, enum ring_id id) { return topo_count(t, id) == 0; }

@@ -151,8 +151,18 @@ class Cluster:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, error, *_):
         self.end()
+        if error is None:
+            self.check_logs()
+
+    def check_logs(self):
+        """No node's log holds an assertion, a panic or a sanitizer's report."""
+        for n in self.nodes:
+            text = n.log() if os.path.exists(n.log_file) else ""
+            for bad in ("Assertion", "PANIC", "Sanitizer", "runtime error:"):
+                at = text.find(bad)
+                check(at < 0, "node %d: %s" % (n.id, text[max(at - 200, 0):at + 1000]))
 
     def start(self):
         for n in self.nodes:
