@@ -15,8 +15,10 @@ void log_line(enum log_level level, int node_id, const char *format, ...) {
   clock_gettime(CLOCK_REALTIME, &now);
   gmtime_r(&now.tv_sec, &utc);
   size_t len = strftime(line, sizeof line, "%Y-%m-%dT%H:%M:%S", &utc);
-  int n = snprintf(line + len, sizeof line - len, ".%06ldZ %s %d ", now.tv_nsec / 1000,
-                   names[level], node_id);
+  char id[12] = "-"; /* nobody yet: the config cannot be read */
+  if (node_id) snprintf(id, sizeof id, "%d", node_id);
+  int n = snprintf(line + len, sizeof line - len, ".%06ldZ %s %s ", now.tv_nsec / 1000,
+                   names[level], id);
   len += (size_t)n;
   va_list args;
   va_start(args, format);

@@ -45,15 +45,17 @@ struct cli cli_parse(int argc, char **argv) {
       {0},
   };
   struct cli c = {.command = CLI_RUN};
+  bool check = false, config = false;
   int opt;
   while ((opt = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
     switch (opt) {
       case OPT_CONFIG:
         c.config_file = optarg;
+        config = true;
         break;
       case OPT_CHECK:
         c.config_file = optarg;
-        c.command = CLI_CHECK_CONFIG;
+        check = true;
         break;
       case OPT_FORMAT:
         c.command = CLI_FORMAT;
@@ -69,7 +71,10 @@ struct cli cli_parse(int argc, char **argv) {
         return (struct cli){.command = CLI_ERROR}; /* getopt has said what */
     }
   }
-  if (optind < argc) return error("arguments without an option");
+  if (optind < argc) return error("an argument belongs to no option");
+  if (check && (config || c.command == CLI_FORMAT || c.rejoin))
+    return error("--check-config stands alone");
+  if (check) c.command = CLI_CHECK_CONFIG;
   if (!c.config_file) return error("--config FILE is missing");
   if (c.rejoin && c.command != CLI_FORMAT) return error("--rejoin goes with --format");
   return c;

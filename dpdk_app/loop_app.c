@@ -99,7 +99,7 @@ void *loop_app(void *node) {
   };
   int code = app_uv_run(&c);
   if (code) { /* an app that cannot go on must not leave a node behind that still answers (C13) */
-    log_line(LEVEL_ERROR, n->config.id, "the application has ended; stopping");
+    log_line(LEVEL_INFO, n->config.id, "the application has ended; stopping"); /* it said why */
     _exit(code);
   }
   return NULL;

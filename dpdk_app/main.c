@@ -92,6 +92,7 @@ static int run(struct node *n) {
   }
   node_close(n);
   eal_close(&eal);
+  if (code == EXIT_CODE_CLEAN) log_line(LEVEL_INFO, n->config.id, "stopped cleanly");
   return code;
 }
 

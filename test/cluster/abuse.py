@@ -50,6 +50,9 @@ def bad_arguments_get_one_line():
     one_line(run(ZABD, "--config", "build/none.json"), 2, "build/none.json")
     one_line(run(ZABD), 2, "--config")
     one_line(run(ZABD, "--config", "x", "--rejoin"), 2, "--rejoin")
+    one_line(run(ZABD, "--check-config", "x", "--format"), 2, "--check-config")
+    one_line(run(ZABD, "--check-config", "x", "--config", "y"), 2, "--check-config")
+    one_line(run(ZABD, "x"), 2, "--help")
     one_line(run(ZABCTL, "--socket", "build/none.sock", "status"), 4, "build/none.sock", "running")
     check(run(ZABCTL, "--socket", "x", "frobnicate").returncode == 2, "unknown command")
     for program in (ZABD, ZABCTL):
@@ -114,6 +117,17 @@ def ports_and_sockets_in_use_end_with_status_4():
                 refused(victim, 4, str(port))
         victim.start()
         still_good(c)
+
+
+def control_socket_that_cannot_be_ends_with_status_4():
+    with Cluster("nosocket", nodes=1) as c:
+        n = c.nodes[0]
+        n.format()
+        open(n.socket, "w").close()
+        refused(n, 4, n.socket, "not a socket")
+        os.truncate(n.log_file, 0)
+        c.write_config(n, control_socket=c.dir + "/none/control.sock")
+        refused(n, 4, "/none/control.sock", "missing")
 
 
 def config_that_differs_is_refused_by_name():
@@ -269,6 +283,7 @@ def disks_that_fill_or_are_read_only_stop_the_node_and_lose_nothing():
 
 TESTS = [bad_arguments_get_one_line, bad_configs_name_file_path_found_and_allowed,
          foreign_and_missing_data_directories_are_refused, ports_and_sockets_in_use_end_with_status_4,
+         control_socket_that_cannot_be_ends_with_status_4,
          config_that_differs_is_refused_by_name, garbage_on_the_kernel_ports_is_dropped_and_counted,
          garbage_on_the_control_socket_closes_only_that_connection, damaged_files_stop_the_node_with_one_line,
          full_disk_refuses_proposals_and_warns,
