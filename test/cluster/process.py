@@ -271,8 +271,8 @@ def memory_class_counts_only_after_a_sync():
 
 
 def each_acknowledged_group_is_a_durable_write():
-    if not shutil.which("strace"):
-        print("skipped: strace is not installed")
+    if not shutil.which("strace") or "asan" in ZABD:
+        print("skipped: strace is not installed, or the build looks for leaks, which strace forbids")
         return
     with Cluster("strace", nodes=1) as c:
         n = c.nodes[0]
