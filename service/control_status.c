@@ -72,20 +72,37 @@ static void add_counters(cJSON *o, const struct app_uv_config *uv) {
   }
 }
 
-/* The committed zxid as this node may deliver it: records between applied and committed are
- * counted. */
-static zxid_t committed_zxid(const struct app_thread *t) {
+static enum record_status peek(struct record *r, const struct app_thread *t, pos_t pos, pos_t end) {
+  return record_peek(r, t->c->stream_ring + (pos & t->c->stream_mask), end - pos,
+                     t->c->config->largest_record);
+}
+
+/* The zxid that ends at `to` or before it: the records above the applied ones are counted. */
+static zxid_t zxid_up_to(const struct app_thread *t, pos_t to) {
   zxid_t z = t->app.ops->applied(&t->app);
-  if (t->state != APP_SERVING) return z;
-  pos_t committed = position_get(&t->c->positions->committed);
   struct record r;
-  for (pos_t pos = t->pos; pos < committed; pos += r.size) {
-    if (record_peek(&r, t->c->stream_ring + (pos & t->c->stream_mask), committed - pos,
-                    t->c->config->largest_record) != RECORD_OK)
-      break;
+  for (pos_t pos = t->pos; pos < to; pos += r.size) {
+    if (peek(&r, t, pos, to) != RECORD_OK) break;
     z = r.zxid;
   }
   return z;
+}
+
+/* As this node may deliver it. */
+static zxid_t committed_zxid(const struct app_thread *t) {
+  if (t->state != APP_SERVING) return t->app.ops->applied(&t->app);
+  return zxid_up_to(t, position_get(&t->c->positions->committed));
+}
+
+/* The slow thread knows what was durable before the stream began; then its position tells.  In
+ * `memory` that may be below the applied one: the ring still holds all from there on. */
+static zxid_t logged_zxid(const struct app_thread *t, const struct status *s) {
+  pos_t durable = position_get(&t->c->positions->durable);
+  struct record next;
+  if (t->state != APP_SERVING) return s->durable.last_zxid;
+  if (durable >= t->pos) return zxid_up_to(t, durable);
+  if (peek(&next, t, durable, t->pos) != RECORD_OK) return s->durable.last_zxid;
+  return zxid_counter(next.zxid) == 1 ? t->target : next.zxid - 1;
 }
 
 static void add_application(cJSON *o, const struct app_thread *t) {
@@ -113,7 +130,7 @@ static char *status_text(const struct control *c) {
   cJSON_AddNumberToObject(o, "leader", s->leader_id);
   add_number(o, "accepted_epoch", s->durable.accepted_epoch);
   add_number(o, "current_epoch", s->durable.current_epoch);
-  add_zxid(o, "last_logged", s->durable.last_zxid);
+  add_zxid(o, "last_logged", logged_zxid(t, s));
   add_application(o, t);
   cJSON_AddStringToObject(o, "durability",
                           config->durability == DURABILITY_SYNC ? "sync" : "memory");

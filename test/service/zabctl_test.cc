@@ -255,7 +255,8 @@ TEST_F(ZabctlTest, StatusAsTextAndAsJson) {
        {"id", "state", "phase", "epoch", "leader", "last_logged", "committed", "applied",
         "durability", "serving", "commit_latency_us", "peers", "counters", "free_bytes", "build"})
     EXPECT_NE(cJSON_GetObjectItemCaseSensitive(o, name), nullptr) << name;
-  EXPECT_STREQ(cJSON_GetObjectItem(o, "applied")->valuestring, "0x100000003");
+  for (const char *name : {"applied", "committed", "last_logged"})
+    EXPECT_STREQ(cJSON_GetObjectItem(o, name)->valuestring, "0x100000003") << name;
   EXPECT_STREQ(cJSON_GetObjectItem(cJSON_GetArrayItem(cJSON_GetObjectItem(o, "peers"), 0), "build")
                    ->valuestring,
                "zabline-peer");
@@ -263,6 +264,22 @@ TEST_F(ZabctlTest, StatusAsTextAndAsJson) {
   Ran t = Zabctl(node, {"status"});
   EXPECT_NE(t.out.find("applied          0x100000003\n"), std::string::npos) << t.out;
   EXPECT_EQ(t.out.find("frame_crc"), std::string::npos); /* zero counters are not shown */
+}
+
+TEST_F(ZabctlTest, StatusSaysHowFarTheLogIsWhenItIsBehindTheApplied) {
+  Serve(); /* durability memory */
+  ASSERT_EQ(Zabctl(node, {"submit"}, Lines(1, 3)).code, 0);
+  auto logged = [&](pos_t durable) {
+    position_set(&node.positions.durable, durable);
+    std::string text = Zabctl(node, {"status"}).out;
+    size_t at = text.find("last_logged      ");
+    return at == std::string::npos ? text : text.substr(at + 17, text.find('\n', at) - at - 17);
+  };
+  pos_t end = position_get(&node.positions.applied);
+  ASSERT_EQ(end % 3, 0u) << "three records of one size";
+  EXPECT_EQ(logged(end), "0x100000003");
+  EXPECT_EQ(logged(end / 3 * 2), "0x100000002");
+  EXPECT_EQ(logged(0), "0x0");
 }
 
 TEST_F(ZabctlTest, StatusExplainsItself) {
