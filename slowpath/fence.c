@@ -69,6 +69,8 @@ void fence_on_stopped(struct replica *r, struct replica_actions *a) {
 void fence_on_drained(struct replica *r, const struct disk_msg *m, struct replica_actions *a) {
   assert(r->phase == PHASE_FENCING && (r->fence & FENCE_DISK));
   r->durable = m->state; /* votes and CEPOCH come from here only (R12) */
+  /* A promise that became durable behind the fence was never answered, and binds all the same. */
+  if (m->state.accepted_epoch > r->seen_epoch) r->seen_epoch = m->state.accepted_epoch;
   r->fence &= ~(unsigned)FENCE_DISK;
   try_fenced(r, a);
 }

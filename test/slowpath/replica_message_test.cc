@@ -75,6 +75,32 @@ TEST(Leader, StartsOverOnceForALearnerThatHasPromisedMore) {
   EXPECT_EQ(s.r->role, ROLE_LOOKING);
 }
 
+// The leader looks elsewhere while our disk writes the promise: it is durable, though never told.
+TEST(Leader, ChoosesAnEpochAboveAPromiseThatBecameDurableBehindTheFence) {
+  Solo s(2);
+  s.discovering();
+  s.leaderinfo(5);
+  ASSERT_EQ(s.asked.size(), 1u);
+  struct notification n = {};
+  n.state = PEER_LOOKING;
+  n.version = 2;
+  n.vote = {3, 0, s.r->election.round + 1, 0};
+  struct replica_event e = {};
+  e.type = EV_NOTIFICATION;
+  e.peer_idx = 2;
+  e.notification = &n;
+  s.step(e);
+  ASSERT_EQ(s.r->phase, PHASE_FENCING);
+  s.fenced();
+  EXPECT_EQ(s.r->durable.accepted_epoch, 5u);
+  s.elect(2);
+  ASSERT_EQ(s.r->role, ROLE_LEADING);
+  s.follower(1, 1, 0);
+  ASSERT_FALSE(s.asked.empty());
+  EXPECT_EQ(s.asked[0].type, DISK_ACCEPTED);
+  EXPECT_EQ(s.asked[0].epoch, 6u);
+}
+
 TEST(Leader, RefusesAPromiseThatLeavesNoEpochAbove) {
   Solo s(3);
   s.leading();
