@@ -15,6 +15,7 @@
 #include "dpdk_app/node.h"
 
 #define SLEEP_NS 50000 /* idle "sleep": between two looks at the ports */
+#define NO_EPOCH 0u    /* epochs begin at 1 */
 
 struct fast {
   struct node *node;
@@ -71,11 +72,12 @@ static int receive(struct fast *f) {
 }
 
 /* What stands in app_fast belongs to the epoch that ended: the app sends nothing between STOPPED
- * and LEAD or FOLLOW, which come after this message. */
-static void drop_old_submissions(struct fast *f) {
-  struct bytes_msg m;
+ * and LEAD or FOLLOW, which come after this message.  They may have come already: a lone voter is
+ * told LEAD at once, and proposes while this lcore sleeps.  What is of `epoch` stays. */
+static void drop_old_submissions(struct fast *f, uint32_t epoch) {
   f->holding = false;
-  while (topo_receive(&f->node->topo, RING_APP_FAST, &m)) continue;
+  while (!f->holding && topo_receive(&f->node->topo, RING_APP_FAST, &f->held))
+    f->holding = f->held.is_proposal && zxid_epoch(f->held.zxid) == epoch;
 }
 
 static int hand_over(struct fast *f) {
@@ -83,7 +85,7 @@ static int hand_over(struct fast *f) {
   int cnt = 0;
   while (topo_receive(&f->node->topo, RING_SLOW_FAST, &m)) {
     if (m.type == FAST_LEAD || m.type == FAST_OPEN) {
-      drop_old_submissions(f);
+      drop_old_submissions(f, m.epoch);
       f->closed = false;
       f->appended = f->committed = m.type == FAST_OPEN ? m.pos : 0;
     }
@@ -98,7 +100,7 @@ static int hand_over(struct fast *f) {
 static int submissions(struct fast *f) {
   int cnt = 0;
   if (f->closed) {
-    drop_old_submissions(f);
+    drop_old_submissions(f, NO_EPOCH);
     return 0;
   }
   for (; cnt < LIMIT_RING_DEPTH; cnt++) {
