@@ -13,6 +13,7 @@ static void ask(struct app_thread *t, struct disk_msg m) {
   struct app_catchup *u = &t->catchup;
   assert(!u->asked);
   u->asked = true;
+  t->lent++;
   u->asked_generation = t->generation;
   m.tag = t->generation;
   m.buf = u->buf;
@@ -40,7 +41,7 @@ static void done(struct app_thread *t) {
 
 void app_catchup_step(struct app_thread *t) {
   struct app_catchup *u = &t->catchup;
-  if (u->asked) return;
+  if (u->asked || t->exiting) return;
   bool stale = t->state != APP_CATCHING_UP || u->generation != t->generation;
   if (u->reading_snapshot && stale) {
     t->app.ops->restore_begin(&t->app); /* half a state is none */

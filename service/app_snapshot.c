@@ -10,6 +10,7 @@
 static void ask(struct app_thread *t, struct disk_msg m) {
   assert(!t->snapshot.asked);
   t->snapshot.asked = true;
+  t->lent++;
   m.buf = t->snapshot.buf;
   t->c->rings.to_disk(t->c->rings.self, &m);
 }
@@ -47,7 +48,7 @@ static bool log_reaches(const struct app_thread *t) {
 
 bool app_snapshot_step(struct app_thread *t) {
   struct app_snapshot *s = &t->snapshot;
-  if (s->asked) return false;
+  if (s->asked || t->exiting) return false;
   switch (s->step) {
     case SNAPSHOT_NONE:
       return begin(t);

@@ -59,6 +59,7 @@ void app_thread_ask_free(struct app_thread *t) {
 }
 
 static void on_disk(struct app_thread *t, const struct disk_msg *m) {
+  if (m->buf) t->lent--;
   if (m->reason == REASON_DISK_ERROR) {
     app_fail(t, m->reason, "storage"); /* R15 */
     return;

@@ -64,6 +64,7 @@ struct app_thread {
   enum app_state state;
   bool leading;
   bool exiting;
+  uint32_t lent;       /* requests at the disk thread with a buffer of ours */
   int64_t now_ms;      /* set by the driver before each turn */
   uint32_t generation; /* counts roles */
   uint32_t epoch;

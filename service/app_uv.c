@@ -82,7 +82,7 @@ static void idle(struct app_loop *l) {
 }
 
 static void serve(struct app_loop *l) {
-  while (!l->thread.exiting) {
+  while (!l->thread.exiting || l->thread.lent) { /* the disk thread answers until we have ended */
     read_clock(&l->thread);
     bool worked = app_thread_turn(&l->thread);
     worked |= control_turn(&l->control);

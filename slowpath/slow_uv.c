@@ -275,6 +275,13 @@ static int memory_take(struct replica_memory *m) {
   return 0;
 }
 
+/* After a failure the disk thread may still have some of it; the process ends. */
+static bool memory_is_lent(const struct replica *r) {
+  uint32_t any = 0;
+  for (int i = 0; i <= LIMIT_LEARNERS; i++) any |= r->lent[i];
+  return any != 0;
+}
+
 static void memory_free(struct replica_memory *m) {
   for (int i = 0; i <= LIMIT_LEARNERS; i++) free(m->buffer[i]);
 }
@@ -340,6 +347,7 @@ int slow_uv_run(const struct slow_uv_config *c) {
   s->c = c;
   int exit_code = run_all(s);
   if (close_all(s) != 0) return exit_code; /* the process ends; a resolver thread may still write */
+  if (memory_is_lent(&s->replica)) return exit_code;
   memory_free(&s->memory);
   free(s);
   return exit_code;

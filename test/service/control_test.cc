@@ -240,6 +240,29 @@ TEST_F(ControlTest, TheSocketHasMode0660AndIsGoneAfterAStop) {
   EXPECT_NE(stat(node.config.control_socket, &st), 0);
 }
 
+/* The disk thread would write into memory that is gone. */
+TEST(ControlEnd, ABufferAtTheDiskThreadIsAwaited) {
+  ServedNode node;
+  node.instant = false;
+  node.AddHistory(1, 1, 5, 7);
+  node.Follow(2, 0);
+  node.Start();
+  auto waits = [&node] {
+    std::lock_guard<std::mutex> g(node.lock);
+    for (auto &m : node.app_disk)
+      if (m.type == DISK_SNAP_OPEN) return true;
+    return false;
+  };
+  while (!waits()) std::this_thread::yield();
+  node.Exit();
+  usleep(50000);
+  EXPECT_EQ(node.code, -1) << "ended while its buffer was lent";
+  while (node.DiskStep()) node.Wake();
+  for (int ms = 0; ms < 5000 && node.code < 0; ms++) usleep(1000);
+  EXPECT_EQ(node.code, 0);
+  EXPECT_EQ(node.asked[DISK_READ], 0) << "and nothing is asked any more";
+}
+
 TEST(ControlSocket, ALeftOverOfADeadProcessIsReplacedALiveOneOrAnotherFileIsNot) {
   ServedNode first;
   int fd = socket(AF_UNIX, SOCK_STREAM, 0);
