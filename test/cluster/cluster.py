@@ -96,7 +96,10 @@ class Node:
         done = self.ctl("tail", "--json")
         if done.returncode:
             raise Failed("node %d: tail: %s" % (self.id, done.stderr.decode().strip()))
-        rows = (json.loads(line) for line in done.stdout.splitlines())
+        rows = [json.loads(line) for line in done.stdout.splitlines()]
+        if rows and "purged_before" in rows[0]:
+            raise Failed("node %d no longer keeps its whole history: purged before %s" %
+                         (self.id, rows[0]["purged_before"]))
         return [(r["zxid"], r["client"], r["seq"], r["data"]) for r in rows]
 
     def digest(self):

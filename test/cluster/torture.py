@@ -8,6 +8,7 @@ what was acknowledged: nothing lost, nothing twice, no client's order broken, th
 """
 import os
 import random
+import re
 import subprocess
 import sys
 import threading
@@ -17,13 +18,16 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from cluster import SLOW, ZABCTL, Cluster, Failed, check, wait_for  # noqa: E402
 
 BURST, PAUSE_S = 20, 0.05  # lines per burst and client: a steady load, far below what the disk can do
+ROUND_S = 3  # what a round takes at most on average: the load of a long run is thinned, so that it lasts
+KEEP = 1000000
 
 
 class Client:
     """`zabctl submit` on one node, fed until told to stop."""
 
-    def __init__(self, node, total):
+    def __init__(self, node, total, seconds):
         self.node, self.total, self.fed, self.stopping = node, total, 0, False
+        self.pause_s = max(PAUSE_S, seconds * BURST / total)
         self.acks_file = "%s/acks-%d" % (node.cluster.dir, node.id)
         open(self.acks_file, "w").close()
         self.errors = open("%s/client-%d.log" % (node.cluster.dir, node.id), "wb")
@@ -37,7 +41,7 @@ class Client:
         return "node %d line %d" % (self.node.id, n)
 
     def feed(self):
-        while not self.stopping and self.fed < self.total:
+        while not self.stopping and self.fed + BURST <= self.total:
             lines = "".join(self.line(n) + "\n" for n in range(self.fed, self.fed + BURST))
             try:
                 self.process.stdin.write(lines.encode())
@@ -45,7 +49,7 @@ class Client:
             except OSError:
                 return
             self.fed += BURST
-            time.sleep(PAUSE_S)  # paces the load; nothing depends on it
+            time.sleep(self.pause_s)  # paces the load; nothing depends on it
 
     def finish(self):
         self.stopping = True
@@ -94,12 +98,11 @@ def verify(cluster, clients):
 
 def torture(rounds, durability, node_cnt, seed):
     rng = random.Random(seed)
-    keep = 1000000
     with Cluster("torture-" + durability, nodes=node_cnt, base_port=24000, durability=durability,
-                 app_keep=keep) as cluster:
+                 app_keep=KEEP) as cluster:
         cluster.start()
         cluster.wait_serving()
-        clients = [Client(n, keep // node_cnt) for n in cluster.nodes]
+        clients = [Client(n, KEEP // node_cnt, rounds * ROUND_S * SLOW) for n in cluster.nodes]
         down_ms = []
         for i in range(rounds):
             most = 1 if durability == "memory" else rng.choice([1, 1, 1, 2, node_cnt])
@@ -118,6 +121,7 @@ def torture(rounds, durability, node_cnt, seed):
             down_ms.append((time.monotonic() - start) * 1000)
             for n in cluster.nodes:
                 check(n.running(), "round %d: node %d ended by itself:\n%s" % (i, n.id, n.log()[-500:]))
+            check(all(c.fed + BURST <= c.total for c in clients), "round %d: no load any more" % i)
             if (i + 1) % 10 == 0:
                 print("round %d of %d, all serving again after %.0f ms (median)" %
                       (i + 1, rounds, sorted(down_ms)[len(down_ms) // 2]), flush=True)
@@ -131,14 +135,26 @@ def torture(rounds, durability, node_cnt, seed):
             check(n.stop() == 0, "node %d: no clean stop" % n.id)
 
 
+def arguments():
+    """NAME=VALUE of the command line, else of the environment; a wrong one ends the program."""
+    defaults = {"ROUNDS": "50", "DURABILITY": "sync", "NODES": "3", "SEED": str(int(time.time()))}
+    allowed = {"ROUNDS": r"[1-9]\d*", "DURABILITY": "sync|memory", "NODES": "[1-7]", "SEED": r"\d+"}
+    args = {name: os.environ.get(name, default) for name, default in defaults.items()}
+    given = [a.partition("=") for a in sys.argv[1:]]
+    for name, _, value in given + [(name, "=", value) for name, value in args.items()]:
+        if name not in allowed or not re.fullmatch(allowed[name], value):
+            sys.exit("torture: found %s=%s, allowed: %s" %
+                     (name, value, ", ".join("%s=%s" % pair for pair in allowed.items())))
+    args.update((name, value) for name, _, value in given)
+    return args
+
+
 def main():
-    args = dict(a.split("=", 1) for a in sys.argv[1:])
-    rounds = int(args.get("ROUNDS", os.environ.get("ROUNDS", "50")))
-    seed = int(args.get("SEED", os.environ.get("SEED", str(int(time.time())))))
-    durability = args.get("DURABILITY", os.environ.get("DURABILITY", "sync"))
+    args = arguments()
+    rounds, seed, durability = int(args["ROUNDS"]), int(args["SEED"]), args["DURABILITY"]
     print("torture: ROUNDS=%d DURABILITY=%s SEED=%d" % (rounds, durability, seed), flush=True)
     try:
-        torture(rounds, durability, int(args.get("NODES", "3")), seed)
+        torture(rounds, durability, int(args["NODES"]), seed)
     except Failed as e:
         print("FAILED: %s" % e)
         print("0 passed, 1 failed")
