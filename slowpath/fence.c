@@ -79,9 +79,8 @@ void replica_stop(struct replica *r, struct replica_actions *a) {
   if (r->stopping) return;
   r->stopping = true;
   act_log(a, (struct log_event){.id = LOG_STOPPING});
-  if (r->phase == PHASE_STARTING)
-    replica_on_clean_stop(r, a);
-  else if (r->phase == PHASE_LOOKING)
+  if (r->phase == PHASE_STARTING) return; /* OPENED comes; the mark of the last stop is gone */
+  if (r->phase == PHASE_LOOKING)
     clean_stop(r, a); /* fenced already */
   else if (r->phase != PHASE_FENCING)
     replica_fence(r, REASON_STOPPING, -1, a);

@@ -28,7 +28,7 @@ static void on_trunc(struct replica *r, zxid_t zxid, struct replica_actions *a) 
 /* A snapshot below our last zxid would take away what we may have acknowledged, and give it back
  * only record by record: refused (design 9). */
 static void on_snap(struct replica *r, zxid_t zxid, struct replica_actions *a) {
-  if (zxid < r->durable.last_zxid) {
+  if (zxid < r->durable.last_zxid || zxid_epoch(zxid) > r->learn.epoch) {
     learner_abandon(r, REASON_SYNC_ORDER, false, a);
     return;
   }

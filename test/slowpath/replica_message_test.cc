@@ -336,6 +336,28 @@ TEST(Handover, AnAttachmentThatIsNeverHeardIsGivenUpAndNamed) {
 
 // ---- fencing ----
 
+// The store has taken the mark of the last clean stop away: this one must leave a mark, too.
+TEST(Fence, AStopBeforeTheDiskHasOpenedIsCleanAllTheSame) {
+  Solo s(1);
+  s.simple(EV_STOP, 0);
+  EXPECT_EQ(s.exit_code, -1);
+  struct replica_event e = {};
+  e.type = EV_DISK;
+  e.disk.type = DISK_OPENED;
+  e.disk.state = s.disk;
+  s.step(e);
+  s.fast_event({FAST_CLOSED, 0, 0, REASON_NONE, 0, 0, 0});
+  e = {};
+  e.type = EV_APP;
+  e.app.type = APP_STOPPED;
+  s.step(e);
+  s.answer(); /* DRAIN */
+  ASSERT_FALSE(s.asked.empty());
+  EXPECT_EQ(s.asked[0].type, DISK_CLEAN_STOP);
+  s.answer();
+  EXPECT_EQ(s.exit_code, 0);
+}
+
 TEST(Fence, NoVoteBeforeFastPathAppAndDiskHaveStopped) {
   Solo s(1);
   s.syncing(1);
@@ -472,6 +494,16 @@ TEST(Learner, KeepsRecordsOfTheLeadersOwnEpoch) {
     EXPECT_TRUE(s.was_closed(0));
     EXPECT_TRUE(s.asked.empty());
   }
+}
+
+TEST(Learner, RefusesASnapshotOfALaterEpochThanTheLeaders) {
+  Solo s(1);
+  s.discovering();
+  s.leaderinfo(3);
+  s.answer_all();
+  s.packet(0, PACKET_SNAP, zxid_make(4, 1), "");
+  EXPECT_TRUE(s.was_closed(0));
+  EXPECT_TRUE(s.asked.empty()) << "the disk would take it for an error of ours";
 }
 
 TEST(Learner, ReadsNothingWhileItsBufferIsAtTheDisk) {
