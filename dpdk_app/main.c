@@ -54,7 +54,7 @@ static int wait_for_end(struct node *n, int signal_fd) {
     if (!(p[0].revents & POLLIN) || read(signal_fd, &info, sizeof info) != sizeof info) continue;
     if (atomic_exchange(&n->stop, 1)) _exit(EXIT_CODE_UNEXPECTED);
     log_line(LEVEL_INFO, n->config.id, "%s: stopping", strsignal((int)info.ssi_signo));
-    waker_wake(&n->topo.waker[THREAD_SLOW]);
+    waker_poke(&n->topo.waker[THREAD_SLOW]); /* it may just have looked at `stop` */
   }
 }
 
@@ -88,6 +88,7 @@ static int run(struct node *n) {
     start(n, &threads, &eal);
     code = wait_for_end(n, signal_fd);
     finish(n, &threads, &eal);
+    if (code == EXIT_CODE_PORT) node_unused(n); /* 2888 or 3888 is taken: the machine never ran */
     close(signal_fd);
   }
   node_close(n);

@@ -104,13 +104,20 @@ static int open_ports(struct node *n) {
   return EXIT_CODE_PORT;
 }
 
+void node_unused(struct node *n) {
+  if (n->store && store_state(n->store).clean_stop) store_mark_clean(n->store);
+}
+
 int node_open(struct node *n) {
   n->done_fd = -1;
   int code = open_store(n);
   if (!code) code = open_memory(n);
   if (!code) code = open_topo(n);
   if (!code) code = open_ports(n);
-  if (code) return code;
+  if (code) {
+    node_unused(n);
+    return code;
+  }
   bcast_init(&n->bcast, &n->config, &n->bcast_memory, &n->counters[THREAD_FAST], &n->latency);
   n->app_log = app_log_create(n->config.app_keep, LIMIT_KEPT_BYTES);
   n->app = app_log_app(n->app_log);

@@ -57,6 +57,9 @@ struct node {
  * is open, also after a failed node_open. */
 int node_format(const struct config *c, bool rejoin);
 int node_open(struct node *n);
+/* node_unused: the start failed before anything was said or acknowledged, so the last clean stop
+ * still counts (`memory`).  No thread runs. */
+void node_unused(struct node *n);
 void node_close(struct node *n);
 
 /* The four loops; each runs until its end is signalled (halt; slow: the machine's exit; app:

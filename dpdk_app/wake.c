@@ -41,6 +41,12 @@ void waker_wait(struct waker *w, int timeout_ms) {
   waker_cancel(w);
 }
 
+void waker_poke(struct waker *w) {
+  uint64_t one = 1;
+  ssize_t ignored = write(w->fd, &one, sizeof one); /* full means that it is awake already */
+  (void)ignored;
+}
+
 void waker_wake(struct waker *w) { waker_wake_if(w, true); }
 
 void waker_wake_if(struct waker *w, bool urgent) {
@@ -49,7 +55,5 @@ void waker_wake_if(struct waker *w, bool urgent) {
   if (state == WAKER_AWAKE || (state == WAKER_LAZY && !urgent)) return;
   if (atomic_exchange_explicit(&w->sleeping, WAKER_AWAKE, memory_order_seq_cst) == WAKER_AWAKE)
     return;
-  uint64_t one = 1;
-  ssize_t ignored = write(w->fd, &one, sizeof one); /* full means that it is awake already */
-  (void)ignored;
+  waker_poke(w);
 }

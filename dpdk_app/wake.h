@@ -37,6 +37,9 @@ void waker_prepare_lazy(struct waker *w);
 void waker_wait(struct waker *w, int timeout_ms);
 
 void waker_wake(struct waker *w);
+/* waker_poke also ends the sleep that the sleeper is about to begin: for what it does not look at
+ * again between waker_prepare and its wait. */
+void waker_poke(struct waker *w);
 /* waker_wake_if: urgent as waker_wake; otherwise lazy sleepers sleep on. */
 void waker_wake_if(struct waker *w, bool urgent);
 

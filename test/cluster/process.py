@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -270,6 +271,51 @@ def memory_class_counts_only_after_a_sync():
         c.wait_equal()
 
 
+def memory_class_start_that_fails_keeps_the_clean_stop():
+    with Cluster("failed-start", durability="memory") as c:
+        c.start()
+        c.wait_serving()
+        submit_ok(c.nodes[0], lines("a", 100))
+        for n in c.nodes:
+            check(n.stop() == 0, "clean stop")
+        for n in c.nodes:
+            with socket.socket() as taken:
+                taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                taken.bind(("127.0.0.1", c.base_port + 10 + n.id))
+                taken.listen()
+                n.start()
+                check(n.wait_exit() == 4, "exit status of a start with the quorum port taken")
+        for n in c.nodes:
+            n.start()
+        c.wait_serving()
+        check(data_of(c.nodes[0]) == lines("a", 100), "lost")
+
+
+def lone_voter_proposes_while_its_fast_lcore_sleeps():
+    with Cluster("lone", nodes=1) as c:
+        node = c.nodes[0]
+        c.start()
+        for task in os.listdir("/proc/%d/task" % node.process.pid):
+            with open("/proc/%d/task/%s/comm" % (node.process.pid, task)) as f:
+                if "worker" in f.read():
+                    subprocess.run(["chrt", "--idle", "--pid", "0", task], check=True)
+        done, errors = threading.Event(), []
+
+        def load():
+            while not done.is_set() and not errors:
+                ran = node.submit(lines("x", 200), "--timeout", str(10 * SLOW))
+                errors.extend([ran.stderr.decode()] * (ran.returncode != 0))
+
+        client = threading.Thread(target=load)
+        client.start()
+        for _ in range(5):
+            node.ctl("step-down")
+            wait_for("a leader, or an error", lambda: c.leader() or errors)
+        done.set()
+        client.join()
+        check(not errors, "".join(errors) + node.log()[-500:])
+
+
 def each_acknowledged_group_is_a_durable_write():
     if not shutil.which("strace") or "asan" in ZABD:
         print("skipped: strace is not installed, or the build looks for leaks, which strace forbids")
@@ -300,6 +346,7 @@ TESTS = [every_node_takes_submissions_and_all_agree, one_node_is_an_ensemble_and
          stopped_follower_is_detached_and_does_not_stall_the_others, node_behind_the_log_gets_a_snapshot,
          deposed_leader_is_truncated, wiped_disk_is_refused_and_rejoin_learns_before_it_votes,
          counter_limit_moves_to_a_new_epoch_without_loss, memory_class_counts_only_after_a_sync,
+         memory_class_start_that_fails_keeps_the_clean_stop, lone_voter_proposes_while_its_fast_lcore_sleeps,
          each_acknowledged_group_is_a_durable_write]
 
 if __name__ == "__main__":
