@@ -21,15 +21,23 @@ static void ask(struct app_thread *t, struct disk_msg m) {
   t->c->rings.to_disk(t->c->rings.self, &m);
 }
 
+/* Only after `recover --accept-loss`: what was applied here is no longer the ensemble's history. */
+static void start_anew(struct app_thread *t) {
+  log_line(LEVEL_WARN, t->c->config->id, "application is ahead of the history, starts anew");
+  app_snapshot_abort(t);
+  t->app.ops->restore_begin(&t->app);
+}
+
+/* Histories of one epoch are prefixes of each other; of a later one it must be asked whether what
+ * was applied last is still in it. */
+static bool is_unsure(const struct app_thread *t) {
+  return applied(t) && zxid_epoch(applied(t)) < zxid_epoch(t->target);
+}
+
 void app_catchup_start(struct app_thread *t) {
   t->catchup.need_snapshot = t->catchup.tried_snapshot = false;
-  if (applied(t) > t->target && !t->catchup.reading_snapshot) {
-    /* Only after `recover --accept-loss`: what was applied here is no longer the ensemble's
-     * history. */
-    log_line(LEVEL_WARN, t->c->config->id, "application is ahead of the history, starts anew");
-    app_snapshot_abort(t);
-    t->app.ops->restore_begin(&t->app);
-  }
+  if (applied(t) > t->target && !t->catchup.reading_snapshot) start_anew(t);
+  t->catchup.unsure = is_unsure(t);
   app_catchup_step(t);
 }
 
@@ -54,6 +62,8 @@ void app_catchup_step(struct app_thread *t) {
     ask(t, (struct disk_msg){.type = DISK_SNAP_READ, .pos = u->offset});
   } else if (applied(t) == t->target) {
     done(t);
+  } else if (u->unsure && applied(t)) {
+    ask(t, (struct disk_msg){.type = DISK_LOOKUP, .zxid = applied(t)});
   } else if (u->need_snapshot || (!applied(t) && !u->tried_snapshot)) {
     ask(t, (struct disk_msg){.type = DISK_SNAP_OPEN, .zxid = t->target});
   } else {
@@ -74,6 +84,16 @@ static void apply_records(struct app_thread *t, const uint8_t *at, uint32_t len)
     at += r.size;
     len -= r.size;
   }
+}
+
+static void on_lookup(struct app_thread *t, const struct disk_msg *m) {
+  t->catchup.unsure = false;
+  if (m->reason == REASON_BELOW_LOG)
+    t->catchup.need_snapshot = true;
+  else if (m->reason != REASON_NONE)
+    app_fail(t, m->reason, "looking into the log");
+  else if (m->zxid != applied(t))
+    start_anew(t);
 }
 
 static void on_read(struct app_thread *t, const struct disk_msg *m) {
@@ -129,6 +149,8 @@ void app_catchup_on_disk(struct app_thread *t, const struct disk_msg *m) {
   if (stale) {
     if (m->type == DISK_SNAP_OPEN && m->reason == REASON_NONE)
       ask(t, (struct disk_msg){.type = DISK_SNAP_CLOSE});
+  } else if (m->type == DISK_LOOKUP) {
+    on_lookup(t, m);
   } else if (m->type == DISK_READ) {
     on_read(t, m);
   } else if (m->type == DISK_SNAP_OPEN) {

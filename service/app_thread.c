@@ -68,6 +68,7 @@ static void on_disk(struct app_thread *t, const struct disk_msg *m) {
     case DISK_FREE:
       on_free(t, m);
       break;
+    case DISK_LOOKUP:
     case DISK_READ:
     case DISK_SNAP_OPEN:
     case DISK_SNAP_READ:

@@ -30,6 +30,7 @@ struct app_listener {
 
 struct app_catchup {
   bool asked;            /* a disk request is out; its buffer is the disk thread's */
+  bool unsure;           /* is what was applied last still in the history? */
   bool need_snapshot;    /* the log does not reach back to applied */
   bool tried_snapshot;   /* asked for one, there is none */
   bool reading_snapshot; /* open at the disk thread */

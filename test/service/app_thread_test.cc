@@ -438,6 +438,28 @@ TEST_F(AppThread, AStateAheadOfTheHistoryIsBuiltAnew) { /* recover --accept-loss
   EXPECT_EQ(app_log_last(node.log, 7).sequence, 5u);
 }
 
+/* The same, but the history has grown in a later epoch: the node never restarted. */
+TEST_F(AppThread, AStateThatIsNoLongerInTheHistoryIsBuiltAnewThoughTheHistoryIsLonger) {
+  node.AddHistory(1, 1, 10, 7);
+  node.Follow(1, 0);
+  Run();
+  node.Stop();
+  node.history.erase(node.history.upper_bound(zxid_make(1, 7)), node.history.end());
+  node.AddHistory(2, 1, 5, 8);
+  node.Follow(2, 0);
+  Run();
+  EXPECT_EQ(thread.state, APP_SERVING);
+  FakeNode other;
+  other.history = node.history;
+  app_thread fresh;
+  app_thread_init(&fresh, &other.uv);
+  other.Follow(2, 0);
+  while (app_thread_turn(&fresh)) continue;
+  EXPECT_EQ(fresh.app.ops->applied(&fresh.app), zxid_make(2, 5));
+  EXPECT_EQ(thread.app.ops->digest(&thread.app), fresh.app.ops->digest(&fresh.app));
+  app_thread_free(&fresh);
+}
+
 TEST_F(AppThread, TakesASnapshotEverySoManyBytesWhileItGoesOnServing) {
   node.config.snapshot_log_bytes = 3000;
   node.Lead(1);

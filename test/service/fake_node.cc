@@ -44,6 +44,12 @@ void FakeNode::Answer(disk_msg *m) {
     case DISK_READ:
       Read(m, buf);
       break;
+    case DISK_LOOKUP: {
+      auto it = history.upper_bound(m->zxid);
+      if (m->zxid < base) m->reason = REASON_BELOW_LOG;
+      m->zxid = it == history.begin() ? base : (--it)->first;
+      break;
+    }
     case DISK_SNAP_OPEN: {
       auto it = snapshots.upper_bound(m->zxid);
       m->reason = it == snapshots.begin() ? REASON_BELOW_LOG : REASON_NONE;
@@ -175,6 +181,7 @@ void FakeNode::Wire() {
   r.to_slow = [](void *s, const app_msg *m) { Of(s)->HearApp(*m); };
   r.from_disk = [](void *s, disk_msg *m) { return Pop(Of(s), &Of(s)->disk_app, m); };
   r.from_slow = [](void *s, app_msg *m) { return Pop(Of(s), &Of(s)->slow_app, m); };
+  r.one_at_a_time = [](void *, bool) {};
   r.advanced = [](void *) {};
   r.may_sleep = [](void *s, pos_t seen, bool) {
     FakeNode *n = Of(s);
