@@ -14,6 +14,8 @@ import time
 BUILD = os.environ.get("ZABLINE_BUILD", "build/gcc")
 ZABD = os.path.join(BUILD, "zabd")
 ZABCTL = os.path.join(BUILD, "zabctl")
+PORT_OFFSET = int(os.environ.get("PORT_OFFSET", "0"))  # another one lets two runs share a machine
+SUFFIX = "-%d" % PORT_OFFSET if PORT_OFFSET else ""
 SLOW = 5 if "san" in BUILD else 1  # sanitizer builds: deadlines times this
 
 
@@ -109,8 +111,8 @@ class Node:
 class Cluster:
     def __init__(self, name, nodes=3, base_port=23000, prefix="build/cluster", **overrides):
         self.name = name
-        self.dir = os.path.join(prefix, name)
-        self.base_port = base_port
+        self.dir = os.path.join(prefix + SUFFIX, name)
+        self.base_port = base_port + PORT_OFFSET
         self.overrides = overrides
         shutil.rmtree(self.dir, ignore_errors=True)
         os.makedirs(self.dir)
