@@ -21,6 +21,10 @@ static bool forward(void *node, const void *request, uint32_t len) {
   return submit(node, (struct bytes_msg){.data = request, .len = len});
 }
 
+static void one_at_a_time(void *node, bool on) {
+  atomic_store_explicit(&((struct node *)node)->one_at_a_time, on, memory_order_relaxed);
+}
+
 static void to_disk(void *node, const struct disk_msg *m) {
   topo_must_send(&((struct node *)node)->topo, RING_APP_DISK, m);
 }
@@ -78,6 +82,7 @@ void *loop_app(void *node) {
       .rings = {.self = n,
                 .propose = propose,
                 .forward = forward,
+                .one_at_a_time = one_at_a_time,
                 .next_request = next_request,
                 .request_done = request_done,
                 .to_disk = to_disk,

@@ -97,6 +97,13 @@ static int hand_over(struct fast *f) {
   return cnt;
 }
 
+/* A closed loop of one, measured here: no other thread's scheduling is part of it. */
+static bool must_wait(const struct fast *f) {
+  const struct node *n = f->node;
+  return atomic_load_explicit(&n->one_at_a_time, memory_order_relaxed) &&
+         bcast_committed(&n->bcast) < bcast_appended(&n->bcast);
+}
+
 static int submissions(struct fast *f) {
   int cnt = 0;
   if (f->closed) {
@@ -106,6 +113,7 @@ static int submissions(struct fast *f) {
   for (; cnt < LIMIT_RING_DEPTH; cnt++) {
     if (!f->holding && !topo_receive(&f->node->topo, RING_APP_FAST, &f->held)) break;
     f->holding = true;
+    if (f->held.is_proposal && must_wait(f)) break;
     enum bcast_event_type type = f->held.is_proposal ? BCAST_PROPOSE : BCAST_REQUEST;
     if (!bcast_room(&f->node->bcast, type, f->held.len)) break;
     f->holding = false;

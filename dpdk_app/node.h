@@ -45,10 +45,11 @@ struct node {
   struct app_log *app_log;
   struct arena arena;
 
-  _Atomic int stop;      /* SIGTERM: a clean stop is wanted; read by slow */
-  _Atomic int halt;      /* the machines are done: fast and disk end their loops */
-  _Atomic int exit_code; /* set before `done_fd` is written */
-  int done_fd;           /* eventfd: the slow thread has ended */
+  _Atomic int stop;           /* SIGTERM: a clean stop is wanted; read by slow */
+  _Atomic bool one_at_a_time; /* bench, closed loop; writer app, reader fast */
+  _Atomic int halt;           /* the machines are done: fast and disk end their loops */
+  _Atomic int exit_code;      /* set before `done_fd` is written */
+  int done_fd;                /* eventfd: the slow thread has ended */
 };
 
 /* node_format writes n's data directory for the first start (or after a lost disk: rejoin).

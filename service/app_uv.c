@@ -23,8 +23,7 @@ struct app_loop {
   uv_timer_t tick, retry;
   uint32_t ticks;
   uint32_t polls; /* turns, while polling */
-  uint32_t empty_turns;
-  bool busy; /* there was work since the last sleep */
+  bool busy;      /* there was work since the last sleep */
 };
 
 static void on_wake(uv_poll_t *h, int status, int events) {
@@ -68,17 +67,10 @@ static void sleep_until_woken(struct app_loop *l) {
 }
 
 static void idle(struct app_loop *l) {
-  const struct app_uv_config *c = l->thread.c;
-  bool polls = c->poll || control_polls(&l->control);
-  if (!polls) {
+  if (!l->thread.c->poll)
     sleep_until_woken(l);
-    return;
-  }
-  if (++l->polls % POLL_IO_TURNS == 0) uv_run(&l->loop, UV_RUN_NOWAIT);
-  if (c->config->idle != IDLE_SPIN && ++l->empty_turns >= c->config->idle_turns) {
-    l->empty_turns = 0;
-    sched_yield();
-  }
+  else if (++l->polls % POLL_IO_TURNS == 0)
+    uv_run(&l->loop, UV_RUN_NOWAIT);
 }
 
 static void serve(struct app_loop *l) {
@@ -90,10 +82,8 @@ static void serve(struct app_loop *l) {
       idle(l);
       continue;
     }
-    l->empty_turns = 0;
     l->busy = true;
-    bool io = !control_polls(&l->control) || ++l->polls % POLL_IO_TURNS == 0;
-    if (io) uv_run(&l->loop, UV_RUN_NOWAIT);
+    if (!l->thread.c->poll || ++l->polls % POLL_IO_TURNS == 0) uv_run(&l->loop, UV_RUN_NOWAIT);
   }
 }
 

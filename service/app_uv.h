@@ -22,6 +22,9 @@ struct app_rings {
   /* propose, forward: the bytes are copied; false: app_fast is full, stop reading requests */
   bool (*propose)(void *self, zxid_t zxid, const void *txn, uint32_t len);
   bool (*forward)(void *self, const void *request, uint32_t len);
+  /* one_at_a_time: the fast lcore proposes the next only when all before it is committed, so that a
+   * closed loop is closed there and not by this thread (bench) */
+  void (*one_at_a_time)(void *self, bool on);
   /* next_request: the oldest REQUEST of a follower, in ring memory until request_done */
   bool (*next_request)(void *self, const void **request, uint32_t *len);
   void (*request_done)(void *self);

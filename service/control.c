@@ -276,11 +276,9 @@ bool control_waits(const struct control *c) {
 
 bool control_urgent(const struct control *c) {
   for (int i = 0; i < c->conn_cnt; i++)
-    if (c->conns[i]->job != JOB_NONE) return true;
-  return false;
+    if (c->conns[i]->job != JOB_NONE && c->conns[i]->job != JOB_BENCH) return true;
+  return c->bench.conn && c->bench.outstanding > 1;
 }
-
-bool control_polls(const struct control *c) { return c->bench.conn != NULL; }
 
 int control_open(struct control *c, struct app_thread *t, uv_loop_t *loop) {
   memset(c, 0, sizeof *c);

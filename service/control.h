@@ -85,8 +85,6 @@ bool control_turn(struct control *c);
 bool control_waits(const struct control *c);
 /* control_urgent: a client waits for commits. */
 bool control_urgent(const struct control *c);
-/* control_polls: a bench runs, so the loop must not sleep at all. */
-bool control_polls(const struct control *c);
 /* control_close begins to close everything; the loop must run until it is empty. */
 void control_close(struct control *c);
 

@@ -56,5 +56,6 @@ enum control_taken control_on_recover(struct control_conn *n, const struct contr
   }
   r->to_slow(r->self, &(struct app_msg){.type = APP_RECOVER});
   control_send_json(n, "{\"recovering\":true}");
+  n->last_words = true; /* one a connection, or a flood of them would fill app_slow */
   return CONTROL_TAKEN;
 }

@@ -7,6 +7,8 @@
 
 #include "service/control.h"
 
+#define QUEUED \
+  512 /* with one outstanding, the fast lcore closes the loop: this many wait before it */
 #define BENCH_CLIENT UINT64_MAX /* reserved: zabctl's random ids are below */
 
 static struct latency *latency_since(struct latency *d, const struct latency *now) {
@@ -48,12 +50,14 @@ enum control_taken control_on_bench(struct control_conn *n, const struct control
   assert(b->request);
   b->begin_ns = uv_hrtime();
   copy_latency(&b->before, t->c->latency);
+  t->c->rings.one_at_a_time(t->c->rings.self, outstanding == 1);
   n->job = JOB_BENCH;
   return CONTROL_TAKEN;
 }
 
 static void end(struct control *c, enum reason r) {
   struct control_conn *n = c->bench.conn;
+  c->thread->c->rings.one_at_a_time(c->thread->c->rings.self, false);
   c->bench.conn = NULL;
   n->job = JOB_NONE;
   if (r != REASON_NONE) control_fail(n, r, reason_text(r));
@@ -86,7 +90,7 @@ bool control_bench_turn(struct control *c) {
   }
   int done = 0;
   for (; done < LIMIT_APP_TURN && b->proposed < b->count; done++) {
-    if (b->proposed - b->applied >= b->outstanding) break;
+    if (b->proposed - b->applied >= (b->outstanding == 1 ? QUEUED : b->outstanding)) break;
     app_log_request_write(b->request, BENCH_CLIENT, b->first + b->proposed);
     enum reason r = app_submit(c->thread, b->request, APP_LOG_REQUEST_HEADER + b->size);
     if (r == REASON_BUSY) break;
@@ -109,5 +113,7 @@ void control_bench_stopped(struct control *c) {
 }
 
 void control_bench_closed(struct control *c, const struct control_conn *n) {
-  if (c->bench.conn == n) c->bench.conn = NULL;
+  if (c->bench.conn != n) return;
+  c->thread->c->rings.one_at_a_time(c->thread->c->rings.self, false);
+  c->bench.conn = NULL;
 }

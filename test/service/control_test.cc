@@ -47,6 +47,18 @@ TEST_F(ControlTest, ShortBodiesOfEveryCommandAreRefused) {
   EXPECT_TRUE(Alive());
 }
 
+TEST_F(ControlTest, AFloodOfRecoverSaysItOnce) {
+  Raw raw(&node);
+  Bytes name(node.config.cluster, node.config.cluster + strlen(node.config.cluster)), flood;
+  Bytes one = Raw::Encode(CONTROL_RECOVER, name);
+  for (int i = 0; i < 2000; i++) flood.insert(flood.end(), one.begin(), one.end());
+  raw.Write(flood);
+  EXPECT_EQ(raw.Next().type, CONTROL_JSON);
+  EXPECT_EQ(raw.Next().type, -1);
+  EXPECT_TRUE(Alive());
+  EXPECT_EQ(node.Said(APP_RECOVER), 1) << "app_slow holds " << LIMIT_RING_DEPTH;
+}
+
 TEST_F(ControlTest, AnotherVersionIsNamed) {
   Raw raw(&node, false);
   raw.Send(CONTROL_HELLO, {0x5a, 0x41, 0x42, 0x43, 0, 0, 0, 99});
