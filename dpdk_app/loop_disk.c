@@ -163,8 +163,7 @@ static bool serve(struct diskd *d, enum ring_id in, enum ring_id out, int asker)
     return true;
   }
   on_request(d, asker, &m);
-  d->sealed =
-      false; /* what a sync appended wants its idle trailer too; a second one costs nothing */
+  d->sealed = false; /* what a sync appended wants its idle trailer, too */
   if (*store_error(d->node->store)) fail(d, m.reason);
   topo_must_send(&d->node->topo, out, &m);
   return true;
