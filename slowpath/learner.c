@@ -108,10 +108,12 @@ void learner_on_tick(struct replica *r, struct replica_actions *a) {
   learner_abandon(r, early ? REASON_CONNECT_FAILED : REASON_SYNC_TIMEOUT, true, a);
 }
 
-/* Progress of ours (the disk) has no limit here: the fence and the disk watch that. */
+/* Progress of ours (the disk) has no limit here: the fence and the disk watch that.  Once the fast
+ * path is open it says whether the leader lives, who may wait long for another learner's sync
+ * before it can establish (B23); it has a limit of its own. */
 uint64_t learner_deadline(const struct replica *r) {
   const struct learning *l = &r->learn;
-  if (l->step == LEARNING_SETTLED || !replica_wants_input(r, 0)) return UINT64_MAX;
+  if (l->step >= LEARNING_UPTODATE || !replica_wants_input(r, 0)) return UINT64_MAX;
   if (l->step == LEARNING_CONNECT && !l->open && l->retry_us < l->deadline_us) return l->retry_us;
   return l->deadline_us;
 }

@@ -506,6 +506,20 @@ TEST(Learner, RefusesASnapshotOfALaterEpochThanTheLeaders) {
   EXPECT_TRUE(s.asked.empty()) << "the disk would take it for an error of ours";
 }
 
+// B23: of five, the leader may wait for the long sync of another before it can say UPTODATE.
+TEST(Learner, WaitsForUptodateAsLongAsTheFastPathHearsTheLeader) {
+  Solo s(1);
+  s.syncing(1);
+  s.newleader(1);
+  s.answer_all();
+  ASSERT_EQ(s.r->learn.step, LEARNING_UPTODATE);
+  s.now += 100000000;
+  s.simple(EV_TICK, 0);
+  EXPECT_EQ(s.r->role, ROLE_FOLLOWING);
+  s.fast_event({FAST_LOST, 2, 1, REASON_LEADER_SILENT, 99, 0, 0});
+  EXPECT_EQ(s.r->phase, PHASE_FENCING);
+}
+
 TEST(Learner, ReadsNothingWhileItsBufferIsAtTheDisk) {
   Solo s(1);
   s.config.largest_record = LIMIT_RECORD_MAX;
