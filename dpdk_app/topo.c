@@ -111,8 +111,8 @@ bool topo_peek(struct topo *t, enum ring_id id, void *element) {
   return true;
 }
 
-/* rte_ring_count reads the other side's tail without an order; here it decides about sleep and about
- * memory that is read, so it acquires (pairs with the release-stores of enqueue and dequeue). */
+/* rte_ring_count reads the other side's tail without an order; here it decides about sleep and
+ * about memory that is read, so it acquires (pairs: the release-stores of enqueue and dequeue). */
 uint32_t topo_count(const struct topo *t, enum ring_id id) {
   const struct rte_ring *r = t->ring[id];
   uint32_t taken = __atomic_load_n(&r->cons.tail, __ATOMIC_ACQUIRE);

@@ -17,9 +17,9 @@ void waker_close(struct waker *w) {
   w->fd = -1;
 }
 
-/* Both sides read-modify-write the same word.  Either the waker reads our announcement, and wakes; or
- * our exchange reads what the waker wrote, and so we see, at the look that follows, what it published
- * before. */
+/* Both sides read-modify-write the same word.  Either the waker reads our announcement, and wakes;
+ * or our exchange reads what the waker wrote, and so we see, at the look that follows, what it
+ * published before. */
 void waker_prepare(struct waker *w) {
   atomic_exchange_explicit(&w->sleeping, WAKER_SLEEPING, memory_order_seq_cst);
 }
