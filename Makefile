@@ -58,7 +58,7 @@ TEST_BINS := $(foreach l,$(TEST_LAYERS) dpdk_app,$(B)/test_$(l))
 TEST_SCRIPTS = $(shell grep -ls '^\# tags:.*quick' test/cluster/*.sh) $(wildcard test/interop/zookeeper.sh)
 
 .DEFAULT_GOAL := all
-.PHONY: all help deps deps-ci build-tests objects test unit processes demo tidy fresh-test clean
+.PHONY: all help deps deps-ci build-tests objects test unit processes perf demo tidy fresh-test clean
 .DELETE_ON_ERROR:
 
 all: $(B)/zabd $(B)/zabctl ## build zabd and zabctl (build/zabd and build/zabctl, if neither CC nor SAN is given)
@@ -83,6 +83,11 @@ unit: ## build and run the unit tests only
 processes: ## the tests with real processes only
 	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@ZABLINE_BUILD=$(B) /usr/bin/python3 test/run.py --logs $(B)/logs test/cluster/process.sh
+
+perf: ## commit latency against the raw round trip and the raw durable write (needs a quiet machine)
+	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory -j$(JOBS) all perf-programs
+	@ZABLINE_BUILD=$(B) perf/commit_latency
 
 demo: ## install what is missing, build, show three replicas surviving kill -9 and SIGSTOP
 	@$(MAKE) --no-print-directory deps

@@ -112,7 +112,7 @@ int main(int argc, char **argv) {
   struct cli cli = cli_parse(argc, argv);
   if (cli.command == CLI_ERROR) return EXIT_CODE_CONFIG;
   if (cli.command == CLI_HELP) return cli_help(), 0;
-  if (cli.command == CLI_VERSION) return puts(BUILD), 0;
+  if (cli.command == CLI_VERSION) return puts("zabd " ZABLINE_VERSION " (" __VERSION__ ")"), 0;
   struct node *n =
       aligned_alloc(CACHE_LINE, (sizeof *n + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);
   if (!n) return EXIT_CODE_UNEXPECTED;

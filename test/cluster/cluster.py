@@ -102,7 +102,9 @@ class Node:
         if rows and "purged_before" in rows[0]:
             raise Failed("node %d no longer keeps its whole history: purged before %s" %
                          (self.id, rows[0]["purged_before"]))
-        return [(r["zxid"], r["client"], r["seq"], r["data"]) for r in rows]
+        def data(row):  # "data_hex" where the bytes are no text
+            return row["data"] if "data" in row else bytes.fromhex(row["data_hex"]).decode("utf-8", "surrogateescape")
+        return [(r["zxid"], r["client"], r["seq"], data(r)) for r in rows]
 
     def digest(self):
         return self.ctl("digest").stdout.decode().split()

@@ -58,8 +58,8 @@ def input_lines():
             data = f.read()
     else:
         data = subprocess.run(["dpkg", "-l"], capture_output=True, check=True).stdout
-    lines = [l.decode("utf-8", "replace") for l in data.split(b"\n")]
-    if lines and lines[-1] == "":
+    lines = data.split(b"\n")
+    if lines and lines[-1] == b"":
         lines.pop()
     if not lines:
         raise Failed("%s has no lines" % (name or "dpkg -l"))
@@ -88,8 +88,8 @@ class Submitter:
     def feed(self):
         block = 1000
         while self.fed < self.target:
-            block_lines = [self.lines[i % len(self.lines)] + "\n" for i in range(self.fed, self.fed + block)]
-            data = "".join(block_lines).encode()
+            data = b"".join(self.lines[i % len(self.lines)] + b"\n"
+                            for i in range(self.fed, self.fed + block))
             try:
                 self.process.stdin.write(data)
             except OSError:
@@ -190,14 +190,15 @@ def compare(cluster, submitter):
     acked = {seq: zxid for _, seq, zxid in submitter.acks}
     digests, result = [], {"lost": 0, "duplicated": 0, "out_of_order": 0}
     for n in cluster.nodes:
-        seen, previous, content, whole = set(), 0, hashlib.sha256(), hashlib.sha256()
+        seen, previous, whole = set(), 0, hashlib.sha256()
+        content = hashlib.sha256(n.ctl("tail").stdout)  # the lines themselves, byte for byte
         for zxid, client, seq, data in n.tail():
             result["duplicated"] += seq in seen
             result["out_of_order"] += seq != previous + 1
             seen.add(seq)
             previous = seq
-            content.update(data.encode() + b"\n")
-            whole.update(("%s %s %s %s\n" % (zxid, client, seq, data)).encode())
+            whole.update(("%s %s %s\n" % (zxid, client, seq)).encode())
+            whole.update(data.encode("utf-8", "surrogateescape"))
         result["lost"] += sum(1 for seq in acked if seq not in seen)
         if len(seen) == total and content.digest() != submitter.hash.digest():
             result["lost"] += 1
