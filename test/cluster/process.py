@@ -46,6 +46,17 @@ def every_node_takes_submissions_and_all_agree():
             check(n.stop() == 0, "clean stop of node %d" % n.id)
 
 
+def each_idle_policy_serves():
+    for idle in ("sleep", "yield", "spin"):
+        with Cluster("idle-" + idle, idle=idle, timeout_us=2000000) as c:
+            c.start()
+            c.wait_serving(seconds=60)
+            submit_ok(c.nodes[0], lines(idle, 300))
+            c.wait_equal()
+            for n in c.nodes:
+                check(n.stop() == 0, "clean stop of node %d" % n.id)
+
+
 def one_node_is_an_ensemble_and_five_survive_two_deaths():
     with Cluster("one", nodes=1) as c:
         c.start()
@@ -340,7 +351,8 @@ def each_acknowledged_group_is_a_durable_write():
               "200 acknowledged groups, %d durable writes, %d fdatasync" % (direct, synced))
 
 
-TESTS = [every_node_takes_submissions_and_all_agree, one_node_is_an_ensemble_and_five_survive_two_deaths,
+TESTS = [every_node_takes_submissions_and_all_agree, each_idle_policy_serves,
+         one_node_is_an_ensemble_and_five_survive_two_deaths,
          whole_ensemble_killed_loses_nothing_acknowledged, hung_leader_steps_down_by_itself,
          step_down_moves_the_leader, follower_that_lags_catches_up_by_diff_while_the_leader_broadcasts,
          stopped_follower_is_detached_and_does_not_stall_the_others, node_behind_the_log_gets_a_snapshot,
