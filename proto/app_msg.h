@@ -8,12 +8,15 @@
  *           the log, then the stream from P
  *   STOP    drop the outstanding view, stop applying
  *   STATUS  answer: *status filled
+ *   PUSH_BACK  on: take no new requests; not on, LEAD,
+ *           STOP: take them again (5.2 step 0)
  *   EXIT    the process stops: close clients, end the loop
  *
  * Source: design 1, 7. */
 #ifndef ZABLINE_PROTO_APP_MSG_H
 #define ZABLINE_PROTO_APP_MSG_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "proto/reason.h"
@@ -30,6 +33,7 @@ enum app_msg_type {
   APP_STEP_DOWN, /* app -> slow */
   APP_RECOVER,   /* app -> slow: `zabctl recover --accept-loss` */
   APP_FAILED,
+  APP_PUSH_BACK,
 };
 
 struct app_msg {
@@ -40,6 +44,7 @@ struct app_msg {
   pos_t pos;
   zxid_t zxid;
   struct status *status; /* lent with APP_STATUS */
+  bool on;               /* PUSH_BACK */
 };
 
 #endif

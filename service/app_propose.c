@@ -19,6 +19,10 @@ static bool counter_used_up(const struct app_thread *t) {
 
 static bool may_number(struct app_thread *t) { return flush_pending(t) && !counter_used_up(t); }
 
+/* Pushed back, clients and followers wait, nobody hears an error; time's work (tick) goes on: it is
+ * little, and every tick might fall into the time of rest. */
+static bool may_take(struct app_thread *t) { return may_number(t) && !t->pushed_back; }
+
 static void propose(struct app_thread *t, uint32_t len) {
   t->pending = true;
   t->pending_zxid = zxid_make(t->epoch, t->next_counter++);
@@ -42,7 +46,7 @@ enum reason app_submit(struct app_thread *t, const void *request, uint32_t len) 
   const struct app_rings *r = &t->c->rings;
   if (t->state != APP_SERVING) return REASON_NOT_SERVING;
   if (!t->leading) return r->forward(r->self, request, len) ? REASON_NONE : REASON_BUSY;
-  if (!may_number(t)) return REASON_BUSY;
+  if (!may_take(t)) return REASON_BUSY;
   struct app_request q = request_of(t, request, len);
   return prepare(t, &q);
 }
@@ -72,7 +76,7 @@ bool app_propose_turn(struct app_thread *t) {
   const void *request;
   uint32_t len;
   bool worked = false;
-  for (int i = 0; i < LIMIT_APP_TURN && may_number(t); i++, worked = true) {
+  for (int i = 0; i < LIMIT_APP_TURN && may_take(t); i++, worked = true) {
     if (!r->next_request(r->self, &request, &len)) break;
     on_request(t, request, len);
     r->request_done(r->self);

@@ -1,4 +1,4 @@
-/* What the slow thread says: LEAD, FOLLOW, STOP, STATUS, EXIT. */
+/* What the slow thread says: LEAD, FOLLOW, STOP, STATUS, PUSH_BACK, EXIT. */
 #include <assert.h>
 
 #include "config/log.h"
@@ -14,13 +14,14 @@ static void take_role(struct app_thread *t, const struct app_msg *m) {
   t->pos = m->pos;
   t->target = m->zxid;
   t->next_counter = 1;
-  t->stepping_down = false;
+  t->stepping_down = t->pushed_back = false;
   assert(!t->pending);
   app_catchup_start(t);
 }
 
 static void stop(struct app_thread *t) {
   if (t->state != APP_DEAD) t->state = APP_IDLE;
+  t->pushed_back = false;
   app_propose_stop(t);
   t->app.ops->stop(&t->app);
   if (t->listener.stopped) t->listener.stopped(t->listener.self);
@@ -39,6 +40,9 @@ void app_role_on_message(struct app_thread *t, const struct app_msg *m) {
       break;
     case APP_STATUS:
       if (t->listener.status) t->listener.status(t->listener.self);
+      break;
+    case APP_PUSH_BACK:
+      t->pushed_back = m->on;
       break;
     case APP_EXIT:
       t->exiting = true;

@@ -79,6 +79,7 @@ struct app_thread {
   bool stepping_down; /* the counter is used up and slow has been asked */
   bool pending;       /* txn holds a numbered transaction that app_fast had no room for */
   zxid_t pending_zxid;
+  bool pushed_back; /* slow asks for no new requests (5.2 step 0) */
   uint32_t txn_len;
   uint8_t *txn; /* largest_record bytes */
   /* free space, asked by the driver's timer */

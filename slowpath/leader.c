@@ -158,9 +158,10 @@ uint64_t leader_deadline(const struct replica *r) {
     const struct learner_conn *c = &r->conns[i];
     uint64_t at = is_timed(c) ? c->deadline_us : UINT64_MAX;
     if (waits_for_commit(r, c)) at = r->now_us + COMMIT_POLL_US;
+    if (c->step == CONN_SNAP_TURN) at = c->ping_us;
     if (at < d) d = at;
   }
-  return d;
+  return r->lead.push_us && r->lead.push_us < d ? r->lead.push_us : d;
 }
 
 /* No quorum within init_limit: say who is there, but not on the fast path (5.2 step 5). */
@@ -186,10 +187,13 @@ void leader_on_tick(struct replica *r, struct replica_actions *a) {
     give_up(r, a);
     return;
   }
+  rounds_on_tick(r, a);
   for (int i = 1; i <= LIMIT_LEARNERS && r->role == ROLE_LEADING; i++) {
     struct learner_conn *c = &r->conns[i];
     if (waits_for_commit(r, c))
       leader_try_count(r, i, a);
+    else if (c->step == CONN_SNAP_TURN && r->now_us >= c->ping_us)
+      sync_ping(r, i, a);
     else if (is_timed(c) && r->now_us >= c->deadline_us)
       leader_close(r, i, c->step == CONN_ACKED ? REASON_NO_FAST_PATH : REASON_SYNC_TIMEOUT, a);
   }

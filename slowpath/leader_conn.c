@@ -41,6 +41,7 @@ void leader_release(struct replica *r, int conn, struct replica_actions *a) {
     r->lead.counted &= ~node_bit(c->peer_idx);
   memset(c, 0, sizeof *c);
   c->peer_idx = -1;
+  rounds_over(r, conn, a);
   sync_release(r, conn, a);
 }
 

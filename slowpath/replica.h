@@ -82,6 +82,8 @@ struct leading {
   nodeset_t counted; /* COUNTed and connected, own included */
   zxid_t initial;    /* last zxid of the initial history */
   int snap_conn;     /* whose snapshot is open; 0: nobody's */
+  bool push_on;      /* the app takes no requests now */
+  uint64_t push_us;  /* time of the next PUSH_BACK; 0: no learner needs it */
   uint64_t deadline_us;
 };
 
@@ -96,6 +98,7 @@ enum conn_step { /* in this order */
                  CONN_SNAP_OPEN,    /* disk */
                  CONN_SNAP_READ,    /* disk */
                  CONN_SNAP_SEND,
+                 CONN_ROUND,   /* disk: where does this round of catch-up end? */
                  CONN_READ,    /* disk */
                  CONN_SEND,    /* records of the buffer go out */
                  CONN_ATTACH,  /* waiting for ATTACHED */
@@ -123,6 +126,12 @@ struct learner_conn {
   uint32_t tag;      /* disk answer waited for; 0: none */
   uint32_t off, len; /* of memory.buffer[conn]: not yet sent from off on */
   uint64_t snap_offset;
+  zxid_t round_end;     /* durable when this round of catch-up began; 0: none is measured */
+  uint64_t round_bytes; /* sent in it */
+  pos_t round_pos;      /* committed when it began */
+  int stale_rounds;     /* in a row that did not shrink */
+  int push;             /* level of the push back that it needs; 0: none */
+  uint64_t ping_us;     /* SNAP_TURN: next PING; UINT64_MAX: the last one has not left */
   uint64_t deadline_us;
 };
 

@@ -50,6 +50,9 @@ static void check_leader(const struct replica *r) {
   }
   if (l->step == LEADING_ESTABLISHED) assert(quorum_has(&r->quorum, l->counted)); /* R7, R16 */
   assert((r->phase == PHASE_BROADCAST) == (l->step == LEADING_ESTABLISHED));
+  assert(l->push_us || !l->push_on);
+  if (l->snap_conn) /* pinned from SNAP to NEWLEADER (5.2 step 2) */
+    assert(r->conns[l->snap_conn].step >= CONN_SNAP_OPEN && r->conns[l->snap_conn].step < CONN_ACK);
   for (int i = 1; i <= LIMIT_LEARNERS; i++) check_conn(r, i);
 }
 

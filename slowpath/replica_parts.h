@@ -20,6 +20,12 @@
 #define FREE_FAILURES 3          /* attempts in a row before looking again is slowed down */
 #define HOLD_MIN_US 10000u
 #define HOLD_MAX_US 1000000u
+/* Push back (5.2 step 0): the app rests PUSH_BACK_US << (level - 1), then works PUSH_BACK_US, so
+ * clients are slowed to 1/2, 1/3, 1/5, 1/9 and never stopped.  5 ms: no client's timeout, and many
+ * reads of the disk. */
+#define PUSH_BACK_US 5000u
+#define PUSH_BACK_LEVELS 4
+#define STALE_ROUNDS 2  /* so many rounds in a row that do not shrink: push back, or more of it */
 #define SYNC_RECORDS 64 /* records sent in one step: two actions each */
 #define SYNC_CHUNKS 16  /* snapshot chunks read and sent at a time */
 
@@ -33,8 +39,10 @@ static_assert(LIMIT_LEARNERS < DISK_REPLICA, "owners differ");
 
 static inline nodeset_t node_bit(int idx) { return (nodeset_t)1u << idx; }
 
+static inline uint64_t tick_us(const struct replica *r) { return r->config->tick_ms * 1000u; }
+
 static inline uint64_t init_limit_us(const struct replica *r) {
-  return (uint64_t)r->config->init_limit * r->config->tick_ms * 1000u;
+  return (uint64_t)r->config->init_limit * tick_us(r);
 }
 
 /* One forged epoch must not bring all epochs to their end, which nobody could leave any more. */
@@ -174,5 +182,16 @@ void sync_on_writable(struct replica *r, int conn, struct replica_actions *a);
 void sync_buffer_back(struct replica *r, int conn, struct replica_actions *a);
 /* sync_release gives back the snapshot and lets the next learner have its turn. */
 void sync_release(struct replica *r, int conn, struct replica_actions *a);
+/* sync_ping tells a learner that waits for its turn that we live (B23). */
+void sync_ping(struct replica *r, int conn, struct replica_actions *a);
+
+/* ---- sync_rounds.c: catch-up in rounds ---- */
+/* rounds_next: a part has been sent and the learner is not yet near; true: where the next round
+ * ends must be asked first. */
+bool rounds_next(struct replica *r, int conn, struct replica_actions *a);
+void rounds_begin(struct replica *r, int conn, zxid_t end);
+/* rounds_over: conn is ATTACHED, or gone. */
+void rounds_over(struct replica *r, int conn, struct replica_actions *a);
+void rounds_on_tick(struct replica *r, struct replica_actions *a);
 
 #endif

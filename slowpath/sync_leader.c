@@ -1,7 +1,7 @@
 /* sync_leader.c - history to one learner, from disk only (5.2 steps 0-2).
  *
- *   LOOKUP -> DIFF | TRUNC | SNAP -> (READ -> SEND)* -> ATTACH -> ATTACHED(P,Z) -> (READ -> SEND)*
- * -> NEWLEADER
+ *   LOOKUP -> DIFF | TRUNC | SNAP -> (ROUND? -> READ -> SEND)* -> ATTACH -> ATTACHED(P,Z)
+ *          -> (READ -> SEND)* -> NEWLEADER
  *
  * One request to the disk or one buffer of records is under way; the next part goes out when the
  * driver says that the last one has left, so a learner that does not read costs its buffer and
@@ -72,6 +72,7 @@ static void snap_turn(struct replica *r, int conn, struct replica_actions *a) {
   struct learner_conn *c = &r->conns[conn];
   c->step = CONN_SNAP_TURN;
   c->tag = 0;
+  c->ping_us = r->now_us + tick_us(r);
   if (r->lead.snap_conn || r->lent[conn]) return;
   r->lead.snap_conn = conn;
   leader_progress(r, conn);
@@ -80,6 +81,15 @@ static void snap_turn(struct replica *r, int conn, struct replica_actions *a) {
            a);
 }
 
+/* The next one only when this one has left: one that does not read costs one packet. */
+void sync_ping(struct replica *r, int conn, struct replica_actions *a) {
+  assert(r->conns[conn].step == CONN_SNAP_TURN);
+  r->conns[conn].ping_us = UINT64_MAX;
+  act_send_empty(a, conn, PACKET_PING, 0);
+}
+
+/* The open snapshot is what keeps the log behind it from a purge: not before all up to Z is read.
+ */
 void sync_release(struct replica *r, int conn, struct replica_actions *a) {
   if (r->lead.snap_conn != conn) return;
   r->lead.snap_conn = 0;
@@ -122,7 +132,6 @@ static void on_snap_read(struct replica *r, int conn, const struct disk_msg *m,
   struct learner_conn *c = &r->conns[conn];
   if (m->len == 0) {
     send_chunk(conn, NULL, 0, a);
-    sync_release(r, conn, a);
     read_more(r, conn, a);
     return;
   }
@@ -177,6 +186,15 @@ static void send_newleader(struct replica *r, int conn, struct replica_actions *
                            .zxid = zxid_make(r->lead.epoch, 0),
                            .data = extension_span(r, r->config_text, text_len, &e)});
   c->step = CONN_ACK;
+  sync_release(r, conn, a);
+}
+
+static void catch_up(struct replica *r, int conn, struct replica_actions *a) {
+  zxid_t all = zxid_make(r->lead.epoch, UINT32_MAX);
+  if (rounds_next(r, conn, a))
+    ask_disk(r, conn, CONN_ROUND, (struct disk_msg){.type = DISK_LOOKUP, .zxid = all}, a);
+  else
+    read_more(r, conn, a);
 }
 
 /* All that was read has been sent. */
@@ -186,6 +204,8 @@ static void go_on(struct replica *r, int conn, struct replica_actions *a) {
     send_newleader(r, conn, a);
   else if (c->attachment == ATTACHMENT_NONE && c->at_end)
     attach(r, conn, c->sent, a);
+  else if (c->attachment == ATTACHMENT_NONE)
+    catch_up(r, conn, a);
   else
     read_more(r, conn, a);
 }
@@ -218,6 +238,7 @@ static void send_records(struct replica *r, int conn, struct replica_actions *a)
     }
     send_record(r, conn, &rec, a);
     c->sent = rec.zxid;
+    c->round_bytes += rec.size;
     c->off += rec.size;
   }
   c->step = CONN_SEND;
@@ -259,6 +280,10 @@ void sync_on_disk(struct replica *r, int conn, const struct disk_msg *m,
     case CONN_SNAP_READ:
       on_snap_read(r, conn, m, a);
       break;
+    case CONN_ROUND:
+      rounds_begin(r, conn, m->zxid);
+      read_more(r, conn, a);
+      break;
     case CONN_READ:
       on_read(r, conn, m, a);
       break;
@@ -285,6 +310,8 @@ void sync_on_writable(struct replica *r, int conn, struct replica_actions *a) {
       send_records(r, conn, a);
     else
       go_on(r, conn, a);
+  } else if (c->step == CONN_SNAP_TURN) {
+    c->ping_us = r->now_us + tick_us(r);
   } else if (c->step == CONN_ACK) {
     leader_progress(r, conn); /* it still reads */
   }
@@ -300,6 +327,7 @@ void leader_on_attached(struct replica *r, const struct fast_msg *m, struct repl
     c->pos = m->pos;
     c->target = m->zxid;
     leader_progress(r, i);
+    rounds_over(r, i, a);
     if (c->at_end) {
       assert(c->sent <= c->target);
       go_on(r, i, a);

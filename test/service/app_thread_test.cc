@@ -126,7 +126,7 @@ TEST_F(AppThread, FailsWithOneLineWhenNeitherLogNorSnapshotReachesBack) {
 TEST_F(AppThread, FailsWhenTheLogEndsBeforeZ) {
   node.AddHistory(1, 1, 20, 7);
   node.Reset(0);
-  node.ToApp(app_msg{APP_LEAD, REASON_NONE, 0, 2, 0, zxid_make(1, 21), nullptr});
+  node.ToApp(app_msg{APP_LEAD, REASON_NONE, 0, 2, 0, zxid_make(1, 21), nullptr, false});
   Run();
   EXPECT_EQ(node.Said(APP_FAILED), 1);
 }
@@ -341,6 +341,52 @@ TEST_F(AppThread, StopDropsWhatIsOutstandingAnswersAndTouchesNothingAfterwards) 
   EXPECT_EQ(node.proposed.back(), zxid_make(2, 1));
 }
 
+// 5.2 step 0: those who ask wait and are not told of it.
+TEST_F(AppThread, PushedBackItTakesNoRequestAndLosesNone) {
+  node.Lead(1);
+  Run();
+  node.PushBack(true);
+  node.requests.push_back(Request(9, 1, "from a follower"));
+  Run();
+  EXPECT_EQ(Submit(7, 1), REASON_BUSY);
+  EXPECT_TRUE(node.proposed.empty());
+  EXPECT_EQ(node.requests.size(), 1u);
+  node.PushBack(false);
+  Run();
+  EXPECT_EQ(Submit(7, 1), REASON_NONE);
+  Run();
+  EXPECT_EQ(node.proposed, (std::vector<zxid_t>{zxid_make(1, 1), zxid_make(1, 2)}));
+  for (int r = 0; r < REASON_CNT; r++) EXPECT_EQ(counters_get(&node.counters, (reason)r), 0u);
+}
+
+TEST_F(AppThread, PushedBackItStillProposesWhatItHasNumbered) {
+  node.Lead(1);
+  Run();
+  node.app_fast_room = 0;
+  EXPECT_EQ(Submit(7, 1), REASON_NONE); /* waits for room */
+  EXPECT_EQ(node.proposed.size(), 0u);
+  node.PushBack(true);
+  node.app_fast_room = SIZE_MAX;
+  Run();
+  EXPECT_EQ(node.proposed.size(), 1u);
+}
+
+TEST_F(AppThread, StopAndTheNextRoleEndAPushBack) {
+  for (int before_lead = 0; before_lead < 2; before_lead++) {
+    node.Lead(before_lead + 1u);
+    if (!before_lead) node.PushBack(true);
+    Run();
+    node.Stop();
+    if (before_lead) node.PushBack(true); /* nobody says this to one that does not lead */
+    Run();
+    node.Lead(before_lead + 10u);
+    Run();
+    EXPECT_EQ(Submit(7 + before_lead, 1), REASON_NONE);
+    node.Stop();
+    Run();
+  }
+}
+
 TEST_F(AppThread, StopInTheMiddleOfCatchUpThenAnotherRole) {
   node.AddHistory(1, 1, 30, 7);
   node.read_most = 500;
@@ -365,12 +411,12 @@ TEST_F(AppThread, AnAnswerToAnEarlierRoleIsNotApplied) {
   node.AddHistory(1, 1, 33, 7); /* the last three are not committed */
   node.instant = false;
   node.Reset(0);
-  node.ToApp(app_msg{APP_FOLLOW, REASON_NONE, 1, 1, 0, zxid_make(1, 30), nullptr});
+  node.ToApp(app_msg{APP_FOLLOW, REASON_NONE, 1, 1, 0, zxid_make(1, 30), nullptr, false});
   Run();
   ASSERT_TRUE(node.DiskStep()); /* no snapshot */
   Run();
   ASSERT_TRUE(node.DiskStep()); /* all 33 are read, the answer is on its way */
-  node.slow_app.push_front(app_msg{APP_STOP, REASON_NONE, 0, 0, 0, 0, nullptr});
+  node.slow_app.push_front(app_msg{APP_STOP, REASON_NONE, 0, 0, 0, 0, nullptr, false});
   node.history.erase(node.history.upper_bound(zxid_make(1, 30)), node.history.end()); /* TRUNC */
   node.AddHistory(2, 1, 2, 9);
   node.Follow(2, 0);

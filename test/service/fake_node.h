@@ -81,14 +81,15 @@ struct FakeNode {
   }
   void Lead(uint32_t epoch) {
     Reset(0);
-    ToApp(app_msg{APP_LEAD, REASON_NONE, 0, epoch, 0, LastZxid(), nullptr});
+    ToApp(app_msg{APP_LEAD, REASON_NONE, 0, epoch, 0, LastZxid(), nullptr, false});
   }
   void Follow(uint32_t epoch, pos_t p) {
     Reset(p);
-    ToApp(app_msg{APP_FOLLOW, REASON_NONE, 1, epoch, p, LastZxid(), nullptr});
+    ToApp(app_msg{APP_FOLLOW, REASON_NONE, 1, epoch, p, LastZxid(), nullptr, false});
   }
-  void Stop() { ToApp(app_msg{APP_STOP, REASON_NONE, 0, 0, 0, 0, nullptr}); }
-  void Exit() { ToApp(app_msg{APP_EXIT, REASON_NONE, 0, 0, 0, 0, nullptr}); }
+  void Stop() { ToApp(app_msg{APP_STOP, REASON_NONE, 0, 0, 0, 0, nullptr, false}); }
+  void PushBack(bool on) { ToApp(app_msg{APP_PUSH_BACK, REASON_NONE, 0, 0, 0, 0, nullptr, on}); }
+  void Exit() { ToApp(app_msg{APP_EXIT, REASON_NONE, 0, 0, 0, 0, nullptr, false}); }
   int Said(app_msg_type type) {
     std::lock_guard<std::mutex> g(lock);
     int n = 0;

@@ -576,7 +576,8 @@ bool takes(enum learning_step step, int32_t type) {
     case LEARNING_LEADERINFO:
       return type == PACKET_LEADERINFO;
     case LEARNING_OP:
-      return type == PACKET_DIFF || type == PACKET_TRUNC || type == PACKET_SNAP;
+      return type == PACKET_DIFF || type == PACKET_TRUNC || type == PACKET_SNAP ||
+             type == PACKET_PING;
     case LEARNING_SNAP_CHUNK:
       return type == PACKET_SNAP_CHUNK || type == PACKET_SNAP_END;
     case LEARNING_RECORDS:

@@ -32,7 +32,7 @@ struct Solo {
   std::vector<struct fast_msg> fast;
   std::vector<struct app_msg> app;
   int exit_code = -1;
-  uint64_t now = 1000000, random = 1;
+  uint64_t now = 1000000, random = 1, committed = 0;
 
   // Voters 1, 2, 3; we are `id`.
   explicit Solo(uint8_t id, struct durable_state state = {}) : disk(state) {
@@ -73,6 +73,7 @@ struct Solo {
   void step(struct replica_event e) {
     e.now_us = now;
     e.random = random += 2;
+    e.committed = committed;
     replica_step(r.get(), &e, actions.get());
     replica_check(r.get());
     for (uint32_t i = 0; i < actions->cnt; i++) keep(actions->at[i]);

@@ -91,6 +91,8 @@ uint64_t cluster_now(const struct cluster *c) { return c->now; }
 int cluster_committed(const struct cluster *c) { return c->committed_cnt; }
 const char *cluster_trace(const struct cluster *c, int learner) { return c->trace[learner]; }
 int cluster_app_state(const struct cluster *c, int node) { return c->nodes[node].app_state; }
+bool cluster_pushed_back(const struct cluster *c, int node) { return c->nodes[node].pushed_back; }
+int cluster_push_backs(const struct cluster *c, int node) { return c->nodes[node].push_backs; }
 int cluster_logged(const struct cluster *c, int node, enum log_id id) {
   return c->nodes[node].logged[id];
 }
@@ -112,6 +114,7 @@ void cluster_start(struct cluster *c, int node) {
   n->started_disk = false;
   n->app_stopped_at = n->connect_at = n->committed = 0;
   n->app_state = 0;
+  n->pushed_back = false;
   n->snap_read_cnt = n->snap_write_cnt = -1;
   n->exit_code = -1;
   n->up = true;
@@ -169,6 +172,13 @@ void cluster_fast(struct cluster *c, int node, struct fast_msg m) {
 
 static void tell_app(struct cluster *c, int node, const struct app_msg *m) {
   struct node *n = &c->nodes[node];
+  if (m->type == APP_PUSH_BACK) {
+    CHECK(n->app_state == APP_LEAD && n->pushed_back != m->on);
+    n->pushed_back = m->on;
+    n->push_backs += m->on;
+    return;
+  }
+  if (m->type == APP_STOP) CHECK(!n->pushed_back);
   n->app_state = (int)m->type;
   if (m->type == APP_STOP) n->app_stopped_at = c->now + 1 + cluster_random(c) % 50;
   if (m->type == APP_FOLLOW) CHECK(n->fast.start <= c->committed_cnt); /* it delivers to Z (R9) */

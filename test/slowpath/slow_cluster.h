@@ -57,6 +57,10 @@ void image_push(struct image *i, uint32_t epoch, int cnt, uint32_t salt, uint32_
  */
 void image_snapshot(struct image *i, int entry_cnt);
 
+/* cluster_purge: node takes a snapshot of its first entry_cnt entries; what an open one does not
+ * pin leaves the log. */
+void cluster_purge(struct cluster *c, int node, int entry_cnt);
+
 void cluster_start(struct cluster *c, int node);
 void cluster_start_all(struct cluster *c);
 void cluster_crash(struct cluster *c, int node);
@@ -91,6 +95,8 @@ bool cluster_same_history(const struct cluster *c, int a, int b);
 const char *cluster_trace(const struct cluster *c, int learner);
 void cluster_trace_clear(struct cluster *c);
 int cluster_app_state(const struct cluster *c, int node); /* APP_LEAD, APP_FOLLOW, APP_STOP or 0 */
+bool cluster_pushed_back(const struct cluster *c, int node); /* its app takes no requests now */
+int cluster_push_backs(const struct cluster *c, int node);   /* so far */
 int cluster_logged(const struct cluster *c, int node, enum log_id id); /* lines so far */
 
 #ifdef __cplusplus

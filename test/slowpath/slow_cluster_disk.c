@@ -39,6 +39,13 @@ void image_snapshot(struct image *i, int entry_cnt) {
   i->state.snapshot_zxid = i->state.log_base = image_last(i, entry_cnt);
 }
 
+void cluster_purge(struct cluster *c, int node, int entry_cnt) {
+  struct image *i = &c->nodes[node].image;
+  int pinned = c->nodes[node].snap_read_cnt;
+  image_snapshot(i, entry_cnt);
+  if (pinned >= 0 && pinned < entry_cnt) i->state.log_base = image_last(i, pinned);
+}
+
 static void append(struct cluster *c, int node, const struct entry *e) {
   struct image *i = &c->nodes[node].image;
   CHECK(zxid_follows(i->state.last_zxid, e->zxid)); /* R10 */
@@ -123,6 +130,7 @@ static void snapshot(struct cluster *c, struct node *n, struct disk_msg *m) {
       break;
     case DISK_SNAP_CLOSE:
       n->snap_read_cnt = -1;
+      i->state.log_base = i->state.snapshot_zxid; /* what it pinned */
       break;
     case DISK_SNAP_BEGIN:
       CHECK(n->snap_write_cnt == -1);

@@ -101,6 +101,8 @@ struct node {
   struct fake_fast fast;
   uint64_t app_stopped_at; /* 0: no answer due */
   int app_state;
+  bool pushed_back;
+  int push_backs;
   uint64_t connect_at; /* 0: none under way */
   int connect_to;
   int crash_at, fail_at; /* completions from now; 0: never */
