@@ -25,8 +25,8 @@ struct fast {
   bool closed;  /* neither LEAD nor OPEN since the last CLOSE */
   bool holding; /* `held` was taken from app_fast and waits for room */
   struct bytes_msg held;
-  uint64_t requests_given;   /* BCAST_ACT_REQUESTs put into fast_app */
-  pos_t appended, committed; /* as last published */
+  uint64_t requests_given;             /* BCAST_ACT_REQUESTs put into fast_app */
+  pos_t appended, committed, held_pos; /* as last published */
 };
 
 static void carry_out(struct fast *f) {
@@ -133,6 +133,7 @@ static int turn(struct fast *f) {
         .type = BCAST_TURN,
         .durable = position_get(&n->positions.durable),
         .applied = position_get(&n->positions.applied),
+        .app_holds = position_get(&n->positions.app_holds) != 0,
         .requests_consumed = f->requests_given - topo_count(&n->topo, RING_FAST_APP),
     };
     step(f, &e);
@@ -155,8 +156,11 @@ static void publish(struct fast *f) {
   if (committed != f->committed)
     waker_wake_if(&n->topo.waker[THREAD_APP],
                   committed - position_get(&n->positions.applied) > much);
+  pos_t held = position_get(&n->positions.held);
+  if (held != f->held_pos) waker_wake(&n->topo.waker[THREAD_APP]); /* it waits to join */
   f->appended = appended;
   f->committed = committed;
+  f->held_pos = held;
 }
 
 static void idle(const struct node *n, uint32_t *empty_turns) {

@@ -197,6 +197,7 @@ void bcast_publish(const struct bcast *b, struct positions *p) {
   if (b->phase != BCAST_LEADING && b->phase != BCAST_FOLLOWING) return; /* the slow thread's now */
   publish(&p->appended, bcast_appended(b));
   publish(&p->committed, bcast_committed(b));
+  publish(&p->held, b->held); /* after committed, which is not below it */
   if (b->phase != BCAST_LEADING) return;
   for (int i = 0; i < b->config->peer_cnt; i++) {
     publish(&p->peer_received[i], b->peers[i].out.acked);

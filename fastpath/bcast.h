@@ -61,6 +61,7 @@ struct bcast {
   pos_t committed;      /* leader: counted; follower: told */
   pos_t deliverable;    /* the last record end up to min(committed, acked) */
   pos_t reclaimable;    /* leader: the ring may be reused below, when the room is needed */
+  pos_t held;           /* follower: reclaimed when the app first held the ring, + 1; 0: not yet */
   nodeset_t counted;    /* leader: COUNTed and attached, itself included */
   uint64_t quorum_us;   /* leader: a quorum was alive then */
   uint64_t durable_moved_us;
@@ -94,8 +95,8 @@ void bcast_init(struct bcast *b, const struct config *c, const struct bcast_memo
  * PROPOSE: of another epoch, or when not leading, it is counted and dropped; else it must be next
  * (asserted); one above config.counter_limit is LOST.
  *
- * TURN: durable and applied must belong to the present LEAD or OPEN; requests_consumed counts what
- * the app has finished reading, not what it has only taken from a ring. */
+ * TURN: durable, applied and app_holds must belong to the present LEAD or OPEN; requests_consumed
+ * counts what the app has finished reading, not what it has only taken from a ring. */
 void bcast_step(struct bcast *b, const struct bcast_event *e, struct bcast_actions *a);
 
 /* bcast_room: may BCAST_PROPOSE or BCAST_REQUEST with len payload bytes be given now? */
@@ -103,8 +104,8 @@ bool bcast_room(const struct bcast *b, enum bcast_event_type type, uint32_t len)
 /* bcast_more: the last BCAST_TURN filled its actions; give another before polling again. */
 bool bcast_more(const struct bcast *b);
 
-/* bcast_publish stores appended, committed (deliverable) and the peers' positions for the other
- * threads; the driver calls it after carrying out the actions of a turn. */
+/* bcast_publish stores appended, committed (deliverable), held and the peers' positions for the
+ * other threads; the driver calls it after carrying out the actions of a turn. */
 void bcast_publish(const struct bcast *b, struct positions *p);
 
 /* bcast_appended: whole checked records end here (disk may write up to it). */

@@ -28,6 +28,7 @@ static void begin(struct bcast *b, const struct fast_msg *m, pos_t pos) {
   stream_reset(&b->stream, pos, m->zxid);
   b->first_zxid = m->zxid;
   b->durable = b->acked = b->reclaimable = pos;
+  b->held = 0;
   b->deliverable = pos; /* the history up to P is the slow path's to commit */
   b->committed = 0;
   b->counted = 0;

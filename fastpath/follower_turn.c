@@ -1,3 +1,5 @@
+#include <assert.h>
+
 #include "fastpath/machine.h"
 
 bool follower_alive(struct bcast *b, struct bcast_actions *a) {
@@ -6,8 +8,17 @@ bool follower_alive(struct bcast *b, struct bcast_actions *a) {
   return false;
 }
 
-void follower_turn(struct bcast *b, pos_t applied, struct bcast_actions *a) {
+/* Until the app holds the ring it reads the log.  Not beyond deliverable: the walk to the next
+ * record end reads the ring (turn_find_deliverable). */
+static void reclaim(struct bcast *b, const struct bcast_event *e) {
+  pos_t used = e->app_holds ? e->applied : b->deliverable;
+  stream_reclaim(&b->stream, used < b->durable ? used : b->durable);
+  if (e->app_holds && !b->held) b->held = b->stream.reclaimed + 1;
+}
+
+void follower_turn(struct bcast *b, const struct bcast_event *e, struct bcast_actions *a) {
+  assert(e->app_holds || !b->held); /* for as long as the attachment lasts */
   if (!follower_alive(b, a)) return;
   turn_find_deliverable(b);
-  stream_reclaim(&b->stream, applied < b->durable ? applied : b->durable);
+  reclaim(b, e);
 }

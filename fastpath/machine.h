@@ -53,7 +53,7 @@ void turn_find_deliverable(struct bcast *b);
 /* leader_turn, follower_turn: all that a turn decides before anything is sent.  The phase is LOST
  * afterwards when the path is. */
 void leader_turn(struct bcast *b, pos_t applied, struct bcast_actions *a);
-void follower_turn(struct bcast *b, pos_t applied, struct bcast_actions *a);
+void follower_turn(struct bcast *b, const struct bcast_event *e, struct bcast_actions *a);
 /* follower_alive: false when the leader was silent for too long; LOST was given. */
 bool follower_alive(struct bcast *b, struct bcast_actions *a);
 /* leader_quorum_us returns when a quorum of the counted was last alive; 0: they are none. */

@@ -37,6 +37,6 @@ void turn_step(struct bcast *b, const struct bcast_event *e, struct bcast_action
   if (b->phase == BCAST_LEADING)
     leader_turn(b, e->applied, a);
   else
-    follower_turn(b, e->applied, a);
+    follower_turn(b, e, a);
   if (b->phase == BCAST_LEADING || b->phase == BCAST_FOLLOWING) send_all(b, a);
 }

@@ -5,7 +5,8 @@
  *           history to Z, then prepare and number                   position, no ring memory more
  *           (epoch,1), (epoch,2), ...                    STEP_DOWN, RECOVER, STATUS
  *   FOLLOW  epoch, leader idx, P, Z: apply to Z from     FAILED     the app cannot go on (reason)
- *           the log, then the stream from P
+ *           the log, then the stream from P: what the
+ *           ring has no more from the log
  *   STOP    drop the outstanding view, stop applying
  *   STATUS  answer: *status filled
  *   PUSH_BACK  on: take no new requests; not on, LEAD,

@@ -33,6 +33,7 @@ struct bcast_event {
   struct fast_msg fast;
   /* BCAST_TURN */
   pos_t durable, applied;     /* from struct positions */
+  bool app_holds;             /* likewise; follower */
   uint64_t requests_consumed; /* how many BCAST_ACT_REQUESTs the app has taken, since start */
 };
 

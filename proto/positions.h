@@ -27,6 +27,9 @@ struct positions {
   struct position durable;   /* writer disk */
   struct position committed; /* writer fast: may be delivered; min(committed, own acknowledged) */
   struct position applied;   /* writer app */
+  /* A follower's app joins the ring; until then it reads the log and the ring is not kept for it */
+  struct position app_holds; /* writer app: 1: reclaim no further than `applied` */
+  struct position held;      /* writer fast: from here on it does, + 1; 0: not yet */
   /* for status only; writer fast */
   struct position peer_received[LIMIT_PEERS];
   struct position peer_durable[LIMIT_PEERS];

@@ -96,6 +96,7 @@ bool app_thread_turn(struct app_thread *t) {
   for (int i = 0; i < LIMIT_RING_DEPTH && r->from_disk(r->self, &from_disk); i++, worked = true)
     on_disk(t, &from_disk);
   if (t->state == APP_DEAD) return worked;
+  worked |= app_catchup_turn(t);
   worked |= app_apply_stream(t);
   worked |= app_propose_turn(t);
   worked |= app_snapshot_step(t);

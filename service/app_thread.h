@@ -1,8 +1,8 @@
 /* app_thread.h - the app thread's work without its sockets: roles, catch-up, apply, propose,
  * snapshot.
  *
- *   IDLE --LEAD, FOLLOW--> CATCHING_UP (app_catchup.c) --applied = Z--> SERVING (app_apply.c,
- * app_propose.c)
+ *   IDLE --LEAD, FOLLOW--> CATCHING_UP (app_catchup.c) --= Z, FOLLOW: ring joined-> SERVING
+ *     ^                          |                                  (app_apply.c, app_propose.c)
  *     ^______STOP________________|________________________________________|        any --> FAILED
  *
  * One file for each of these; app_uv.c is the loop around it, control.h its clients.  No clock and
@@ -34,6 +34,8 @@ struct app_catchup {
   bool need_snapshot;    /* the log does not reach back to applied */
   bool tried_snapshot;   /* asked for one, there is none */
   bool reading_snapshot; /* open at the disk thread */
+  bool log_ended;        /* it has no more that is committed */
+  bool holds;            /* app_holds is set */
   uint32_t generation;   /* of the role that opened it */
   uint32_t asked_generation;
   zxid_t snapshot_zxid;
@@ -108,6 +110,9 @@ void app_fail(struct app_thread *t, enum reason r, const char *what);
 void app_role_on_message(struct app_thread *t, const struct app_msg *m);
 void app_catchup_start(struct app_thread *t);
 void app_catchup_step(struct app_thread *t);
+bool app_catchup_turn(struct app_thread *t);
+/* app_catchup_waits: for the fast lcore to hold the ring; look again soon. */
+bool app_catchup_waits(const struct app_thread *t);
 void app_catchup_on_disk(struct app_thread *t, const struct disk_msg *m);
 void app_apply_one(struct app_thread *t, zxid_t zxid, const void *txn, uint32_t len);
 bool app_apply_stream(struct app_thread *t);

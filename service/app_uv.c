@@ -48,7 +48,7 @@ static void on_tick(uv_timer_t *h) {
 static void sleep_until_woken(struct app_loop *l) {
   const struct app_rings *r = &l->thread.c->rings;
   const struct app_thread *t = &l->thread;
-  bool waits = control_waits(&l->control);
+  bool waits = control_waits(&l->control) || app_catchup_waits(t);
   /* Only when serving does a committed record mean work. */
   pos_t seen = t->state == APP_SERVING ? t->pos : position_get(&t->c->positions->committed);
   /* Under load with nobody waiting here for a commit: look again in a millisecond instead of being

@@ -67,6 +67,8 @@ static void reset_positions(struct positions *p, pos_t pos) {
   position_set(&p->durable, pos);
   position_set(&p->committed, pos);
   position_set(&p->applied, pos);
+  position_set(&p->app_holds, 0);
+  position_set(&p->held, 0);
 }
 
 static void carry_out(struct slow_uv *s, const struct replica_action *a, uint64_t now_us) {

@@ -59,6 +59,7 @@ struct One {
     e.type = BCAST_TURN;
     e.durable = durable;
     e.applied = applied;
+    e.app_holds = holds;
     e.requests_consumed = consumed;
     Step(e);
   }
@@ -159,6 +160,7 @@ struct One {
   uint64_t now_us = 1000000;
   uint64_t seq[3] = {};
   pos_t durable = 0, applied = 0;
+  bool holds = true; /* the app reads the ring */
   uint64_t consumed = 0;
 };
 
@@ -457,8 +459,9 @@ TEST(LeaderFrames, EachWrongFieldIsDroppedAndCountedAndChangesNothing) {
 
 /* A follower opened at P = 800. */
 struct Follower : One {
-  Follower() : One(1) {
+  explicit Follower(bool holding = true) : One(1) {
     durable = applied = 800;
+    holds = holding;
     Control(FAST_OPEN, 0, 800, zxid_make(kEpoch, 5));
     Turn();
   }
@@ -609,6 +612,66 @@ TEST(FollowerFrames, AClosedWindowThatOpensIsToldAtOnce) {
   f.applied += record_size(4000);
   f.Turn();
   EXPECT_EQ(0, f.SentAny()) << "a little more room is told with the next answer";
+}
+
+static uint64_t Window(Follower *f) { /* as told when half a ring is durable and committed */
+  std::string bytes;
+  for (uint32_t i = 6; bytes.size() < LIMIT_RING_MIN / 2; i++) bytes += f->Record(i, 4000);
+  frame_header h = f->FromLeader(FRAME_PROPOSAL, 800);
+  h.committed = 800 + bytes.size();
+  f->Frame(h, bytes);
+  f->durable = 800 + bytes.size();
+  f->Turn();
+  EXPECT_EQ(1, f->Sent(FRAME_ACK, 0));
+  return f->Last(FRAME_ACK)->header.window;
+}
+
+static pos_t Held(const Follower &f) {
+  positions p = {};
+  bcast_publish(f.b, &p);
+  return position_get(&p.held);
+}
+
+TEST(FollowerFrames, TheWindowStaysOpenWhileTheAppReadsTheLogAndNotTheRing) {
+  Follower late(false), reader;
+  EXPECT_EQ(LIMIT_RING_MIN, Window(&late));
+  EXPECT_EQ(800u, late.applied);
+  EXPECT_GE(LIMIT_RING_MIN / 2u, Window(&reader));
+}
+
+TEST(FollowerFrames, NothingIsReclaimedBeyondWhatIsCommittedThoughNobodyHoldsIt) {
+  Follower f(false);
+  std::string one = f.Record(6), both = one + f.Record(7);
+  frame_header h = f.FromLeader(FRAME_PROPOSAL, 800);
+  h.committed = 800 + one.size();
+  f.Frame(h, both);
+  f.durable = 800 + both.size();
+  f.Turn();
+  EXPECT_EQ(800 + one.size(), f.b->stream.reclaimed);
+}
+
+TEST(FollowerFrames, TheRingIsHeldFromWhereItWasReclaimedWhenTheAppAsksAndNotBefore) {
+  Follower f(false);
+  Window(&f);
+  pos_t reclaimed = f.durable;
+  EXPECT_EQ(0u, Held(f));
+  f.holds = true; /* its applied is far below: it reads the log up to here */
+  std::string more =
+      f.Record(6 + static_cast<uint32_t>((f.durable - 800) / record_size(4000)), 4000);
+  frame_header h = f.FromLeader(FRAME_PROPOSAL, f.durable);
+  h.committed = f.durable + more.size();
+  f.Frame(h, more);
+  f.durable += more.size();
+  EXPECT_EQ(0u, Held(f));
+  f.Turn();
+  EXPECT_EQ(reclaimed + 1, Held(f));
+  f.applied = 800 + record_size(4000); /* still below what is held: nothing moves */
+  f.Turn();
+  EXPECT_EQ(reclaimed, f.b->stream.reclaimed);
+  f.applied = f.durable;
+  f.Turn();
+  EXPECT_EQ(f.durable, f.b->stream.reclaimed);
+  EXPECT_EQ(reclaimed + 1, Held(f));
 }
 
 TEST(FollowerFrames, DeliversWholeRecordsUpToCommittedAndItsOwnAck) {

@@ -157,10 +157,35 @@ static void disk_round(struct fast_net *net, struct net_node *node) {
   }
 }
 
+/* From where the ring is held to the committed position its bytes are the leader's. */
+static void read_ring(struct fast_net *net, struct net_node *node) {
+  pos_t from = position_get(&node->positions.held) - 1;
+  pos_t applied = position_get(&node->positions.applied);
+  pos_t committed = position_get(&node->positions.committed);
+  if (from < applied) from = applied;
+  const uint8_t *ring = node->memory.stream_ring;
+  if (memcmp(ring + (from & (node->config.ring_bytes - 1)), net->truth + from, committed - from))
+    net_fail(net, node->config.self_idx, "overwrites what the app holds");
+}
+
+/* A follower's app reads the log for some time, then asks for the ring.  True: it may apply. */
+static bool joined(struct fast_net *net, struct net_node *node) {
+  struct positions *p = &node->positions;
+  if (!position_get(&p->app_holds)) {
+    if (net_chance(net, net->late_permille)) return net_chance(net, 300);
+    position_set(&p->app_holds, 1);
+  }
+  if (!position_get(&p->held)) return false;
+  read_ring(net, node);
+  return true;
+}
+
 static void app_round(struct fast_net *net, struct net_node *node) {
-  if (node->app_stalled || node->fenced || net->now_ns < node->app_due_ns) return;
+  if (node->fenced) return;
+  bool may_apply = node->config.self_idx == net->leader || joined(net, node);
+  if (node->app_stalled || net->now_ns < node->app_due_ns) return;
   node->app_due_ns = net->now_ns + net_random(net) % node->app_busy_ns;
-  position_set(&node->positions.applied, position_get(&node->positions.committed));
+  if (may_apply) position_set(&node->positions.applied, position_get(&node->positions.committed));
   while (node->request_done < node->request_cnt && !net_chance(net, 100)) consume(net, node);
 }
 
@@ -226,6 +251,8 @@ static void take_mails(struct fast_net *net, int i) {
       position_set(&node->positions.durable, pos);
       position_set(&node->positions.committed, pos);
       position_set(&node->positions.applied, pos);
+      position_set(&node->positions.app_holds, 0);
+      position_set(&node->positions.held, 0);
       node->disk_goal = node->checked = node->acked_sent = pos;
       node->fenced = false;
       node->lost = REASON_NONE;
@@ -245,6 +272,7 @@ static void node_round(struct fast_net *net, int i) {
     struct bcast_event e = {.type = BCAST_TURN,
                             .durable = position_get(&node->positions.durable),
                             .applied = position_get(&node->positions.applied),
+                            .app_holds = position_get(&node->positions.app_holds) != 0,
                             .requests_consumed = node->request_done};
     net_step(net, i, &e);
   } while (bcast_more(node->m));

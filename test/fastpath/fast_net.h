@@ -101,6 +101,7 @@ struct fast_net {
   int record_cnt;
   uint32_t propose_permille, record_max;
   uint32_t request_permille;
+  uint32_t late_permille; /* of the rounds, a follower's app goes on reading the log */
   uint64_t frame_cnt, dropped_cnt;
   pos_t max_committed;
   char error[1024];

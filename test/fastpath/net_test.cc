@@ -31,6 +31,7 @@ void Storm(uint64_t seed, net_options o, bool elect) {
   n->faults.corrupt_header = static_cast<uint32_t>(net_random(n.net) % 30);
   n->faults.corrupt_payload = static_cast<uint32_t>(net_random(n.net) % 30);
   n->faults.replay = 50;
+  if (seed % 5 == 4) n->late_permille = 980; /* joins the ring after 50 rounds or so */
   n->faults.max_delay_ns = net_random(n.net) % 100000;
   for (int part = 0; part < 4 && n->error[0] == 0; part++) {
     int victim = static_cast<int>(net_random(n.net) % static_cast<uint64_t>(n->n));

@@ -181,6 +181,142 @@ TEST_F(AppThread, AFollowerAppliesTheStreamFromPAndNotBeforeZ) {
   EXPECT_EQ(heard.applied.size(), 4u);
 }
 
+/* A follower's late app: records keep coming while it reads the log. */
+struct LateApp : AppThread {
+  void SetUp() override {
+    AppThread::SetUp();
+    maker.AddHistory(1, 1, 3000, 7, 100);
+    for (uint32_t i = 1; i <= 200; i++)
+      node.history[zxid_make(1, i)] = maker.history[zxid_make(1, i)];
+    next = 201;
+    node.instant = node.holds_at_once = false;
+    node.read_most = 5000;
+    node.Follow(1, 640);
+  }
+  void Come(int cnt, bool committed = true) {
+    for (; cnt > 0; cnt--, next++) {
+      record r;
+      const Bytes &b = maker.history[zxid_make(1, next)];
+      ASSERT_EQ(record_read(&r, b.data(), b.size(), 4096), RECORD_OK);
+      ASSERT_TRUE(node.Append(r.zxid, r.payload, r.payload_len)) << "window closed at " << next;
+      if (committed) node.Commit();
+    }
+  }
+  /* Until the app waits for the ring, or serves. */
+  void ReadLog(int coming) {
+    for (int i = 0; i < 1000 && !app_catchup_waits(&thread) && thread.state != APP_SERVING; i++) {
+      Run();
+      Come(coming);
+      node.DiskStep();
+    }
+  }
+  void ExpectAllOnceAndInOrder() {
+    ASSERT_EQ(heard.applied.size(), next - 1);
+    for (uint32_t i = 1; i < next; i++) ASSERT_EQ(heard.applied[i - 1], zxid_make(1, i));
+    FakeNode all;
+    app_thread t;
+    Heard h;
+    Open(&all, &t, &h);
+    for (auto &r : node.history) all.history.insert(r);
+    all.Follow(1, 0);
+    Run(&t);
+    EXPECT_EQ(Digest(&node), Digest(&all));
+    app_thread_free(&t);
+  }
+  FakeNode maker;
+  uint32_t next;
+};
+
+TEST_F(LateApp, CatchesUpPastARingOfRecordsThatKeepComingAndJoinsWithoutGapOrDuplicate) {
+  Come(400);
+  ReadLog(10);
+  ASSERT_TRUE(app_catchup_waits(&thread));
+  EXPECT_GT(node.appended, 640 + node.config.ring_bytes);
+  EXPECT_EQ(position_get(&node.positions.applied), thread.pos);
+  EXPECT_GT(thread.pos, 640u);
+  Come(20);
+  node.Reclaim(); /* beyond the app: it must read on in the log */
+  Run();
+  EXPECT_EQ(heard.serving, 0) << "the ring is not held yet";
+  node.HoldStep();
+  ASSERT_LT(thread.pos, node.reclaimed);
+  Run();
+  EXPECT_EQ(heard.serving, 0) << "below what is held";
+  Come(5);
+  while (node.DiskStep()) Run();
+  EXPECT_EQ(heard.serving, 1);
+  node.history[zxid_make(1, next)] = maker.history[zxid_make(1, next)]; /* not asked for any more */
+  int reads = node.asked[DISK_READ];
+  Come(300);
+  Run();
+  EXPECT_EQ(node.asked[DISK_READ], reads);
+  EXPECT_EQ(position_get(&node.positions.applied), node.appended);
+  ExpectAllOnceAndInOrder();
+}
+
+TEST_F(LateApp, AppliesNothingOfTheLogThatIsNotCommitted) {
+  Come(3, false); /* all in the log */
+  node.read_most = 1u << 20;
+  ReadLog(0);
+  ASSERT_TRUE(app_catchup_waits(&thread));
+  EXPECT_EQ(Applied(), zxid_make(1, 200));
+  EXPECT_EQ(position_get(&node.positions.applied), 640u);
+  node.HoldStep();
+  Run();
+  EXPECT_EQ(heard.serving, 1);
+  EXPECT_EQ(Applied(), zxid_make(1, 200));
+  node.Commit();
+  Run();
+  ExpectAllOnceAndInOrder();
+}
+
+TEST_F(LateApp, ReadsNoUncommittedTailThatComesWithCommittedRecords) {
+  node.read_most = 1u << 20;
+  Come(300);
+  Come(2, false);
+  for (int i = 0; i < 3; i++, node.DiskStep()) Run();
+  Run();
+  EXPECT_EQ(Applied(), zxid_make(1, 500));
+  EXPECT_EQ(position_get(&node.positions.applied), position_get(&node.positions.committed));
+  node.Commit();
+  node.HoldStep();
+  Run();
+  ExpectAllOnceAndInOrder();
+}
+
+TEST_F(LateApp, JoinsWhenTheLogHasNoMoreThoughMuchIsCommitted) { /* `memory`: not yet on disk */
+  Come(250);
+  auto first = node.history.find(zxid_make(1, 230));
+  node.history.erase(first, node.history.end());
+  for (int i = 0; i < 100; i++, node.DiskStep()) Run();
+  ASSERT_TRUE(app_catchup_waits(&thread));
+  EXPECT_EQ(Applied(), zxid_make(1, 229));
+  node.HoldStep();
+  Run();
+  EXPECT_EQ(heard.serving, 1);
+  EXPECT_EQ(heard.applied.size(), next - 1);
+}
+
+TEST_F(LateApp, StopKeepsWhatWasAppliedOfTheLogBeyondZ) {
+  Come(300);
+  for (int i = 0; Applied() <= zxid_make(1, 200) && i < 100; i++, node.DiskStep()) Run();
+  zxid_t before = Applied();
+  ASSERT_GT(before, zxid_make(1, 200));
+  ASSERT_EQ(thread.state, APP_CATCHING_UP);
+  pos_t published = position_get(&node.positions.applied);
+  node.Stop();
+  Run();
+  EXPECT_EQ(Applied(), before);
+  EXPECT_EQ(position_get(&node.positions.applied), published);
+  EXPECT_EQ(position_get(&node.positions.app_holds), 0u);
+  node.holds_at_once = true;
+  node.Follow(1, 64);
+  Run();
+  while (node.DiskStep()) Run();
+  EXPECT_EQ(heard.serving, 1);
+  ExpectAllOnceAndInOrder();
+}
+
 TEST_F(AppThread, AppliesOnlyWhatIsCommitted) {
   node.Lead(1);
   Run();

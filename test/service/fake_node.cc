@@ -101,9 +101,21 @@ void FakeNode::Read(disk_msg *m, uint8_t *buf) {
   }
 }
 
+void FakeNode::Reclaim() {
+  bool bounded = !following || position_get(&positions.held);
+  pos_t to = position_get(bounded ? &positions.applied : &positions.committed);
+  if (to > reclaimed) reclaimed = to;
+}
+
+void FakeNode::HoldStep() {
+  if (position_get(&positions.app_holds) && !position_get(&positions.held))
+    position_set(&positions.held, reclaimed + 1);
+}
+
 bool FakeNode::Append(zxid_t zxid, const void *txn, uint32_t len) {
   uint32_t size = record_size(len);
-  if (appended + size - position_get(&positions.applied) > config.ring_bytes) return false;
+  if (appended + size - reclaimed > config.ring_bytes) Reclaim();
+  if (appended + size - reclaimed > config.ring_bytes) return false;
   Bytes r(size);
   record_write(r.data(), zxid, txn, len);
   for (uint32_t i = 0; i < size; i++) { /* both mappings */
@@ -180,7 +192,10 @@ void FakeNode::Wire() {
   };
   r.to_slow = [](void *s, const app_msg *m) { Of(s)->HearApp(*m); };
   r.from_disk = [](void *s, disk_msg *m) { return Pop(Of(s), &Of(s)->disk_app, m); };
-  r.from_slow = [](void *s, app_msg *m) { return Pop(Of(s), &Of(s)->slow_app, m); };
+  r.from_slow = [](void *s, app_msg *m) {
+    if (Of(s)->holds_at_once) Of(s)->HoldStep(); /* once in each turn of the app */
+    return Pop(Of(s), &Of(s)->slow_app, m);
+  };
   r.one_at_a_time = [](void *, bool) {};
   r.advanced = [](void *) {};
   r.may_sleep = [](void *s, pos_t seen, bool) {

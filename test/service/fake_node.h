@@ -78,13 +78,18 @@ struct FakeNode {
     position_set(&positions.durable, p);
     position_set(&positions.committed, p);
     position_set(&positions.applied, p);
+    position_set(&positions.app_holds, 0);
+    position_set(&positions.held, 0);
+    reclaimed = p;
   }
   void Lead(uint32_t epoch) {
     Reset(0);
+    following = false;
     ToApp(app_msg{APP_LEAD, REASON_NONE, 0, epoch, 0, LastZxid(), nullptr, false});
   }
   void Follow(uint32_t epoch, pos_t p) {
     Reset(p);
+    following = true;
     ToApp(app_msg{APP_FOLLOW, REASON_NONE, 1, epoch, p, LastZxid(), nullptr, false});
   }
   void Stop() { ToApp(app_msg{APP_STOP, REASON_NONE, 0, 0, 0, 0, nullptr, false}); }
@@ -107,6 +112,9 @@ struct FakeNode {
   /* Puts records through an app_log of their own, so that they are what a leader makes. */
   void AddHistory(uint32_t epoch, uint32_t first, uint32_t cnt, uint64_t client, size_t size = 1);
   bool DiskStep();
+  /* ---- fast: the ring of a follower is kept for its app only when it holds it ---- */
+  void Reclaim(); /* all that may be overwritten */
+  void HoldStep();
   void Answer(disk_msg *m);
   void Read(disk_msg *m, uint8_t *buf);
   /* The log starts behind zxid from now on. */
@@ -142,6 +150,9 @@ struct FakeNode {
   FakeNode *leader = nullptr;        /* a follower's: numbers what is forwarded */
   uint32_t leader_epoch = 1, leader_counter = 0;
   bool instant = true; /* commits and disk answers at once */
+  bool holds_at_once = true;
+  bool following = false;
+  std::atomic<pos_t> reclaimed{0};
   std::mutex lock;
   std::deque<app_msg> slow_app, app_slow;
   std::deque<disk_msg> app_disk, disk_app;
