@@ -19,6 +19,7 @@ void leader_start(struct replica *r, struct replica_actions *a) {
   r->role = ROLE_LEADING;
   replica_set_phase(r, PHASE_DISCOVERY);
   set_step(r, LEADING_CEPOCH);
+  if (init_limit_us(r) > CEPOCH_LIMIT_US) r->lead.deadline_us = r->now_us + CEPOCH_LIMIT_US;
   leader_try_epoch(r, a);
 }
 

@@ -20,9 +20,19 @@ static struct vote initial_vote(const struct replica *r) {
                        .peer_epoch = r->durable.current_epoch};
 }
 
-/* A voter that has begun a later round is not with us. */
+static bool is_avoided(const struct replica *r, int64_t id) {
+  for (int i = 0; i < r->config->peer_cnt; i++)
+    if (r->config->peers[i].id == id) return r->now_us < r->avoid_us[i];
+  return false;
+}
+
+/* A voter that has begun a later round, or found a better leader in ours, is not with us. */
 static bool has_left(const struct replica *r, const struct notification *n) {
-  return n->state == PEER_LOOKING && n->vote.election_epoch > r->election.round;
+  if (n->state != PEER_LOOKING) return false;
+  if (n->vote.election_epoch != r->election.round)
+    return n->vote.election_epoch > r->election.round;
+  return n->vote.zxid != ZXID_NONE && !is_avoided(r, n->vote.leader) &&
+         vote_beats(&n->vote, &r->election.proposal);
 }
 
 static bool supports(const struct replica *r, int peer_idx) {
@@ -41,12 +51,6 @@ static void on_stray(struct replica *r, int peer_idx, const struct notification 
              !quorum_has(&r->quorum, leader_supporters(r))) {
     leader_step_down(r, REASON_NO_QUORUM, a);
   }
-}
-
-static bool is_avoided(const struct replica *r, int64_t id) {
-  for (int i = 0; i < r->config->peer_cnt; i++)
-    if (r->config->peers[i].id == id) return r->now_us < r->avoid_us[i];
-  return false;
 }
 
 static void hear(struct replica *r, int idx, const struct notification *n,

@@ -12,6 +12,7 @@
 #include "slowpath/replica.h"
 
 #define CONNECT_RETRY_US 2000u   /* the leader may not know yet that it leads */
+#define CEPOCH_LIMIT_US 2000000u /* who voted for us is alive: it connects soon, or not at all */
 #define CONNECT_LIMIT_US 500000u /* then the election was wrong */
 #define SHY_US 1000000u          /* after step-down by request others go first so long */
 #define AVOID_US 2000000u        /* a leader that we cannot work with is not voted for so long */

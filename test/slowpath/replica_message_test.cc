@@ -31,6 +31,24 @@ TEST(Leader, SendsNoLeaderinfoBeforeItsOwnPromiseIsDurable) {
   EXPECT_EQ(s.sent_cnt(PACKET_LEADERINFO), 2);
 }
 
+// Node 1 voted for us when node 3 was not there yet, then for node 3, in the same round: nobody will
+// connect to us.  (Seen with real processes: the third node out of the ensemble for init_limit.)
+TEST(Leader, GivesUpAtOnceWhenItsVotersFindABetterOneInTheSameRound) {
+  Solo s(2);
+  s.boot();
+  struct replica_event e = {};
+  e.type = EV_LINK;
+  e.peer_idx = 2;
+  e.link = LINK_REFUSED;
+  s.step(e);
+  s.vote(0, 2);
+  ASSERT_EQ(s.r->role, ROLE_LEADING);
+  s.vote(0, 1); /* a worse one says nothing: it may have been sent before */
+  EXPECT_EQ(s.r->role, ROLE_LEADING);
+  s.vote(0, 3);
+  EXPECT_EQ(s.r->phase, PHASE_FENCING);
+}
+
 // R4: nor FAST_LEAD, nor a sync before its own currentEpoch is.
 TEST(Leader, StartsNoSyncBeforeItsCurrentEpochIsDurable) {
   Solo s(3);
