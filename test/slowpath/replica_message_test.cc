@@ -31,7 +31,7 @@ TEST(Leader, SendsNoLeaderinfoBeforeItsOwnPromiseIsDurable) {
   EXPECT_EQ(s.sent_cnt(PACKET_LEADERINFO), 2);
 }
 
-// Node 1 voted for us when node 3 was not there yet, then for node 3, in the same round: nobody will
+// Node 1 voted for us when node 3 was not there yet, then for node 3 in the same round: nobody will
 // connect to us.  (Seen with real processes: the third node out of the ensemble for init_limit.)
 TEST(Leader, GivesUpAtOnceWhenItsVotersFindABetterOneInTheSameRound) {
   Solo s(2);
