@@ -42,8 +42,8 @@ static nodeset_t unheard(const struct replica *r) {
   return set;
 }
 
-/* The election knows of TCP only: who is mute or deaf on the fast path would win it again and again,
- * for its history or its id (F9, J5).  Which side is to blame cannot be told from here. */
+/* The election knows of TCP only: who is mute or deaf on the fast path would win it again and
+ * again, for its history or its id (F9, J5).  Which side is to blame cannot be told from here. */
 static bool lost_its_quorum(const struct replica *r, enum reason why) {
   if (why == REASON_QUORUM_SILENT || why == REASON_NO_FAST_PATH) return true;
   if (why != REASON_NO_QUORUM) return false;
