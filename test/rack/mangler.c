@@ -2,7 +2,7 @@
  *
  *   mangler A B [NAME=VALUE...]      what comes in at one of the two veths goes out at the other
  *
- *   duplicate, delay, hold, corrupt  so many of 10,000 frames, each decided on its own
+ *   duplicate, delay, hold, corrupt  so many of 10,000 frames, each by chance
  *   delay_us=1000                    a delayed frame leaves so much later
  *   hold_frames=3                    a held frame leaves after so many later ones of its direction
  *   record=4096                      keeps the last so many frames, until SIGUSR2; SIGUSR1 sends all
