@@ -91,21 +91,21 @@ class Rack(Cluster):
                 total += f.read().count(b"\n")
         return total
 
-    def commits(self, i, within_s=BOUND_S):
-        """A write at node i commits in time; returns the seconds it took."""
+    def commits(self, i, within_s=BOUND_S, size=0):
+        """A write of at least `size` bytes at node i commits in time; returns the seconds it took."""
         start = time.monotonic()
-        done = self.node(i).submit(["probe of node %d at %.6f" % (i, start)], "--timeout", "%d" % (within_s + 1),
-                                   timeout=within_s + 10)
+        line = ("probe of node %d at %.6f " % (i, start)).ljust(size, "x")
+        done = self.node(i).submit([line], "--timeout", "%d" % (within_s + 1), timeout=within_s + 10)
         took = time.monotonic() - start
         check(done.returncode == 0 and took <= within_s, "no write at node %d within %.1f s (%.1f s): %s%s" %
               (i, within_s, took, done.stderr.decode(errors="replace").strip()[-300:], self.said()))
         return took
 
-    def works_on(self, i, seconds):
+    def works_on(self, i, seconds, size=0):
         """For so long, each write at node i commits within BOUND_S; returns the longest time."""
         end, longest = time.monotonic() + seconds, 0
         while time.monotonic() < end:
-            longest = max(longest, self.commits(i))
+            longest = max(longest, self.commits(i, size=size))
             time.sleep(PROBE_PAUSE_S)
         return longest
 

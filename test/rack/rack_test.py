@@ -38,6 +38,11 @@ def named(name, function):
     return function
 
 
+def has_leader(r, leader):
+    """Do the rules touch the leader's fast path, which is never idle?"""
+    return any(r.wire.port("fast", leader) in rule.split() for rule in r.wire.rules)
+
+
 def fault_test(name, make, works=None, seconds=4, nodes=3, moves=1, **settings):
     """make(rack, leader id) makes the fault; meanwhile, for `seconds`, each write at works(leader id) commits
     in time, and the leader moves at most `moves` times; afterwards the verdict."""
@@ -52,6 +57,7 @@ def fault_test(name, make, works=None, seconds=4, nodes=3, moves=1, **settings):
                 moved = r.node(at).status()["epoch"] - epoch
                 print("    leader %d, at node %d no write took longer than %.2f s, %d new epochs" %
                       (leader, at, longest, moved), flush=True)
+                check(r.wire.lost("fast") > 0 or leader == at or not has_leader(r, leader), "the fault lost nothing")
             r.heal()
             r.verdict()
             if at:
@@ -263,6 +269,23 @@ def vlan_mismatch():
         r.verdict()
 
 
+def mtu_mismatch(of_leader):
+    """The cable of one node takes only short frames: PINGs pass, slices of large records do not."""
+    def test():
+        with Rack("mtu-%s" % of_leader) as r:
+            leader = r.begin([1, 2, 3])
+            victim = leader if of_leader else follower(leader)
+            r.wire.set_mtu("fast", victim, 600)
+            longest = r.works_on(other_follower(leader), 5, size=3000)
+            print("    no write took longer than %.2f s, %d new epochs" % (longest, r.epoch() - 1))
+            r.wire.set_mtu("fast", victim, 1500)
+            r.verdict()
+    return named("mtu_mismatch_of_%s" % ("leader" if of_leader else "follower"), test)
+
+
+MTU = [mtu_mismatch(False), mtu_mismatch(True)]
+
+
 def foreign_ensemble_on_the_same_wire():
     """Another cluster of the same ids, addresses and ports; one of its configs names our node 2's MAC."""
     with Rack("ours", extra_hosts=3) as r:
@@ -329,7 +352,7 @@ FIVE = [fault_test("five_nodes_two_isolated", isolate_two, lambda leader: (leade
 
 TESTS = ([serves_over_af_packet, serves_over_af_xdp] + single_cuts("fast") + single_cuts("ctl") + PARTITIONS + LOSSES +
          MANGLED + [switch_comes_back_with_old_frames] + LINKS +
-         [vlan_mismatch, foreign_ensemble_on_the_same_wire, arp_spoofed_by_a_stranger] + FIVE)
+         MTU + [vlan_mismatch, foreign_ensemble_on_the_same_wire, arp_spoofed_by_a_stranger] + FIVE)
 
 QUICK = """serves_over_af_packet serves_over_af_xdp fast_cut_from_1_to_3 fast_cut_from_3_to_1 fast_cut_from_3_to_2
  ctl_cut_from_1_to_3 ctl_cut_from_3_to_2 leader_and_follower_apart_with_a_hub_between fast_path_of_leader_isolated
