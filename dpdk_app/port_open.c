@@ -108,6 +108,7 @@ static int set_addresses(struct ports *p, int idx, struct open_error *e) {
   if (own_mac(p, idx, &mac, e)) return -1;
   wire_init(&port->wire, c, idx, &mac);
   port->ethernet = c->ports[idx].ethernet;
+  reach_init(&port->reach);
   arp_init(&port->arp, port->wire.ip, mac.addr_bytes);
   for (int i = 0; i < c->peer_cnt; i++) {
     const struct config_fast *fast = &c->peers[i].fast[c->ports[idx].fast_idx];

@@ -236,6 +236,24 @@ TEST(Icmp, AnswersAnEchoRequestWithTheSameDataAndRightChecksums) {
   }
 }
 
+TEST(Icmp, AsksWithRightChecksumsAndKnowsItsAnswer) {
+  for (size_t len : {28u, 64u, 1500u, 9000u}) {
+    std::vector<uint8_t> p(len, 0xee);
+    icmp_ask(p.data(), len, Ip("10.0.0.2"), Ip("10.0.0.1"));
+    EXPECT_TRUE(SumIsRight(p, 0, 20));
+    EXPECT_TRUE(SumIsRight(p, 20, len));
+    EXPECT_EQ(p[6], 0x40) << "not to be fragmented";
+    EXPECT_EQ(icmp_answered(p.data(), len, Ip("10.0.0.1")), 0u) << "a question";
+    ASSERT_TRUE(icmp_answer(p.data(), len, Ip("10.0.0.1")));
+    EXPECT_TRUE(SumIsRight(p, 20, len));
+    EXPECT_EQ(icmp_answered(p.data(), len, Ip("10.0.0.2")), len);
+    EXPECT_EQ(icmp_answered(p.data(), len, Ip("10.0.0.3")), 0u);
+    EXPECT_EQ(icmp_answered(p.data(), len - 1, Ip("10.0.0.2")), 0u);
+    p[24] ^= 1;
+    EXPECT_EQ(icmp_answered(p.data(), len, Ip("10.0.0.2")), 0u) << "of another program's ping";
+  }
+}
+
 TEST(Icmp, LeavesEverythingElseAlone) {
   struct {
     size_t at;
