@@ -49,7 +49,7 @@ void port_rx_done(struct ports *p, int port_idx);
 
 /* port_tx queues one frame of header and len payload bytes, which are copied; at most the mtu
  * (asserted). A full queue is sent first.  Losses are counted: PORT_FULL, PORT_NO_MBUF, PORT_DOWN,
- * ARP_UNKNOWN. */
+ * ARP_UNKNOWN, PATH_MTU. */
 void port_tx(struct ports *p, int peer_idx, const struct frame_header *header, const void *payload,
              uint32_t len);
 /* port_tick is told the time, on every turn that sends: ARP asks, repeats and refreshes by it. */
