@@ -34,7 +34,7 @@ LIBS := -luv -lcjson -lz -lpthread -lm
 
 # Layers, each one a library; includes go from right to left only (law 2).
 LAYERS := config proto fastpath storage slowpath service
-src_of = $(if $(filter slowpath_uv,$(1)),$(wildcard slowpath/*_uv.c),$(wildcard $(1)/*.c))
+src_of = $(if $(filter slowpath_uv,$(1)),$(wildcard slowpath/*_uv.c),$(wildcard $(1)/*.c $(if $(filter service,$(1)),service/doctor/*.c)))
 obj_of = $(patsubst %.c,$(B)/%.o,$(call src_of,$(1)))
 test_obj_of = $(patsubst %,$(B)/%.o,$(basename $(wildcard test/$(1)/*.c test/$(1)/*.cc)))
 lib = $(B)/$(1).a
