@@ -81,7 +81,7 @@ static void compare(const struct config *a, const struct config *b, struct docto
 static void check_peer_file(struct doctor *d, const char *file) {
   struct config peer;
   struct config_error e;
-  struct doctor_row *row = doctor_row(d, "config", file);
+  struct doctor_row *row = row_add(d, "config", file);
   if (config_load(&peer, file, &e))
     row_mend(row_says(row, DOCTOR_FAIL, "%s", e.text), "zabd --check-config %s", file);
   else
@@ -90,9 +90,9 @@ static void check_peer_file(struct doctor *d, const char *file) {
 
 void doctor_check_config(struct doctor *d) {
   const char *line = config_warning(d->config, 0);
-  if (!line) row_says(doctor_row(d, "config", NULL), DOCTOR_OK, "%s is good", d->config->file);
+  if (!line) row_says(row_add(d, "config", NULL), DOCTOR_OK, "%s is good", d->config->file);
   for (int i = 0; (line = config_warning(d->config, i)) != NULL; i++)
-    row_mend(row_says(doctor_row(d, "config", NULL), DOCTOR_WARN, "%s", line),
+    row_mend(row_says(row_add(d, "config", NULL), DOCTOR_WARN, "%s", line),
              "edit %s (config/README.md explains the keys)", d->config->file);
   for (int i = 0; i < d->peer_file_cnt; i++) check_peer_file(d, d->peer_files[i]);
 }

@@ -12,7 +12,7 @@ struct pinned {
 
 static void check_core(struct doctor *d, const struct pinned *p, const char *isolated) {
   struct tree_text online;
-  struct doctor_row *row = doctor_row(d, "core", p->name);
+  struct doctor_row *row = row_add(d, "core", p->name);
   if (!tree_line(d, &online, CPU "/online")) {
     row_mend(row_says(row, DOCTOR_UNKNOWN, "/" CPU "/online cannot be read"), "lscpu -e");
   } else if (!tree_list_has(online.s, p->core)) {
@@ -41,14 +41,14 @@ static void check_cores(struct doctor *d) {
     if (pinned[i].core >= 0)
       check_core(d, &pinned[i], known ? isolated.s : NULL);
     else
-      row_says(doctor_row(d, "core", pinned[i].name), DOCTOR_NOT_APPLICABLE, "not pinned");
+      row_says(row_add(d, "core", pinned[i].name), DOCTOR_NOT_APPLICABLE, "not pinned");
   }
 }
 
 static void check_frequency(struct doctor *d) {
   int core = d->config->cores.fast < 0 ? 0 : d->config->cores.fast;
   struct tree_text governor;
-  struct doctor_row *row = doctor_row(d, "frequency", NULL);
+  struct doctor_row *row = row_add(d, "frequency", NULL);
   if (!tree_exists(d, CPU "/cpu%d", core))
     row_mend(row_says(row, DOCTOR_UNKNOWN, "/" CPU "/cpu%d cannot be read", core),
              "cpupower frequency-info");
@@ -67,7 +67,7 @@ static void check_frequency(struct doctor *d) {
 /* Others make every reading of the clock a system call or an exit from the virtual machine. */
 static void check_clock(struct doctor *d) {
   struct tree_text source;
-  struct doctor_row *row = doctor_row(d, "clock", NULL);
+  struct doctor_row *row = row_add(d, "clock", NULL);
   if (!tree_line(d, &source, "sys/devices/system/clocksource/clocksource0/current_clocksource"))
     row_mend(row_says(row, DOCTOR_UNKNOWN, "the clock source cannot be read"),
              "cat /sys/devices/system/clocksource/clocksource0/current_clocksource");

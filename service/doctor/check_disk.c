@@ -85,7 +85,7 @@ struct doctor_writes doctor_measure(const char *directory) {
 }
 
 static void judge_latency(struct doctor *d, const struct doctor_writes *w) {
-  struct doctor_row *row = doctor_row(d, "write_latency", NULL);
+  struct doctor_row *row = row_add(d, "write_latency", NULL);
   uint64_t timeout_us = (uint64_t)d->config->disk_timeout_ms * 1000;
   enum doctor_verdict verdict = w->max_us >= timeout_us ? DOCTOR_FAIL
                                 : w->p50_us >= SLOW_US  ? DOCTOR_WARN
@@ -106,12 +106,12 @@ static void judge_latency(struct doctor *d, const struct doctor_writes *w) {
 
 void doctor_judge_writes(struct doctor *d, const struct doctor_writes *w) {
   if (w->error) {
-    row_mend(row_says(doctor_row(d, "write_latency", NULL), DOCTOR_UNKNOWN,
+    row_mend(row_says(row_add(d, "write_latency", NULL), DOCTOR_UNKNOWN,
                       "a temporary file cannot be written: %s", strerror(w->error)),
              "run zabctl doctor as zabd's user, or as root");
     return;
   }
-  struct doctor_row *row = doctor_row(d, "o_direct", NULL);
+  struct doctor_row *row = row_add(d, "o_direct", NULL);
   if (w->direct)
     row_says(row, DOCTOR_OK, "the file system has it");
   else
@@ -125,7 +125,7 @@ void doctor_judge_writes(struct doctor *d, const struct doctor_writes *w) {
 static void check_space(struct doctor *d, const char *directory) {
   struct statvfs v;
   const struct config *c = d->config;
-  struct doctor_row *row = doctor_row(d, "free_space", NULL);
+  struct doctor_row *row = row_add(d, "free_space", NULL);
   if (statvfs(directory, &v)) {
     row_mend(row_says(row, DOCTOR_UNKNOWN, "%s: %s", directory, strerror(errno)), "df -h %s",
              directory);
@@ -160,7 +160,7 @@ void doctor_check_disk(struct doctor *d) {
   char directory[LIMIT_PATH_LEN];
   struct stat st;
   const char *path = d->config->data_dir;
-  struct doctor_row *row = doctor_row(d, "data_dir", NULL);
+  struct doctor_row *row = row_add(d, "data_dir", NULL);
   bool failed = stat(path, &st) != 0;
   strcpy(directory, path);
   if (failed && errno == ENOENT) {

@@ -43,7 +43,7 @@ static void no_group(struct doctor *d, struct doctor_row *row) {
 /* Root may open every device file; whether the service's user may is asked as that user. */
 static void check_device_file(struct doctor *d, const char *address, const char *group) {
   char path[LIMIT_PATH_LEN];
-  struct doctor_row *row = doctor_row(d, "vfio", address);
+  struct doctor_row *row = row_add(d, "vfio", address);
   tree_path(d, path, "dev/vfio/%s", group);
   if (access(path, R_OK | W_OK) == 0)
     row_says(row, DOCTOR_OK, "/dev/vfio/%s can be opened by this user", group);
@@ -58,7 +58,7 @@ static void check_device_file(struct doctor *d, const char *address, const char 
 
 void doctor_check_iommu(struct doctor *d, const char *address) {
   struct tree_text group, other, driver;
-  struct doctor_row *row = doctor_row(d, "iommu", address);
+  struct doctor_row *row = row_add(d, "iommu", address);
   if (!tree_link(d, &group, PCI "/%s/iommu_group", address)) {
     no_group(d, row);
   } else if (find_foreign(d, address, &other, &driver)) {
@@ -69,6 +69,6 @@ void doctor_check_iommu(struct doctor *d, const char *address) {
     row_says(row, DOCTOR_OK, "group %s", group.s);
     check_device_file(d, address, group.s);
   }
-  row_says(doctor_row(d, "mtu", address), DOCTOR_NOT_APPLICABLE,
+  row_says(row_add(d, "mtu", address), DOCTOR_NOT_APPLICABLE,
            "zabd sets it on the device; the switch must pass %d bytes", d->config->mtu);
 }

@@ -31,7 +31,7 @@ static void check_numa_of(struct doctor *d, const struct config_port *port) {
   int core = d->config->cores.fast, node = doctor_port_node(d, port);
   int own = core < 0 ? -1 : node_of_core(d, core);
   struct tree_text cpus = {"?"};
-  struct doctor_row *row = doctor_row(d, "numa", port->name);
+  struct doctor_row *row = row_add(d, "numa", port->name);
   if (node < 0) {
     row_says(row, DOCTOR_NOT_APPLICABLE, "the device belongs to no NUMA node");
   } else if (core < 0) {
@@ -101,7 +101,7 @@ static int memory_node(const struct doctor *d) {
 
 void doctor_check_hugepages(struct doctor *d) {
   char directory[LIMIT_NAME_LEN] = "sys/kernel/mm/hugepages", where[LIMIT_NAME_LEN] = "";
-  struct doctor_row *row = doctor_row(d, "hugepages", NULL);
+  struct doctor_row *row = row_add(d, "hugepages", NULL);
   if (without_huge_pages(d->config)) {
     row_says(row, DOCTOR_NOT_APPLICABLE, "--no-huge in \"eal\"");
     return;
@@ -146,7 +146,7 @@ static long long soft_limit(const struct doctor *d, const char *name) {
 
 static void judge_limit(struct doctor *d, const char *check, long long limit, long long wanted) {
   const char *of = d->pid ? "the running node" : "this shell (zabd@.service has its own)";
-  struct doctor_row *row = doctor_row(d, check, NULL);
+  struct doctor_row *row = row_add(d, check, NULL);
   bool files = strcmp(check, "files") == 0;
   if (limit < 0)
     row_mend(row_says(row, DOCTOR_UNKNOWN, "the limits of %s cannot be read", of),
@@ -173,5 +173,5 @@ void doctor_check_limits(struct doctor *d) {
     judge_limit(d, "memlock", soft_limit(d, "Max locked memory"),
                 (long long)wanted_mib(d->config) << 20);
   else
-    row_says(doctor_row(d, "memlock", NULL), DOCTOR_NOT_APPLICABLE, "no port locks memory");
+    row_says(row_add(d, "memlock", NULL), DOCTOR_NOT_APPLICABLE, "no port locks memory");
 }

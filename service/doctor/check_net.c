@@ -34,7 +34,7 @@ static int try_bind(const struct addrinfo *a) {
 
 static void check_tcp(struct doctor *d, const char *name, const char *host, uint16_t port) {
   const char *why;
-  struct doctor_row *row = doctor_row(d, "listen", name);
+  struct doctor_row *row = row_add(d, "listen", name);
   struct addrinfo *a = resolve(host, port, host ? 0 : AI_PASSIVE, &why);
   const char *shown = host ? host : "*";
   int error = a ? try_bind(a) : 0;
@@ -58,7 +58,7 @@ static void check_tcp(struct doctor *d, const char *name, const char *host, uint
 static void check_control_socket(struct doctor *d) {
   const char *path = d->config->control_socket;
   struct stat st;
-  struct doctor_row *row = doctor_row(d, "listen", "control_socket");
+  struct doctor_row *row = row_add(d, "listen", "control_socket");
   if (d->status)
     row_says(row, DOCTOR_OK, "%s: the node runs and answers", path);
   else if (d->silent)
@@ -74,7 +74,7 @@ void doctor_check_listen(struct doctor *d) {
   const struct config_peer *self = &d->config->peers[d->config->self_idx];
   check_control_socket(d);
   if (d->status || d->silent) {
-    row_says(doctor_row(d, "listen", "TCP ports"), DOCTOR_NOT_APPLICABLE, "the node runs");
+    row_says(row_add(d, "listen", "TCP ports"), DOCTOR_NOT_APPLICABLE, "the node runs");
     return;
   }
   check_tcp(d, "quorum_port", self->address, self->quorum_port);
@@ -129,7 +129,7 @@ static void wait_for_all(struct dial *dials, int cnt, int timeout_ms) {
 static void judge_dial(struct doctor *d, const struct config_peer *p, const struct dial *t) {
   char name[16];
   snprintf(name, sizeof name, "%d control", p->id);
-  struct doctor_row *row = doctor_row(d, "peer", name);
+  struct doctor_row *row = row_add(d, "peer", name);
   const char *host = p->address;
   if (t->unresolved)
     row_mend(row_says(row, DOCTOR_FAIL, "%s does not resolve: %s", host, t->unresolved),

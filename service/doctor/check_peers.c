@@ -53,7 +53,7 @@ static void check_fast(struct doctor *d) {
     char name[16];
     if (i == d->config->self_idx) continue;
     snprintf(name, sizeof name, "%d fast", id);
-    struct doctor_row *row = doctor_row(d, "peer", name);
+    struct doctor_row *row = row_add(d, "peer", name);
     if (d->status)
       judge_path(d, row, id);
     else
@@ -82,7 +82,7 @@ static int attached(const struct doctor *d) {
 }
 
 static void check_agreement(struct doctor *d) {
-  struct doctor_row *row = doctor_row(d, "config", "of peers");
+  struct doctor_row *row = row_add(d, "config", "of peers");
   const char *difference = d->status ? first_difference(d) : NULL;
   const char *mend = "zabctl --config %s doctor --peer-config FILE (of each peer)";
   if (!d->status)
@@ -100,7 +100,7 @@ static void check_agreement(struct doctor *d) {
 
 void doctor_check_peers(struct doctor *d) {
   if (d->config->peer_cnt == 1) {
-    row_says(doctor_row(d, "peer", NULL), DOCTOR_NOT_APPLICABLE, "one node alone");
+    row_says(row_add(d, "peer", NULL), DOCTOR_NOT_APPLICABLE, "one node alone");
     return;
   }
   doctor_check_control(d);

@@ -36,7 +36,7 @@ bool doctor_port_interface(const struct config_port *port, char name[LIMIT_NAME_
 }
 
 static void check_link(struct doctor *d, const char *subject, const char *interface) {
-  struct doctor_row *row = doctor_row(d, "link", subject);
+  struct doctor_row *row = row_add(d, "link", subject);
   long long flags;
   struct tree_text state;
   if (!tree_number(d, &flags, NET "/%s/flags", interface) ||
@@ -58,7 +58,7 @@ static void check_link(struct doctor *d, const char *subject, const char *interf
 }
 
 static void check_mtu(struct doctor *d, const char *subject, const char *interface) {
-  struct doctor_row *row = doctor_row(d, "mtu", subject);
+  struct doctor_row *row = row_add(d, "mtu", subject);
   long long mtu;
   int wanted = d->config->mtu;
   if (!tree_number(d, &mtu, NET "/%s/mtu", interface))
@@ -74,7 +74,7 @@ static void check_mtu(struct doctor *d, const char *subject, const char *interfa
 
 static void check_interface(struct doctor *d, const struct config_port *port) {
   char name[LIMIT_NAME_LEN];
-  struct doctor_row *row = doctor_row(d, "port", port->name);
+  struct doctor_row *row = row_add(d, "port", port->name);
   if (!doctor_port_interface(port, name)) {
     row_mend(row_says(row, DOCTOR_FAIL, "its args name no interface"),
              "put \"iface=NAME\" into \"args\" in %s", d->config->file);
@@ -130,7 +130,7 @@ static void check_pci(struct doctor *d, const struct config_port *port) {
   char address[LIMIT_NAME_LEN];
   struct tree_text driver = {"no driver"};
   long long vendor;
-  struct doctor_row *row = doctor_row(d, "port", port->name);
+  struct doctor_row *row = row_add(d, "port", port->name);
   doctor_pci_address(port, address);
   if (!tree_exists(d, PCI)) {
     row_mend(row_says(row, DOCTOR_UNKNOWN, "/" PCI " cannot be read"), "lspci -D -k -s %s",
@@ -155,9 +155,9 @@ void doctor_check_ports(struct doctor *d) {
     else if (doctor_port_is(port, "net_af_xdp") || doctor_port_is(port, "net_af_packet"))
       check_interface(d, port);
     else if (doctor_port_is(port, "net_memif") || doctor_port_is(port, "net_ring"))
-      row_says(doctor_row(d, "port", port->name), DOCTOR_NOT_APPLICABLE, "shared memory, no NIC");
+      row_says(row_add(d, "port", port->name), DOCTOR_NOT_APPLICABLE, "shared memory, no NIC");
     else
-      row_mend(row_says(doctor_row(d, "port", port->name), DOCTOR_UNKNOWN,
+      row_mend(row_says(row_add(d, "port", port->name), DOCTOR_UNKNOWN,
                         "a kind of device that doctor does not know"),
                "zabd --config %s says whether it opens", d->config->file);
   }

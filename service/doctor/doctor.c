@@ -16,7 +16,7 @@ void doctor_run(struct doctor *d) {
   for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++) checks[i](d);
 }
 
-struct doctor_row *doctor_row(struct doctor *d, const char *check, const char *subject) {
+struct doctor_row *row_add(struct doctor *d, const char *check, const char *subject) {
   assert(d->row_cnt < LIMIT_DOCTOR_ROWS);
   struct doctor_row *row = &d->rows[d->row_cnt++];
   *row = (struct doctor_row){.check = check, .verdict = DOCTOR_UNKNOWN};

@@ -56,8 +56,8 @@ bool doctor_failed(const struct doctor *d);
 void doctor_print(const struct doctor *d, FILE *out);
 void doctor_print_json(const struct doctor *d, FILE *out);
 
-/* doctor_row adds a row, unknown as yet; subject may be NULL. */
-struct doctor_row *doctor_row(struct doctor *d, const char *check, const char *subject);
+/* row_add adds a row, unknown as yet; subject may be NULL. */
+struct doctor_row *row_add(struct doctor *d, const char *check, const char *subject);
 /* row_says sets verdict and what was found; returns row. */
 struct doctor_row *row_says(struct doctor_row *row, enum doctor_verdict verdict, const char *format,
                             ...) __attribute__((format(printf, 3, 4)));
