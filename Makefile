@@ -19,7 +19,7 @@ say = $(if $(V),,@echo "  $(1) $(2)")
 
 # Debian packages: to build and test; and what CI and `make tidy` use on top.
 PACKAGES := make gcc g++ libc6-dev pkg-config python3 libdpdk-dev libcjson-dev libuv1-dev libgtest-dev uthash-dev zlib1g-dev strace
-CI_PACKAGES := $(PACKAGES) git clang clang-format zookeeper iproute2 nftables
+CI_PACKAGES := $(PACKAGES) git clang clang-format zookeeper iproute2 nftables dpkg-dev python3-jsonschema
 
 export TSAN_OPTIONS ?= suppressions=$(CURDIR)/test/tsan.supp
 SAN_FLAGS := $(if $(findstring asan,$(SAN)),-fsanitize=address) $(if $(findstring ubsan,$(SAN)),-fsanitize=undefined -fno-sanitize-recover=undefined) $(if $(findstring tsan,$(SAN)),-fsanitize=thread -DRTE_USE_C11_MEM_MODEL)
@@ -55,10 +55,11 @@ TEST_LAYERS := $(foreach l,$(LAYERS) slowpath_uv,$(if $(wildcard test/$(l)/*.cc)
 TEST_BINS := $(foreach l,$(TEST_LAYERS) dpdk_app,$(B)/test_$(l))
 
 # Scripts that run real processes: those of test/cluster with the tag "quick" in a line "# tags: ...".
-TEST_SCRIPTS = $(shell grep -ls '^\# tags:.*quick' test/cluster/*.sh) $(wildcard test/interop/zookeeper.sh)
+TEST_SCRIPTS = $(shell grep -ls '^\# tags:.*quick' test/cluster/*.sh) $(wildcard test/interop/zookeeper.sh test/config/schema.sh)
 
 .DEFAULT_GOAL := all
 .PHONY: all help deps deps-ci build-tests objects test unit processes perf demo tidy fresh-test clean
+.PHONY: install uninstall deb package-test
 .DELETE_ON_ERROR:
 
 all: $(B)/zabd $(B)/zabctl ## build zabd and zabctl (build/zabd and build/zabctl, if neither CC nor SAN is given)
@@ -107,6 +108,52 @@ tidy: ## check the laws of the source: layers, purity, sizes, format
 
 fresh-test: ## the README's commands in a fresh Debian 12 (by hand, as root, slow)
 	@test/fresh/fresh.sh
+
+# Where things go.  A package or an image is made with DESTDIR; systemd and udev look below /usr/local too.
+PREFIX := /usr/local
+SYSCONFDIR := /etc
+DESTDIR :=
+BINDIR := $(PREFIX)/bin
+DATADIR := $(PREFIX)/share
+STRIP :=
+# installed file : its source : mode; @BINDIR@ and @DATADIR@ are put in on the way
+INSTALLED := \
+  $(PREFIX)/lib/systemd/system/zabd@.service:config/system/zabd@.service \
+  $(PREFIX)/lib/sysusers.d/zabline.conf:config/system/zabline.sysusers \
+  $(PREFIX)/lib/tmpfiles.d/zabline.conf:config/system/zabline.tmpfiles \
+  $(PREFIX)/lib/udev/rules.d/60-zabline.rules:config/system/60-zabline.rules \
+  $(DATADIR)/bash-completion/completions/zabd:config/system/completion.bash \
+  $(DATADIR)/bash-completion/completions/zabctl:config/system/completion.bash \
+  $(DATADIR)/man/man8/zabd.8:config/system/zabd.8 \
+  $(DATADIR)/man/man1/zabctl.1:config/system/zabctl.1 \
+  $(DATADIR)/man/man5/zabline.json.5:$(ROOT_B)/zabline.json.5 \
+  $(DATADIR)/zabline/schema.json:config/schema.json \
+  $(foreach f,README.md $(wildcard config/*.md),$(DATADIR)/doc/zabline/$(f):$(f)) \
+  $(foreach f,$(wildcard config/*/*.json),$(DATADIR)/doc/zabline/examples/$(f:config/%=%):$(f))
+
+install: all $(ROOT_B)/zabline.json.5 ## install below PREFIX (/usr/local); DESTDIR for packages
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(SYSCONFDIR)/zabline
+	install -m 755 $(B)/zabd $(B)/zabctl $(DESTDIR)$(BINDIR)
+	$(if $(STRIP),$(STRIP) $(DESTDIR)$(BINDIR)/zabd $(DESTDIR)$(BINDIR)/zabctl)
+	@set -e; for pair in $(INSTALLED); do \
+	  to="$(DESTDIR)$${pair%:*}"; echo "install $$to"; install -d "$${to%/*}"; \
+	  sed -e 's|@BINDIR@|$(BINDIR)|g' -e 's|@DATADIR@|$(DATADIR)|g' "$${pair##*:}" >"$$to"; chmod 644 "$$to"; done
+
+uninstall: ## remove what install has installed; configs and data stay
+	rm -f $(DESTDIR)$(BINDIR)/zabd $(DESTDIR)$(BINDIR)/zabctl
+	rm -f $(foreach pair,$(INSTALLED),$(DESTDIR)$(firstword $(subst :, ,$(pair))))
+	rm -rf $(DESTDIR)$(DATADIR)/doc/zabline $(DESTDIR)$(DATADIR)/zabline
+
+$(ROOT_B)/zabline.json.5: config/README.md config/system/man5.py
+	@mkdir -p $(@D)
+	$(Q)/usr/bin/python3 config/system/man5.py $< >$@
+
+deb: all ## a Debian package, build/zabline_VERSION_ARCH.deb
+	@test/deps.sh dpkg-dev
+	@config/debian/deb.sh $(VERSION) $(ROOT_B)
+
+package-test: deb ## install the package, run ensembles under systemd, purge (as root)
+	@test/package/package.sh
 
 clean: ## remove what was built (all variants)
 	rm -rf $(ROOT_B)

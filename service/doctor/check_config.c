@@ -29,8 +29,11 @@ static unsigned long long value_of(const struct config *c, const struct same *s)
   return value;
 }
 
-static bool same_endpoint(const struct config_fast *a, const struct config_fast *b) {
-  return a->ip == b->ip && a->udp_port == b->udp_port && memcmp(a->mac, b->mac, 6) == 0;
+/* Of our own address the port may be another, and the MAC is the device's. */
+static bool same_endpoints(const struct config_peer *a, const struct config_peer *b) {
+  for (int k = 0; k < a->fast_cnt && k < b->fast_cnt; k++)
+    if (a->fast[k].ip != b->fast[k].ip || a->fast[k].udp_port != b->fast[k].udp_port) return false;
+  return a->fast_cnt == b->fast_cnt;
 }
 
 /* -1: the lists are the same; else the id of a peer that only one has, or has otherwise. */
@@ -40,10 +43,16 @@ static int different_peer(const struct config *a, const struct config *b) {
     const struct config_peer *p = &a->peers[i], *q = &b->peers[i];
     if (i == b->peer_cnt || p->id != q->id || p->role != q->role ||
         strcmp(p->address, q->address) != 0 || p->quorum_port != q->quorum_port ||
-        p->election_port != q->election_port || !same_endpoint(&p->fast, &q->fast))
+        p->election_port != q->election_port || !same_endpoints(p, q))
       return p->id;
   }
   return -1;
+}
+
+static int vlan_of(const struct config *c, int k) {
+  for (int i = 0; i < c->port_cnt; i++)
+    if (c->ports[i].fast_idx == k) return c->ports[i].vlan;
+  return 0;
 }
 
 static const char *class_of(const struct config *c) {
@@ -65,9 +74,19 @@ static bool refused(const struct config *a, const struct config *b, struct docto
   return cluster || a->id == b->id || durability || id >= 0;
 }
 
+/* Frames of another VLAN do not arrive.  false: it is the same. */
+static bool vlan_differs(const struct config *a, const struct config *b, struct doctor_row *row) {
+  for (int k = 0; k < a->peers[0].fast_cnt; k++) {
+    if (vlan_of(a, k) == vlan_of(b, k)) continue;
+    row_says(row, DOCTOR_FAIL, "vlan: %d here, %d there", vlan_of(a, k), vlan_of(b, k));
+    return true;
+  }
+  return false;
+}
+
 static void compare(const struct config *a, const struct config *b, struct doctor_row *row) {
   row_mend(row, "diff %.200s %.200s", a->file, b->file);
-  if (refused(a, b, row)) return;
+  if (refused(a, b, row) || vlan_differs(a, b, row)) return;
   for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
     unsigned long long here = value_of(a, &numbers[i]), there = value_of(b, &numbers[i]);
     if (here == there) continue;

@@ -620,9 +620,10 @@ TEST_F(Doctor, ConfigsOfPeersAreComparedWithOurs) {
   d->peer_files = files;
   d->peer_file_cnt = 1;
   auto judge = [&](const std::string &keys, const std::string &cluster = "c", int id = 2,
-                   const std::string &peers = TwoPeers()) {
-    std::ofstream(file) << "{" << ours << keys << R"("cluster": ")" << cluster << R"(", "id": )"
-                        << id << R"(, "data_dir": "d", "peers": )" << peers << "}";
+                   const std::string &peers = TwoPeers(), const std::string &ports = "") {
+    std::ofstream(file) << "{" << (ports.empty() ? ours : ports) << keys << R"("cluster": ")"
+                        << cluster << R"(", "id": )" << id << R"(, "data_dir": "d", "peers": )"
+                        << peers << "}";
     Run(doctor_check_config);
     return Row("config", file);
   };
@@ -637,6 +638,8 @@ TEST_F(Doctor, ConfigsOfPeersAreComparedWithOurs) {
   Expect(DOCTOR_WARN, judge(R"("timeout_us": 80000, )"), "timeout_us: 40000 here, 80000", "diff ");
   Expect(DOCTOR_FAIL, judge("", "c", 2, TwoPeers(2881, 3999)), "peers: node 2", "diff ");
   Expect(DOCTOR_FAIL, judge("", "c", 2, TwoPeers(2999)), "peers: node 1", "diff ");
+  Expect(DOCTOR_FAIL, judge("", "c", 2, TwoPeers(), R"("ports": [{"name": "p", "vlan": 7}], )"),
+         "vlan: 0 here, 7 there", "diff ");
   Expect(DOCTOR_FAIL, judge("\"nonsense\": 1, "), "unknown key", "--check-config");
 }
 
