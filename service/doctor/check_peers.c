@@ -1,4 +1,4 @@
-/* What the running node knows of its peers: fast path, and whether their configs agree with ours. */
+/* What the running node knows of its peers: the fast path, and whether their configs agree. */
 #include <stdlib.h>
 #include <string.h>
 

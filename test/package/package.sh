@@ -69,11 +69,11 @@ fresh_root() {
   rm -rf "$root/etc/apt" "$root"/var/lib/apt/lists/*
   cp -a /etc/apt "$root/etc/apt"
   cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
-  cp "$deb" "$root/root/zabline.deb"
+  cp "$deb" "$root/zabline.deb"
   say "apt-get install ./zabline.deb, without a running systemd; then purge"
   unshare --mount --propagation private sh -c "mount -t proc proc $root/proc && mount --rbind /dev $root/dev &&
     chroot $root env -i PATH=$path DEBIAN_FRONTEND=noninteractive sh -c '
-      apt-get -q update && apt-get -q install -y --no-install-recommends /root/zabline.deb && dpkg --purge zabline'" \
+      apt-get -q update && apt-get -q install -y --no-install-recommends /zabline.deb && dpkg --purge zabline'" \
     >"$base/apt.log" 2>&1
   check "apt finds what the package depends on" grep -q "^Setting up zabline" "$base/apt.log"
   check "apt's purge takes the user away" sh -c "! grep -q zabline '$root/etc/passwd'"
@@ -86,7 +86,7 @@ become_init() {
     mount -t tmpfs -o size=2g tmpfs "$base/overlay"
     mkdir "$base/overlay/upper" "$base/overlay/work" "$root"
     mount -t overlay -o "lowerdir=/,upperdir=$base/overlay/upper,workdir=$base/overlay/work" overlay "$root"
-    cp "$deb" "$root/root/zabline.deb"
+    cp "$deb" "$root/zabline.deb"
   else
     mount --bind "$root" "$root"
   fi
@@ -200,7 +200,7 @@ three_of() { # ID
 # ---- the steps ----
 
 check_installed() {
-  check "the package installs" in_root dpkg --install /root/zabline.deb
+  check "the package installs" in_root dpkg --install /zabline.deb
   check "user and group" in_root id zabline
   check "/etc/zabline is root's and the group's" [ "$(in_root stat -c %U:%G:%a /etc/zabline)" = root:zabline:750 ]
   check "/var/lib/zabline is the user's" [ "$(in_root stat -c %U:%G:%a /var/lib/zabline)" = zabline:zabline:750 ]
@@ -270,7 +270,7 @@ upgrade_and_remove() {
   local pid
   check "a node is enabled" in_root systemctl enable zabd@n1
   pid=$(property n1 MainPID)
-  check "an upgrade" in_root dpkg --install /root/zabline.deb
+  check "an upgrade" in_root dpkg --install /zabline.deb
   check "restarts no node" has_property n1 MainPID "$pid"
   check "the package is removed" in_root dpkg --remove zabline
   check "the nodes have stopped" in_root sh -c '! pgrep -x zabd'

@@ -30,7 +30,7 @@ struct Doctor_ : testing::Test {
   Doctor_() {
     char dir[] = "/tmp/zabline-test-XXXXXX";
     home = mkdtemp(dir);
-    root = home + "/root";
+    root = home + "/tree";
     d = std::make_unique<doctor>();
     d->root = root.c_str();
     d->timeout_ms = 200;
