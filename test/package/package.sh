@@ -197,6 +197,16 @@ three_of() { # ID
     \"peers\": [$peers], \"ports\": [$ports]}"
 }
 
+# A node on one end of a cable, in AF_XDP: what the unit allows the user must be enough.
+two_of() { # ID
+  echo "{\"cluster\": \"two\", \"id\": $1, \"data_dir\": \"/var/lib/zabline/x$1\", \"client_port\": 218$1,
+    \"min_free_bytes\": 1048576, \"segment_bytes\": 8388608, \"snapshot_log_bytes\": 8388608, \"idle_turns\": 50,
+    \"heartbeat_us\": 50000, \"timeout_us\": 1000000, \"disk_timeout_ms\": 5000, \"tick_ms\": 500,
+    \"peers\": [{\"id\": 1, \"address\": \"127.0.0.1\", \"quorum_port\": 2871, \"election_port\": 3871, \"fast\": {\"ip\": \"10.91.0.1\"}},
+      {\"id\": 2, \"address\": \"127.0.0.1\", \"quorum_port\": 2872, \"election_port\": 3872, \"fast\": {\"ip\": \"10.91.0.2\"}}],
+    \"ports\": [{\"name\": \"net_af_xdp0\", \"args\": \"iface=cable$1\"}]}"
+}
+
 # ---- the steps ----
 
 check_installed() {
@@ -266,6 +276,23 @@ three_nodes() {
   check "which is what was submitted" history_is "$leader" 1000
 }
 
+two_nodes_on_a_cable() {
+  local id
+  nsenter --target "$init" --net ip link add cable1 type veth peer name cable2
+  for id in 1 2; do
+    nsenter --target "$init" --net ip link set cable$id up
+    config x$id "$(two_of $id)"
+    as_zabline zabd --config /etc/zabline/x$id.json --format
+    check "doctor finds the interface of x$id" [ "$(in_root zabctl --config /etc/zabline/x$id.json doctor |
+      grep -cE '^ok +(port|link|mtu) ')" = 3 ]
+  done
+  check "two nodes start on AF_XDP" in_root systemctl start zabd@x1 zabd@x2
+  check "they serve" wait_for 60 all_serve x1 x2
+  check "transactions over AF_XDP" submit x1 1 200
+  check "both have them" wait_for 30 history_is x2 200
+  in_root systemctl stop zabd@x1 zabd@x2
+}
+
 upgrade_and_remove() {
   local pid
   check "a node is enabled" in_root systemctl enable zabd@n1
@@ -294,6 +321,7 @@ main() {
   check_exit_codes
   one_node
   three_nodes
+  two_nodes_on_a_cable
   upgrade_and_remove
   echo "$passed passed, $failed failed"
   [ "$failed" = 0 ]
