@@ -12,7 +12,7 @@
 
 #define WRITES 200
 #define ZERO_BYTES (64 * LIMIT_SECTOR)     /* the file; written in turns, as a log segment is */
-#define MEASURE_NS (2000u * 1000u * 1000u) /* a very slow disk is not asked for all of them */
+#define MEASURE_NS (1000u * 1000u * 1000u) /* a very slow disk is not asked for all of them */
 #define SLOW_US 1000                       /* p50 of a disk without a durable cache */
 
 static uint64_t now_ns(void) {

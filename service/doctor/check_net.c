@@ -1,6 +1,8 @@
 /* Kernel sockets: the addresses that zabd will listen at, and the peers behind theirs. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
 #include <netdb.h>
 #include <poll.h>
 #include <string.h>
@@ -70,8 +72,44 @@ static void check_control_socket(struct doctor *d) {
     row_says(row, DOCTOR_OK, "%s is free", path);
 }
 
+/* The kernel would answer every frame to an address of its own. */
+static void check_fast_address(struct doctor *d, uint32_t ip) {
+  struct in_addr own = {.s_addr = htonl(ip)};
+  char text[INET_ADDRSTRLEN];
+  const char *interface = NULL;
+  struct ifaddrs *all;
+  inet_ntop(AF_INET, &own, text, sizeof text);
+  struct doctor_row *row = row_add(d, "fast.ip", text);
+  if (getifaddrs(&all)) {
+    row_mend(
+        row_says(row, DOCTOR_UNKNOWN, "the kernel's addresses cannot be read: %s", strerror(errno)),
+        "ip -brief address");
+    return;
+  }
+  for (const struct ifaddrs *a = all; a; a = a->ifa_next) {
+    struct sockaddr_in address;
+    if (!a->ifa_addr || a->ifa_addr->sa_family != AF_INET) continue;
+    memcpy(&address, a->ifa_addr, sizeof address);
+    if (address.sin_addr.s_addr == own.s_addr) interface = a->ifa_name;
+  }
+  if (interface)
+    row_mend(row_says(row, DOCTOR_FAIL, "the kernel has it too, at %s", interface),
+             "ip address del %s dev %s, or another fast.ip", text, interface);
+  else
+    row_says(row, DOCTOR_OK, "is not the kernel's");
+  freeifaddrs(all);
+}
+
+static void check_fast_addresses(struct doctor *d) {
+  const struct config_peer *self = &d->config->peers[d->config->self_idx];
+  for (int i = 0; i < d->config->port_cnt; i++)
+    if (d->config->ports[i].ethernet)
+      check_fast_address(d, self->fast[d->config->ports[i].fast_idx].ip);
+}
+
 void doctor_check_listen(struct doctor *d) {
   const struct config_peer *self = &d->config->peers[d->config->self_idx];
+  check_fast_addresses(d);
   check_control_socket(d);
   if (d->status || d->silent) {
     row_says(row_add(d, "listen", "TCP ports"), DOCTOR_NOT_APPLICABLE, "the node runs");

@@ -136,14 +136,18 @@ all_serve() { for name in "$@"; do serves "$name" || return 1; done; }
 is_attached() { [ "$(in_root zabctl --config "/etc/zabline/$1.json" status --json |
   grep -o '"path":"fast"' | wc -l)" = "$2" ]; }
 digest_of() { in_root zabctl --config "/etc/zabline/$1.json" digest; }
-same_digest() { [ -n "$(digest_of n1)" ] && [ "$(digest_of n1)" = "$(digest_of n2)" ] && [ "$(digest_of n1)" = "$(digest_of n3)" ]; }
+same_digest() {
+  local first
+  first=$(digest_of n1)
+  [ -n "$first" ] && [ "$first" = "$(digest_of n2)" ] && [ "$first" = "$(digest_of n3)" ]
+}
 submit() { seq "$2" "$3" | in_root zabctl --config "/etc/zabline/$1.json" submit --timeout 60; }
 history_is() { [ "$(in_root zabctl --config "/etc/zabline/$1.json" tail | md5sum)" = "$(seq "$2" | md5sum)" ]; }
 runs_as_zabline() { in_root ps -o user= -p "$(property "$1" MainPID)" | grep -qx zabline; }
 # files that are there, without what dpkg, systemd and the system's log keep for themselves
 listing() {
-  in_root find /usr /etc /var /lib /opt /srv -xdev \( -path /var/lib/dpkg -o -path /var/log -o -path /var/cache -o -path \
-    /var/lib/systemd -o -path /var/lib/apt -o -path /var/lib/private -o -name __pycache__ -o -path /var/tmp \) -prune -o \
+  in_root find /usr /etc /var /lib /opt /srv -xdev \( -path /var/lib/dpkg -o -path /var/log -o -path /var/cache -o \
+    -path /var/lib/systemd -o -path /var/lib/apt -o -path /var/lib/private -o -path /var/tmp \) -prune -o \
     ! -name '*-' ! -name .pwd.lock ! -name .updated -print | sort
 }
 nothing_stays() { diff <(echo "$before") <(listing); }
@@ -202,8 +206,11 @@ two_of() { # ID
   echo "{\"cluster\": \"two\", \"id\": $1, \"data_dir\": \"/var/lib/zabline/x$1\", \"client_port\": 218$1,
     \"min_free_bytes\": 1048576, \"segment_bytes\": 8388608, \"snapshot_log_bytes\": 8388608, \"idle_turns\": 50,
     \"heartbeat_us\": 50000, \"timeout_us\": 1000000, \"disk_timeout_ms\": 5000, \"tick_ms\": 500,
-    \"peers\": [{\"id\": 1, \"address\": \"127.0.0.1\", \"quorum_port\": 2871, \"election_port\": 3871, \"fast\": {\"ip\": \"10.91.0.1\"}},
-      {\"id\": 2, \"address\": \"127.0.0.1\", \"quorum_port\": 2872, \"election_port\": 3872, \"fast\": {\"ip\": \"10.91.0.2\"}}],
+    \"peers\": [
+      {\"id\": 1, \"address\": \"127.0.0.1\", \"quorum_port\": 2871, \"election_port\": 3871,
+       \"fast\": {\"ip\": \"10.91.0.1\"}},
+      {\"id\": 2, \"address\": \"127.0.0.1\", \"quorum_port\": 2872, \"election_port\": 3872,
+       \"fast\": {\"ip\": \"10.91.0.2\"}}],
     \"ports\": [{\"name\": \"net_af_xdp0\", \"args\": \"iface=cable$1\"}]}"
 }
 
@@ -279,8 +286,8 @@ three_nodes() {
 two_nodes_on_a_cable() {
   local id
   nsenter --target "$init" --net ip link add cable1 type veth peer name cable2
+  nsenter --target "$init" --net sh -c "ip link set cable1 up && ip link set cable2 up"
   for id in 1 2; do
-    nsenter --target "$init" --net ip link set cable$id up
     config x$id "$(two_of $id)"
     as_zabline zabd --config /etc/zabline/x$id.json --format
     check "doctor finds the interface of x$id" [ "$(in_root zabctl --config /etc/zabline/x$id.json doctor |

@@ -21,8 +21,8 @@ const char kXdp[] = R"("ports": [{"name": "net_af_xdp0", "args": "iface=eth9,sta
 
 std::string TwoPeers(int quorum = 2881, int other = 3882, const std::string &host = "127.0.0.1") {
   return R"([{"id": 1, "address": "127.0.0.1", "quorum_port": )" + std::to_string(quorum) +
-         R"(, "election_port": 3881, "fast": {"ip": "10.0.0.1"}}, {"id": 2, "address": ")" + host +
-         R"(", "quorum_port": 2882, "election_port": )" + std::to_string(other) +
+         R"(, "election_port": 3881, "fast": {"ip": "192.0.2.11"}}, {"id": 2, "address": ")" +
+         host + R"(", "quorum_port": 2882, "election_port": )" + std::to_string(other) +
          R"(, "fast": {"ip": "10.0.0.2"}}])";
 }
 
@@ -516,6 +516,17 @@ TEST_F(Doctor, APortInUseAndAForeignAddressAreNamed) {
                 {"id": 2, "address": "192.0.2.2", "fast": {"ip": "10.0.0.2"}}])");
   Run(doctor_check_listen);
   Expect(DOCTOR_FAIL, Row("listen", "quorum_port"), "does not resolve", "getent hosts");
+}
+
+TEST_F(Doctor, TheKernelMustNotHaveTheAddressOfTheFastPath) {
+  Configure(kXdp);
+  Run(doctor_check_listen);
+  Expect(DOCTOR_OK, Row("fast.ip", "192.0.2.11"), "not the kernel's");
+  Configure(kXdp,
+            R"([{"id": 1, "address": "127.0.0.1", "fast": {"ip": "127.0.0.1"}},
+                {"id": 2, "address": "127.0.0.2", "fast": {"ip": "10.0.0.2"}}])");
+  Run(doctor_check_listen);
+  Expect(DOCTOR_FAIL, Row("fast.ip"), "at lo", "ip address del 127.0.0.1 dev lo");
 }
 
 TEST_F(Doctor, ThePortsOfARunningNodeAreItsOwn) {
