@@ -1,4 +1,4 @@
-/* config/schema.json says of every key what the C tables say, so that no editor believes otherwise. */
+/* config/schema.json says of every key what the C tables say, so no editor believes otherwise. */
 #include <cjson/cJSON.h>
 #include <gtest/gtest.h>
 
