@@ -143,7 +143,7 @@ same_digest() {
 }
 submit() { seq "$2" "$3" | in_root zabctl --config "/etc/zabline/$1.json" submit --timeout 60; }
 history_is() { [ "$(in_root zabctl --config "/etc/zabline/$1.json" tail | md5sum)" = "$(seq "$2" | md5sum)" ]; }
-runs_as_zabline() { in_root ps -o user= -p "$(property "$1" MainPID)" | grep -qx zabline; }
+runs_as_zabline() { [ "$(in_root stat -c %U "/proc/$(property "$1" MainPID)")" = zabline ]; }
 # files that are there, without what dpkg, systemd and the system's log keep for themselves
 listing() {
   in_root find /usr /etc /var /lib /opt /srv -xdev \( -path /var/lib/dpkg -o -path /var/log -o -path /var/cache -o \
@@ -307,7 +307,7 @@ upgrade_and_remove() {
   check "an upgrade" in_root dpkg --install /zabline.deb
   check "restarts no node" has_property n1 MainPID "$pid"
   check "the package is removed" in_root dpkg --remove zabline
-  check "the nodes have stopped" in_root sh -c '! pgrep -x zabd'
+  check "the nodes have stopped" in_root sh -c '! grep -sqx zabd /proc/[0-9]*/comm'
   check "the data is kept" in_root test -s /etc/zabline/n1.json -a -d /var/lib/zabline/n1
   check "the package is purged" in_root dpkg --purge zabline
   check "the user is gone" in_root sh -c '! getent passwd zabline && ! getent group zabline'
