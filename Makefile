@@ -183,13 +183,17 @@ endef
 $(foreach l,$(LAYERS) slowpath_uv,$(eval $(call layer_rules,$(l))))
 
 # Ports and EAL without the rest of the application: the other end of a port in tests.
-PORT_OBJ := $(patsubst %,$(B)/dpdk_app/%.o,arp dev_args eal eal_args guard icmp mem open_error port port_kernel port_link port_memif port_open port_serve reach wire xdp xdp_object xdp_program)
+PORT_OBJ := $(patsubst %,$(B)/dpdk_app/%.o,arp dev_args eal eal_args flow guard icmp mem open_error port port_kernel port_link port_memif port_open port_pci port_serve reach wire xdp xdp_object xdp_program)
 $(B)/port_peer: $(addprefix $(B)/test/dpdk_app/,port_peer.o pair_config.o) $(PORT_OBJ) $(call lib,proto) $(call lib,config)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(SAN_FLAGS) -o $@ $^ $(DPDK_LIBS) $(LIBS)
-$(B)/test_dpdk_app: $(addprefix $(B)/test/dpdk_app/,arp_test.o reach_test.o port_test.o memif_test.o ring_pair.o pair_config.o) $(PORT_OBJ) $(call lib,proto) $(call lib,config) | $(B)/port_peer
+$(B)/test_dpdk_app: $(addprefix $(B)/test/dpdk_app/,arp_test.o reach_test.o pci_test.o port_test.o memif_test.o ring_pair.o pair_config.o) $(PORT_OBJ) $(call lib,proto) $(call lib,config) | $(B)/port_peer
 	$(call say,LD,$@)
 	$(Q)$(CXX) $(SAN_FLAGS) -o $@ $^ -lrte_net_ring -lrte_bus_vdev $(DPDK_LIBS) $(LIBS) -lgtest -lgtest_main
+
+$(B)/mangler: $(B)/test/rack/mangler.o # a bad cable, for make rack-test
+	$(call say,LD,$@)
+	$(Q)$(CC) $(SAN_FLAGS) -o $@ $^
 
 # What no replica can beat, measured by programs that link nothing of Zabline.
 perf-programs: $(B)/raw_rtt $(B)/raw_write ## build the programs that measure the limits

@@ -40,6 +40,7 @@ static void serve_arp(struct ports *p, struct port *port, const void *body, size
   struct arp_result r = arp_take(&port->arp, p->now_ns, body, len, &answer);
   if (r.answer && may_answer(port))
     send_packet(p, port, answer.to, RTE_ETHER_TYPE_ARP, answer.body, sizeof answer.body);
+  if (r.conflict) counters_add(p->counters, REASON_ARP_CONFLICT, 1);
   if (r.peer_idx >= 0) take_mac(p, port, r);
   p->ask_due_ns = 0; /* to be looked up anew */
 }
