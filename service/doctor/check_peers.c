@@ -98,6 +98,32 @@ static void check_agreement(struct doctor *d) {
     row_mend(row_says(row, DOCTOR_UNKNOWN, "no peer is attached"), mend, d->config->file);
 }
 
+static bool has_nic(const struct config *c) {
+  for (int i = 0; i < c->port_cnt; i++)
+    if (c->ports[i].ethernet) return true;
+  return false;
+}
+
+/* zabd sends nothing to a peer before a ping of the full MTU has come back, so an attached one
+ * proves it; the switch itself tells nobody. */
+static void check_mtu(struct doctor *d) {
+  struct doctor_row *row = row_add(d, "mtu", "end to end");
+  const cJSON *counters = cJSON_GetObjectItemCaseSensitive(d->status, "counters");
+  int mtu = d->config->mtu, frame = mtu + 18; /* Ethernet's header and checksum */
+  if (!has_nic(d->config))
+    row_says(row, DOCTOR_NOT_APPLICABLE, "shared memory, no NIC");
+  else if (d->status && attached(d))
+    row_says(row, DOCTOR_OK, "packets of %d bytes pass to %d peers", mtu, attached(d));
+  else if (d->status && number_of(counters, "path_mtu") > 0)
+    row_mend(row_says(row, DOCTOR_FAIL, "no packet of %d bytes has come back from a peer", mtu),
+             "let the switch pass frames of %d bytes (%d with a VLAN tag), or a smaller \"mtu\" on "
+             "all nodes",
+             frame, frame + 4);
+  else
+    row_mend(row_says(row, DOCTOR_UNKNOWN, "only a running node with an attached peer knows"),
+             "start the nodes, then zabctl doctor again");
+}
+
 void doctor_check_peers(struct doctor *d) {
   if (d->config->peer_cnt == 1) {
     row_says(row_add(d, "peer", NULL), DOCTOR_NOT_APPLICABLE, "one node alone");
@@ -105,5 +131,6 @@ void doctor_check_peers(struct doctor *d) {
   }
   doctor_check_control(d);
   check_fast(d);
+  check_mtu(d);
   if (!d->peer_file_cnt) check_agreement(d);
 }

@@ -2,7 +2,8 @@
 # package.sh - the Debian package is installed, runs ensembles under a systemd of its own, and is purged.
 # As root.  A root directory in namespaces of its own (mounts, processes, network) with systemd as process 1:
 #   by default  this machine's Debian under an overlay in memory; nothing is downloaded, nothing stays
-#   FRESH=1     a new Debian 12 by debootstrap below build/package/, with what the package depends on by apt
+#   FRESH=1     the same over a new Debian 12 by debootstrap below build/package/, with what the package
+#               depends on by apt; FRESH=keep takes that of the last run
 # The last line is "N passed, N failed".
 set -u
 cd "$(dirname "$0")/../.." || exit 2
@@ -54,42 +55,41 @@ as_zabline() { in_root runuser -u zabline -- "$@"; }
 # ---- the root directory ----
 
 fresh_root() {
-  local mirror
-  root=$base/debian12
+  local mirror debian=$base/debian12
+  lower=$debian
+  [ "$FRESH" = keep ] && [ -e "$debian/.complete" ] && return
   command -v debootstrap >/dev/null || die "run as root: apt-get install -y debootstrap"
-  rm -rf "$root"
+  rm -rf "$debian"
   mirror=$(apt-get indextargets --format '$(SITE) $(RELEASE)' 'Created-By: Packages' |
     awk '$2 == "bookworm" {print $1; exit}')
   [ -n "$mirror" ] || die "this machine's apt knows no source of Debian 12"
   eval "$(apt-config shell http_proxy Acquire::http::Proxy https_proxy Acquire::https::Proxy)"
   export http_proxy="${http_proxy:-}" https_proxy="${https_proxy:-}"
-  say "debootstrap into $root"
+  say "debootstrap into $debian"
   unshare --mount --propagation private debootstrap --variant=minbase --include=ca-certificates,systemd \
-    bookworm "$root" "$mirror" >"$base/debootstrap.log" || die "debootstrap, see $base/debootstrap.log"
-  rm -rf "$root/etc/apt" "$root"/var/lib/apt/lists/*
-  cp -a /etc/apt "$root/etc/apt"
-  cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
-  cp "$deb" "$root/zabline.deb"
+    bookworm "$debian" "$mirror" >"$base/debootstrap.log" || die "debootstrap, see $base/debootstrap.log"
+  rm -rf "$debian/etc/apt" "$debian"/var/lib/apt/lists/*
+  cp -a /etc/apt "$debian/etc/apt"
+  cp -L /etc/resolv.conf /etc/hosts "$debian/etc/"
+  cp "$deb" "$debian/zabline.deb"
   say "apt-get install ./zabline.deb, without a running systemd; then purge"
-  unshare --mount --propagation private sh -c "mount -t proc proc $root/proc && mount --rbind /dev $root/dev &&
-    chroot $root env -i PATH=$path DEBIAN_FRONTEND=noninteractive sh -c '
+  unshare --mount --propagation private sh -c "mount -t proc proc $debian/proc && mount --rbind /dev $debian/dev &&
+    chroot $debian env -i PATH=$path DEBIAN_FRONTEND=noninteractive sh -c '
       apt-get -q update && apt-get -q install -y --no-install-recommends /zabline.deb && dpkg --purge zabline'" \
     >"$base/apt.log" 2>&1
   check "apt finds what the package depends on" grep -q "^Setting up zabline" "$base/apt.log"
-  check "apt's purge takes the user away" sh -c "! grep -q zabline '$root/etc/passwd'"
+  check "apt's purge takes the user away" sh -c "! grep -q zabline '$debian/etc/passwd'"
+  rm "$debian/zabline.deb"
+  touch "$debian/.complete"
 }
 
 # Runs in the new namespaces and becomes systemd.  /sys and /proc/sys are read-only, so that nothing of
 # this kernel is changed; /dev has the few devices every program needs.
 become_init() {
-  if [ "$root" = "$base/overlay/root" ]; then
-    mount -t tmpfs -o size=2g tmpfs "$base/overlay"
-    mkdir "$base/overlay/upper" "$base/overlay/work" "$root"
-    mount -t overlay -o "lowerdir=/,upperdir=$base/overlay/upper,workdir=$base/overlay/work" overlay "$root"
-    cp "$deb" "$root/zabline.deb"
-  else
-    mount --bind "$root" "$root"
-  fi
+  mount -t tmpfs -o size=2g tmpfs "$base/overlay"
+  mkdir "$base/overlay/upper" "$base/overlay/work" "$root"
+  mount -t overlay -o "lowerdir=$lower,upperdir=$base/overlay/upper,workdir=$base/overlay/work" overlay "$root"
+  cp "$deb" "$root/zabline.deb"
   mount -t proc proc "$root/proc"
   mount --bind "$root/proc/sys" "$root/proc/sys"
   mount -o remount,bind,ro "$root/proc/sys"
@@ -114,7 +114,7 @@ become_init() {
 }
 
 start_systemd() {
-  root=$root deb=$deb unshare --mount --propagation private --pid --fork --kill-child --cgroup --uts --ipc --net \
+  root=$root lower=$lower deb=$deb unshare --mount --propagation private --pid --fork --kill-child --cgroup --uts --ipc --net \
     "$files/package.sh" become_init >"$base/init.log" 2>&1 </dev/null &
   namespaces=$!
   trap 'kill -9 $namespaces 2>/dev/null; wait $namespaces 2>/dev/null' EXIT
@@ -222,7 +222,7 @@ check_installed() {
   check "/etc/zabline is root's and the group's" [ "$(in_root stat -c %U:%G:%a /etc/zabline)" = root:zabline:750 ]
   check "/var/lib/zabline is the user's" [ "$(in_root stat -c %U:%G:%a /var/lib/zabline)" = zabline:zabline:750 ]
   check "zabd runs" in_root zabd --version
-  check "the unit is good" in_root systemd-analyze verify zabd@x.service
+  check "the unit is good" in_root systemd-analyze verify --man=no zabd@x.service
   check "no file is in two packages" in_root dpkg --verify zabline
   for page in man8/zabd.8 man1/zabctl.1 man5/zabline.json.5; do
     check "manual page $page" in_root sh -c "gzip -dc /usr/share/man/$page.gz | grep -q '^.Sh NAME'"
@@ -318,7 +318,7 @@ main() {
   [ "$(id -u)" = 0 ] || { say "skipped: it needs root, for namespaces"; echo "0 passed, 0 failed"; exit 0; }
   deb=$(ls -t build/zabline_*.deb 2>/dev/null | head -1)
   [ -n "$deb" ] || die "no package: make deb"
-  deb=$PWD/$deb root=$base/overlay/root
+  deb=$PWD/$deb root=$base/overlay/root lower=/
   mkdir -p "$base/overlay"
   if [ -n "${FRESH:-}" ]; then fresh_root; fi
   check "make uninstall removes what make install brings" installs_and_uninstalls

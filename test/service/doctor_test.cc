@@ -612,6 +612,24 @@ TEST_F(Doctor, ARefusedPeerOrAnAttachedOneTellsWhetherTheConfigsAgree) {
   Expect(DOCTOR_UNKNOWN, Row("config"), "no peer is attached", "--peer-config");
 }
 
+TEST_F(Doctor, AnAttachedPeerProvesTheMtuEndToEnd) {
+  Configure(kXdp, TwoPeers(2881, FreePort()));
+  Run(doctor_check_peers);
+  Expect(DOCTOR_UNKNOWN, Row("mtu", "end to end"), "only a running node", "start the nodes");
+  Status(R"({"state": "leading", "peers": [{"id": 2, "state": "connected", "path": "none"}],
+             "counters": {"path_mtu": 7}})");
+  Run(doctor_check_peers);
+  Expect(DOCTOR_FAIL, Row("mtu", "end to end"), "no packet of 1500 bytes", "frames of 1518 bytes");
+  cJSON_Delete(status);
+  Status(R"({"state": "leading", "peers": [{"id": 2, "state": "following", "path": "fast"}],
+             "counters": {"path_mtu": 7}})");
+  Run(doctor_check_peers);
+  Expect(DOCTOR_OK, Row("mtu", "end to end"), "1500 bytes pass to 1 peers");
+  Configure(R"("ports": [{"name": "net_memif2"}],)", TwoPeers(2881, FreePort()));
+  Run(doctor_check_peers);
+  Expect(DOCTOR_NOT_APPLICABLE, Row("mtu", "end to end"), "shared memory");
+}
+
 /* ---- configs ---- */
 
 TEST_F(Doctor, WarningsOfTheConfigAreRows) {
