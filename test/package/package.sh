@@ -144,11 +144,13 @@ same_digest() {
 submit() { seq "$2" "$3" | in_root zabctl --config "/etc/zabline/$1.json" submit --timeout 60; }
 history_is() { [ "$(in_root zabctl --config "/etc/zabline/$1.json" tail | md5sum)" = "$(seq "$2" | md5sum)" ]; }
 runs_as_zabline() { [ "$(in_root stat -c %U "/proc/$(property "$1" MainPID)")" = zabline ]; }
-# files that are there, without what dpkg, systemd and the system's log keep for themselves
+# Files that are there and not in the Debian below (which may change meanwhile: it is this machine's),
+# without what dpkg, systemd and the system's log keep for themselves.
 listing() {
-  in_root find /usr /etc /var /lib /opt /srv -xdev \( -path /var/lib/dpkg -o -path /var/log -o -path /var/cache -o \
-    -path /var/lib/systemd -o -path /var/lib/apt -o -path /var/lib/private -o -path /var/tmp \) -prune -o \
-    ! -name '*-' ! -name .pwd.lock ! -name .updated -print | sort
+  local file
+  nsenter --target "$init" --mount find "$base/overlay/upper" -mindepth 1 ! -type c -printf '%P\n' |
+    grep -vE '^var/(lib/(dpkg|systemd|apt|private)|log|cache|tmp)(/|$)|-$|\.pwd\.lock$|\.updated$' |
+    while read -r file; do [ -e "$lower/$file" ] || [ -L "$lower/$file" ] || echo "$file"; done | sort
 }
 nothing_stays() { diff <(echo "$before") <(listing); }
 completes() { # LINE WORD
