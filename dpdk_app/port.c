@@ -12,7 +12,7 @@ static bool is_up(const struct port *port) {
 }
 
 bool port_link_up(const struct ports *p, int peer_idx) {
-  int idx = p->config->peers[peer_idx].fast.port_idx;
+  int idx = p->config->peers[peer_idx].fast[0].port_idx;
   return idx >= 0 && is_up(&p->ports[idx]);
 }
 
@@ -60,7 +60,7 @@ static void flush(struct ports *p, struct port *port) {
 
 void port_tx(struct ports *p, int peer_idx, const struct frame_header *header, const void *payload,
              uint32_t len) {
-  int port_idx = p->config->peers[peer_idx].fast.port_idx;
+  int port_idx = p->config->peers[peer_idx].fast[0].port_idx;
   assert(port_idx >= 0 && port_idx < p->cnt);
   struct port *port = &p->ports[port_idx];
   if (!is_up(port)) {

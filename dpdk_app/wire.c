@@ -8,24 +8,24 @@
 static void prepare(struct wire *w, const struct config *c, int idx) {
   const struct config_peer *self = &c->peers[c->self_idx], *to = &c->peers[idx];
   struct wire_header *h = &w->peers[idx].header;
-  memcpy(&h->eth.dst_addr, to->fast.mac, sizeof h->eth.dst_addr);
-  memcpy(&h->eth.src_addr, self->fast.mac, sizeof h->eth.src_addr);
+  memcpy(&h->eth.dst_addr, to->fast[0].mac, sizeof h->eth.dst_addr);
+  memcpy(&h->eth.src_addr, self->fast[0].mac, sizeof h->eth.src_addr);
   h->eth.ether_type = rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV4);
   h->ip.version_ihl = RTE_IPV4_VHL_DEF;
   h->ip.fragment_offset = rte_cpu_to_be_16(RTE_IPV4_HDR_DF_FLAG);
   h->ip.time_to_live = 64;
   h->ip.next_proto_id = IPPROTO_UDP;
-  h->ip.src_addr = rte_cpu_to_be_32(self->fast.ip);
-  h->ip.dst_addr = rte_cpu_to_be_32(to->fast.ip);
+  h->ip.src_addr = rte_cpu_to_be_32(self->fast[0].ip);
+  h->ip.dst_addr = rte_cpu_to_be_32(to->fast[0].ip);
   h->udp.src_port = rte_cpu_to_be_16((uint16_t)(WIRE_SOURCE_PORT + self->id));
-  h->udp.dst_port = rte_cpu_to_be_16(to->fast.udp_port);
+  h->udp.dst_port = rte_cpu_to_be_16(to->fast[0].udp_port);
   w->peers[idx].ip_sum = rte_raw_cksum(&h->ip, sizeof h->ip);
   w->peers[idx].ip = h->ip.dst_addr;
   w->peers[idx].source_port = rte_cpu_to_be_16((uint16_t)(WIRE_SOURCE_PORT + to->id));
 }
 
 void wire_init(struct wire *w, const struct config *c) {
-  const struct config_fast *self = &c->peers[c->self_idx].fast;
+  const struct config_fast *self = &c->peers[c->self_idx].fast[0];
   memset(w, 0, sizeof *w);
   memcpy(&w->mac, self->mac, sizeof w->mac);
   w->ip = rte_cpu_to_be_32(self->ip);
