@@ -45,7 +45,7 @@ static void on_lead(struct bcast *b, const struct fast_msg *m) {
 
 /* Which ways lead to a peer; TCP when it takes frames there. */
 static unsigned paths_to(const struct bcast *b, const struct fast_msg *m) {
-  unsigned fast = 1u; // FAST_CNT
+  unsigned fast = (1u << b->config->peers[m->peer_idx].fast_cnt) - 1u;
   return fast | (m->tcp ? 1u << PATH_TCP : 0u);
 }
 

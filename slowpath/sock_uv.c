@@ -14,6 +14,8 @@
 #define KEEPALIVE_INTERVAL_S 1
 #define KEEPALIVE_CNT 3
 
+#define PATIENCE_MS (24u * 3600u * 1000u) /* the kernel's own limit is a quarter of an hour */
+
 struct sock_chunk {
   uv_write_t req;
   struct sock_uv *sock;
@@ -205,6 +207,14 @@ static void opened(struct sock_uv *s) {
   }
   read_on(s);
   mark(s);
+}
+
+void sock_be_patient(struct sock_uv *s) {
+  uv_os_fd_t fd;
+  unsigned patience_ms = PATIENCE_MS;
+  if (s->state != SOCK_OPEN || uv_fileno((uv_handle_t *)&s->tcp, &fd) != 0) return;
+  uv_tcp_keepalive(&s->tcp, 0, 0);
+  setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience_ms, sizeof patience_ms);
 }
 
 struct sock_uv *sock_accept(uv_stream_t *listener, size_t in_max, bool *dirty, int *error) {

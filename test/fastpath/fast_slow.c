@@ -6,7 +6,8 @@
 
 static struct fast_msg message(const struct fast_net *net, enum fast_msg_type type, int peer) {
   return (struct fast_msg){
-      .type = type, .peer_idx = peer, .epoch = net->epoch, .iteration = net->nodes[peer].iteration};
+      .type = type, .peer_idx = peer, .epoch = net->epoch, .iteration = net->nodes[peer].iteration,
+      .tcp = net->tcp};
 }
 
 static bool is_leader(const struct fast_net *net, int i) { return i == net->leader; }
