@@ -18,7 +18,7 @@ Q := $(if $(V),,@)
 say = $(if $(V),,@echo "  $(1) $(2)")
 
 # Debian packages: to build and test; and what CI and `make tidy` use on top.
-PACKAGES := make gcc g++ libc6-dev pkg-config python3 libdpdk-dev libcjson-dev libuv1-dev libgtest-dev uthash-dev zlib1g-dev strace
+PACKAGES := make gcc g++ libc6-dev pkg-config python3 libdpdk-dev libbpf-dev libcjson-dev libuv1-dev libgtest-dev uthash-dev zlib1g-dev strace
 CI_PACKAGES := $(PACKAGES) git clang clang-format zookeeper iproute2 nftables
 
 export TSAN_OPTIONS ?= suppressions=$(CURDIR)/test/tsan.supp
@@ -29,7 +29,7 @@ COMMON := -O2 -g -fno-omit-frame-pointer $(ARCH_FLAGS) $(SAN_FLAGS) -I. -MMD -MP
 CFLAGS := -std=c11 $(WARN) $(COMMON)
 CXXFLAGS := -std=c++17 -Wall -Wextra -Wshadow -Werror -Wno-missing-field-initializers -Wno-dangling-else $(COMMON)
 DPDK_CFLAGS = $(patsubst -I%,-isystem %,$(shell pkg-config --cflags libdpdk 2>/dev/null)) -DALLOW_EXPERIMENTAL_API -Wno-pedantic
-DPDK_LIBS = $(shell pkg-config --libs libdpdk)
+DPDK_LIBS = $(shell pkg-config --libs libdpdk) -lbpf
 LIBS := -luv -lcjson -lz -lpthread -lm
 
 # Layers, each one a library; includes go from right to left only (law 2).
@@ -136,11 +136,11 @@ endef
 $(foreach l,$(LAYERS) slowpath_uv,$(eval $(call layer_rules,$(l))))
 
 # Ports and EAL without the rest of the application: the other end of a port in tests.
-PORT_OBJ := $(patsubst %,$(B)/dpdk_app/%.o,eal eal_args guard mem open_error port port_link port_memif port_open wire)
+PORT_OBJ := $(patsubst %,$(B)/dpdk_app/%.o,arp dev_args eal eal_args guard icmp mem open_error port port_kernel port_link port_memif port_open port_serve wire xdp xdp_object xdp_program)
 $(B)/port_peer: $(addprefix $(B)/test/dpdk_app/,port_peer.o pair_config.o) $(PORT_OBJ) $(call lib,proto) $(call lib,config)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(SAN_FLAGS) -o $@ $^ $(DPDK_LIBS) $(LIBS)
-$(B)/test_dpdk_app: $(addprefix $(B)/test/dpdk_app/,port_test.o memif_test.o ring_pair.o pair_config.o) $(PORT_OBJ) $(call lib,proto) $(call lib,config) | $(B)/port_peer
+$(B)/test_dpdk_app: $(addprefix $(B)/test/dpdk_app/,arp_test.o port_test.o memif_test.o ring_pair.o pair_config.o) $(PORT_OBJ) $(call lib,proto) $(call lib,config) | $(B)/port_peer
 	$(call say,LD,$@)
 	$(Q)$(CXX) $(SAN_FLAGS) -o $@ $^ -lrte_net_ring -lrte_bus_vdev $(DPDK_LIBS) $(LIBS) -lgtest -lgtest_main
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "dpdk_app/eal.h"
+#include "dpdk_app/port_kernel.h"
 #include "dpdk_app/port_memif.h"
 
 static int add(struct eal *e, struct open_error *err, const char *format, ...)
@@ -57,6 +58,7 @@ static int add_port(struct eal *e, const struct config *c, int idx, struct open_
   char args[LIMIT_ARG_LEN];
   snprintf(args, sizeof args, "%s", port->args);
   if (memif_is(port) && memif_prepare(port, c->mtu, args, err)) return -1;
+  if (kernel_is(port) && kernel_prepare(c, idx, args, err)) return -1;
   bool is_pci = strchr(port->name, ':') != NULL; /* "0000:03:00.0" */
   return add(e, err, "--%s=%s%s%s", is_pci ? "allow" : "vdev", port->name, *args ? "," : "", args);
 }

@@ -33,7 +33,9 @@ struct fast {
 
 static void send_frame(struct node *n, const struct bcast_action *a) {
   if (a->path != PATH_TCP) {
-    port_tx(n->ports, a->peer_idx, &a->header, a->payload, a->len); // PATH
+    struct port_to to = {a->peer_idx, a->path};
+    bool hopeless = (a->header.flags & FRAME_PROBE) && !port_link_up(n->ports, to);
+    if (!hopeless) port_tx(n->ports, to, &a->header, a->payload, a->len);
     return;
   }
   struct frame_parts parts = {.peer_idx = a->peer_idx,
@@ -177,6 +179,7 @@ static bool is_quiet(const struct fast *f, int work) {
 static int turn(struct fast *f) {
   struct node *n = f->node;
   int cnt = 0;
+  port_tick(n->ports, f->now_ns);
   do {
     struct bcast_event e = {
         .type = BCAST_TURN,

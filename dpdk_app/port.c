@@ -11,33 +11,48 @@ static bool is_up(const struct port *port) {
   return atomic_load_explicit(&port->up, memory_order_acquire);
 }
 
-bool port_link_up(const struct ports *p, int peer_idx) {
-  int idx = p->config->peers[peer_idx].fast[0].port_idx;
+static int port_of(const struct ports *p, struct port_to to) {
+  return p->config->peers[to.peer_idx].fast[to.fast_idx].port_idx;
+}
+
+bool port_link_up(const struct ports *p, struct port_to to) {
+  int idx = port_of(p, to);
   return idx >= 0 && is_up(&p->ports[idx]);
 }
 
-static enum reason read_packet(const struct ports *p, const struct rte_mbuf *m,
-                               struct rx_frame *out) {
+static enum reason read_packet(struct port *port, const struct rte_mbuf *m, struct rx_frame *out) {
   struct wire_frame f;
   if (m->nb_segs != 1) return REASON_FRAME_SHORT; /* larger than any mtu we allow */
-  enum reason r = wire_read(&p->wire, rte_pktmbuf_mtod(m, const void *), m->data_len, &f);
+  const void *packet = rte_pktmbuf_mtod(m, const void *);
+  enum reason r = wire_read(&port->wire, packet, m->data_len, port_tag(m), &f);
   if (r == REASON_NONE) *out = (struct rx_frame){f.frame, f.len, f.peer_idx};
   return r;
+}
+
+static void see_link(struct ports *p, struct port *port, bool up) {
+  port->seen_up = up;
+  if (!up) counters_add(p->counters, REASON_LINK_LOST, 1);
+  if (up && port->ethernet) port_serve_start(p, port);
 }
 
 int port_rx(struct ports *p, int port_idx, struct rx_frame *out) {
   struct port *port = &p->ports[port_idx];
   assert(port_idx < p->cnt && port->rx_cnt == 0);
   guard_quiescent(&p->guard);
-  if (!is_up(port)) return 0;
+  bool up = is_up(port);
+  if (up != port->seen_up) see_link(p, port, up);
+  if (!up) return 0;
   port->rx_cnt = rte_eth_rx_burst(port->dev, 0, port->rx, LIMIT_BURST);
   int cnt = 0;
+  port->answers = 0;
   for (int i = 0; i < port->rx_cnt; i++) {
-    enum reason r = read_packet(p, port->rx[i], &out[cnt]);
-    if (r == REASON_NONE)
+    enum reason r = read_packet(port, port->rx[i], &out[cnt]);
+    if (r == REASON_NONE) {
       cnt++;
-    else
-      counters_add(p->counters, r, 1);
+      continue;
+    }
+    if (port->ethernet) r = port_serve(p, port, port->rx[i], r);
+    if (r != REASON_NONE) counters_add(p->counters, r, 1);
   }
   return cnt;
 }
@@ -58,29 +73,35 @@ static void flush(struct ports *p, struct port *port) {
   counters_add(p->counters, up ? REASON_PORT_FULL : REASON_PORT_DOWN, (uint64_t)(cnt - sent));
 }
 
-void port_tx(struct ports *p, int peer_idx, const struct frame_header *header, const void *payload,
-             uint32_t len) {
-  int port_idx = p->config->peers[peer_idx].fast[0].port_idx;
+void port_queue(struct ports *p, struct port *port, struct rte_mbuf *m) {
+  port->tx[port->tx_cnt++] = m;
+  if (port->tx_cnt == LIMIT_BURST) flush(p, port);
+}
+
+void port_tx(struct ports *p, struct port_to to, const struct frame_header *header,
+             const void *payload, uint32_t len) {
+  int port_idx = port_of(p, to), peer_idx = to.peer_idx;
   assert(port_idx >= 0 && port_idx < p->cnt);
   struct port *port = &p->ports[port_idx];
-  if (!is_up(port)) {
-    counters_add(p->counters, REASON_PORT_DOWN, 1);
+  bool up = is_up(port), known = port->wire.peers[peer_idx].mac_known;
+  if (!up || !known) {
+    counters_add(p->counters, up ? REASON_ARP_UNKNOWN : REASON_PORT_DOWN, 1);
     return;
   }
-  struct rte_mbuf *m = rte_pktmbuf_alloc(p->pool);
+  struct rte_mbuf *m = rte_pktmbuf_alloc(port->pool);
   if (!m) {
     counters_add(p->counters, REASON_PORT_NO_MBUF, 1);
     return;
   }
   uint32_t frame_len = (uint32_t)sizeof *header + len;
   uint8_t *packet = rte_pktmbuf_mtod(m, uint8_t *);
-  wire_write(&p->wire, peer_idx, packet, frame_len); /* asserts the mtu before anything is copied */
-  memcpy(packet + sizeof(struct wire_header), header, sizeof *header);
-  if (len) memcpy(packet + sizeof(struct wire_header) + sizeof *header, payload, len);
-  m->data_len = (uint16_t)(sizeof(struct wire_header) + frame_len);
+  uint8_t *frame = packet + port->wire.head_len;
+  wire_write(&port->wire, peer_idx, packet, frame_len); /* asserts the mtu before anything else */
+  memcpy(frame, header, sizeof *header);
+  if (len) memcpy(frame + sizeof *header, payload, len);
+  m->data_len = (uint16_t)(port->wire.head_len + frame_len);
   m->pkt_len = m->data_len;
-  port->tx[port->tx_cnt++] = m;
-  if (port->tx_cnt == LIMIT_BURST) flush(p, port);
+  port_queue(p, port, m);
 }
 
 void port_flush(struct ports *p) {

@@ -2,11 +2,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <rte_ethdev.h>
 #include <rte_errno.h>
 
 #include "dpdk_app/port_impl.h"
+#include "dpdk_app/port_kernel.h"
 #include "dpdk_app/port_memif.h"
 
 /* One size for all, so that a peer with another mtu cannot write beyond a buffer. */
@@ -15,12 +17,14 @@
 #define MBUFS_SHARED 2047 /* caches, bursts, a port's queue without a NIC */
 #define MBUFS_PER_PORT (2 * DESCRIPTORS)
 #define MBUF_CACHE 256
+#define XDP_MBUFS 8191                   /* rings of the driver, 2 x 2,048 each way */
+#define XDP_DATA_BYTES (4096 - 64 - 128) /* a page without the headers of mempool and mbuf */
 
 static int open_pool(struct ports *p, struct open_error *e) {
   char name[RTE_MEMPOOL_NAMESIZE];
   unsigned cnt = MBUFS_SHARED;
   for (int i = 0; i < p->cnt; i++)
-    if (!memif_is(&p->config->ports[i]))
+    if (!memif_is(&p->config->ports[i]) && !kernel_is_xdp(&p->config->ports[i]))
       cnt += MBUFS_PER_PORT; /* memif copies out of its own memory */
   snprintf(name, sizeof name, "zab%p", (void *)p);
   p->pool = rte_pktmbuf_pool_create(name, cnt, MBUF_CACHE, 0, DATA_BYTES + RTE_PKTMBUF_HEADROOM,
@@ -31,17 +35,34 @@ static int open_pool(struct ports *p, struct open_error *e) {
   return 0;
 }
 
-static int set_up_queues(struct ports *p, uint16_t dev) {
+/* net_af_xdp gives the kernel the pool itself: its buffers are one page each, and packets of
+ * another pool would be copied. */
+static int choose_pool(struct ports *p, int idx, struct open_error *e) {
+  struct port *port = &p->ports[idx];
+  char name[RTE_MEMPOOL_NAMESIZE];
+  port->pool = p->pool;
+  if (!kernel_is_xdp(&p->config->ports[idx])) return 0;
+  snprintf(name, sizeof name, "zab%p-%d", (void *)p, idx);
+  port->pool =
+      rte_pktmbuf_pool_create(name, XDP_MBUFS, MBUF_CACHE, 0, XDP_DATA_BYTES, SOCKET_ID_ANY);
+  if (port->pool) return 0;
+  return open_error_set(e, "port %s: no memory for %u packets: %s (more by \"-m\" in \"eal\")",
+                        p->config->ports[idx].name, XDP_MBUFS, rte_strerror(rte_errno));
+}
+
+static int set_up_queues(struct port *port) {
+  uint16_t dev = port->dev;
   uint16_t rx = DESCRIPTORS, tx = DESCRIPTORS;
   unsigned socket = (unsigned)rte_eth_dev_socket_id(dev);
   int err = rte_eth_dev_adjust_nb_rx_tx_desc(dev, &rx, &tx);
-  if (!err) err = rte_eth_rx_queue_setup(dev, 0, rx, socket, NULL, p->pool);
+  if (!err) err = rte_eth_rx_queue_setup(dev, 0, rx, socket, NULL, port->pool);
   if (!err) err = rte_eth_tx_queue_setup(dev, 0, tx, socket, NULL);
   return err;
 }
 
-static int configure(struct ports *p, const struct config_port *port, uint16_t dev,
-                     struct open_error *e) {
+static int configure(struct ports *p, int idx, struct open_error *e) {
+  const struct config_port *port = &p->config->ports[idx];
+  uint16_t dev = p->ports[idx].dev;
   struct rte_eth_dev_info info;
   struct rte_eth_conf conf = {0};
   int err = rte_eth_dev_info_get(dev, &info);
@@ -51,9 +72,44 @@ static int configure(struct ports *p, const struct config_port *port, uint16_t d
   if (!memif_is(port))
     conf.rxmode.mtu = p->config->mtu; /* memif: bsize; EAL believes in 1,518 bytes */
   if (!err) err = rte_eth_dev_configure(dev, 1, 1, &conf);
-  if (!err) err = set_up_queues(p, dev);
+  if (!err) err = set_up_queues(&p->ports[idx]);
   if (err)
     return open_error_set(e, "port %s: cannot be configured: %s", port->name, rte_strerror(-err));
+  return 0;
+}
+
+static int own_mac(const struct ports *p, int idx, struct rte_ether_addr *mac,
+                   struct open_error *e) {
+  const struct config_port *port = &p->config->ports[idx];
+  const struct config_fast *self = &p->config->peers[p->config->self_idx].fast[port->fast_idx];
+  struct rte_ether_addr given;
+  memcpy(&given, self->mac, sizeof given);
+  *mac = given;
+  if (!port->ethernet) return 0;
+  int err = rte_eth_macaddr_get(p->ports[idx].dev, mac);
+  if (err)
+    return open_error_set(e, "port %s: tells no MAC address: %s", port->name, rte_strerror(-err));
+  if (!self->mac_static || rte_is_same_ether_addr(&given, mac)) return 0;
+  return open_error_set(e,
+                        "port %s: its MAC address is " RTE_ETHER_ADDR_PRT_FMT
+                        ", and our \"fast.mac\" is " RTE_ETHER_ADDR_PRT_FMT
+                        ": remove the key, or change one of them",
+                        port->name, RTE_ETHER_ADDR_BYTES(mac), RTE_ETHER_ADDR_BYTES(&given));
+}
+
+static int set_addresses(struct ports *p, int idx, struct open_error *e) {
+  struct port *port = &p->ports[idx];
+  const struct config *c = p->config;
+  struct rte_ether_addr mac;
+  if (own_mac(p, idx, &mac, e)) return -1;
+  wire_init(&port->wire, c, idx, &mac);
+  port->ethernet = c->ports[idx].ethernet;
+  arp_init(&port->arp, port->wire.ip, mac.addr_bytes);
+  for (int i = 0; i < c->peer_cnt; i++) {
+    const struct config_fast *fast = &c->peers[i].fast[c->ports[idx].fast_idx];
+    if (port->wire.peers[i].ip)
+      arp_add(&port->arp, i, port->wire.peers[i].ip, fast->mac_static ? fast->mac : NULL);
+  }
   return 0;
 }
 
@@ -62,7 +118,8 @@ static int open_port(struct ports *p, int idx, struct open_error *e) {
   struct port *port = &p->ports[idx];
   if (rte_eth_dev_get_port_by_name(config->name, &port->dev))
     return open_error_set(e, "port %s: no such device", config->name);
-  if (configure(p, config, port->dev, e)) return -1;
+  if (choose_pool(p, idx, e) || configure(p, idx, e) || set_addresses(p, idx, e)) return -1;
+  port->link.kernel_fd = kernel_open(config);
   port->link.restarts = memif_is_client(config);
   if (port->link.restarts) return 0; /* started by the interrupt thread, when its peer is there */
   int err = rte_eth_dev_start(port->dev);
@@ -72,6 +129,10 @@ static int open_port(struct ports *p, int idx, struct open_error *e) {
 }
 
 static void free_all(struct ports *p) {
+  for (int i = 0; i < p->cnt; i++) {
+    if (p->ports[i].pool != p->pool) rte_mempool_free(p->ports[i].pool);
+    if (p->ports[i].link.kernel_fd >= 0) close(p->ports[i].link.kernel_fd);
+  }
   rte_mempool_free(p->pool);
   free(p);
 }
@@ -93,7 +154,7 @@ int ports_open(struct ports **out, const struct config *c, struct counters *coun
   p->config = c;
   p->counters = counters;
   p->cnt = c->port_cnt;
-  wire_init(&p->wire, c);
+  for (int i = 0; i < p->cnt; i++) p->ports[i].link.kernel_fd = -1;
   if (open_all(p, e)) {
     free_all(p); /* the process ends: what EAL holds of the devices ends with it */
     return -1;
