@@ -144,6 +144,10 @@ $(B)/test_dpdk_app: $(addprefix $(B)/test/dpdk_app/,arp_test.o port_test.o memif
 	$(call say,LD,$@)
 	$(Q)$(CXX) $(SAN_FLAGS) -o $@ $^ -lrte_net_ring -lrte_bus_vdev $(DPDK_LIBS) $(LIBS) -lgtest -lgtest_main
 
+$(B)/mangler: $(B)/test/rack/mangler.o # a bad cable, for make rack-test
+	$(call say,LD,$@)
+	$(Q)$(CC) $(SAN_FLAGS) -o $@ $^
+
 # What no replica can beat, measured by programs that link nothing of Zabline.
 perf-programs: $(B)/raw_rtt $(B)/raw_write ## build the programs that measure the limits
 .PHONY: perf-programs

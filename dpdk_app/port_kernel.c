@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <ifaddrs.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -56,6 +58,20 @@ bool kernel_link_up(const struct config_port *port, int fd) {
   return (r.ifr_flags & IFF_UP) && (r.ifr_flags & IFF_RUNNING);
 }
 
+/* XDP comes behind the NIC's own stripping of tags, and would see none. */
+static int check_tags(const struct config_port *port, int fd, const char *iface,
+                      struct open_error *e) {
+  struct ethtool_value flags = {.cmd = ETHTOOL_GFLAGS};
+  struct ifreq r = {.ifr_data = (void *)&flags};
+  if (!kernel_is_xdp(port) || !port->vlan) return 0;
+  snprintf(r.ifr_name, sizeof r.ifr_name, "%s", iface);
+  if (ioctl(fd, SIOCETHTOOL, &r) || !(flags.data & ETH_FLAG_RXVLAN)) return 0;
+  return open_error_set(e,
+                        "port %s: interface %s takes VLAN tags away before XDP can see them: "
+                        "`ethtool -K %s rxvlan off`",
+                        port->name, iface, iface);
+}
+
 static int check_interface(const struct config_port *port, int fd, const char *iface, uint16_t mtu,
                            struct open_error *e) {
   struct ifreq r;
@@ -73,7 +89,7 @@ static int check_interface(const struct config_port *port, int fd, const char *i
         "port %s: \"mtu\" is %u, and that of interface %s is %d: `ip link set dev "
         "%s mtu %u`, or a smaller \"mtu\" on all nodes",
         port->name, mtu, iface, r.ifr_mtu, iface, mtu);
-  return 0;
+  return check_tags(port, fd, iface, e);
 }
 
 /* The kernel would answer ARP too, and every frame with "port unreachable". */

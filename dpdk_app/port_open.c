@@ -17,8 +17,11 @@
 #define MBUFS_SHARED 2047 /* caches, bursts, a port's queue without a NIC */
 #define MBUFS_PER_PORT (2 * DESCRIPTORS)
 #define MBUF_CACHE 256
-#define XDP_MBUFS 8191                   /* rings of the driver, 2 x 2,048 each way */
-#define XDP_DATA_BYTES (4096 - 64 - 128) /* a page without the headers of mempool and mbuf */
+#define XDP_MBUFS 8191 /* rings of the driver, 2 x 2,048 each way */
+/* With the headers of mempool and mbuf less than a page, which the kernel wants, and a number of
+ * cache lines that mempool need not change for any number of memory channels: a prime. */
+#define XDP_DATA_BYTES (61 * 64 - 64 - 128)
+#define XDP_MTU_MAX (XDP_DATA_BYTES - RTE_PKTMBUF_HEADROOM - 256 - 18) /* the kernel's headroom */
 
 static int open_pool(struct ports *p, struct open_error *e) {
   char name[RTE_MEMPOOL_NAMESIZE];
@@ -66,6 +69,7 @@ static int configure(struct ports *p, int idx, struct open_error *e) {
   struct rte_eth_dev_info info;
   struct rte_eth_conf conf = {0};
   int err = rte_eth_dev_info_get(dev, &info);
+  if (!err && kernel_is_xdp(port) && info.max_mtu > XDP_MTU_MAX) info.max_mtu = XDP_MTU_MAX;
   if (!err && p->config->mtu > info.max_mtu)
     return open_error_set(e, "port %s: mtu %u is not possible there, allowed: %u", port->name,
                           p->config->mtu, info.max_mtu);

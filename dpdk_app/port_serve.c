@@ -48,6 +48,7 @@ static enum reason serve_ip(struct ports *p, struct port *port, const struct rte
   const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
   if (len < sizeof *h) return REASON_NONE;
   if (h->ip.dst_addr != port->wire.ip) return REASON_NONE;
+  if (why == REASON_FRAME_VLAN) return why;
   if (h->ip.next_proto_id == IPPROTO_UDP)
     return h->udp.dst_port == port->wire.udp_port ? why : REASON_NONE;
   if (!rte_is_same_ether_addr(&eth->dst_addr, &port->wire.mac)) return REASON_NONE;
@@ -62,14 +63,12 @@ enum reason port_serve(struct ports *p, struct port *port, const struct rte_mbuf
   uint8_t *packet = rte_pktmbuf_mtod(m, uint8_t *);
   if (m->nb_segs != 1 || m->data_len < RTE_ETHER_HDR_LEN) return why;
   struct wire_l2 l2 = wire_read_l2(&port->wire, packet, m->data_len, port_tag(m));
-  const struct rte_ether_hdr *eth = (const void *)packet;
-  bool to_us = rte_is_same_ether_addr(&eth->dst_addr, &port->wire.mac);
-  if (!l2.type) return to_us ? REASON_FRAME_VLAN : REASON_NONE;
   if (m->data_len < l2.len) return REASON_NONE;
-  if (l2.type == RTE_ETHER_TYPE_ARP) serve_arp(p, port, packet + l2.len, m->data_len - l2.len);
-  if (l2.type == RTE_ETHER_TYPE_IPV4)
-    return serve_ip(p, port, m, packet + l2.len, m->data_len - l2.len, why);
-  return REASON_NONE;
+  if (l2.type == RTE_ETHER_TYPE_ARP && !l2.foreign)
+    serve_arp(p, port, packet + l2.len, m->data_len - l2.len);
+  if (l2.type != RTE_ETHER_TYPE_IPV4) return REASON_NONE;
+  return serve_ip(p, port, m, packet + l2.len, m->data_len - l2.len,
+                  l2.foreign ? REASON_FRAME_VLAN : why);
 }
 
 void port_serve_start(struct ports *p, struct port *port) {

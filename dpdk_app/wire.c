@@ -74,7 +74,7 @@ void wire_write(const struct wire *w, int peer_idx, void *packet, size_t len) {
 
 struct wire_l2 wire_read_l2(const struct wire *w, const void *packet, size_t len, uint32_t tag) {
   const struct rte_ether_hdr *eth = packet;
-  struct wire_l2 l2 = {0, sizeof *eth};
+  struct wire_l2 l2 = {.len = sizeof *eth};
   if (len < sizeof *eth) return l2;
   uint16_t type = eth->ether_type;
   if (type == rte_cpu_to_be_16(RTE_ETHER_TYPE_VLAN) && tag == WIRE_NO_TAG) {
@@ -84,7 +84,8 @@ struct wire_l2 wire_read_l2(const struct wire *w, const void *packet, size_t len
     tag = rte_be_to_cpu_16(inside->vlan_tci);
     type = inside->eth_proto;
   }
-  if ((tag == WIRE_NO_TAG ? 0 : tag & VLAN_ID) == w->vlan) l2.type = rte_be_to_cpu_16(type);
+  l2.foreign = (tag == WIRE_NO_TAG ? 0 : tag & VLAN_ID) != w->vlan;
+  l2.type = rte_be_to_cpu_16(type);
   return l2;
 }
 
@@ -109,8 +110,8 @@ enum reason wire_read(const struct wire *w, const void *packet, size_t len, uint
   struct wire_l2 l2 = wire_read_l2(w, packet, len, tag);
   const struct wire_l3 *h = (const void *)((const uint8_t *)packet + l2.len);
   if (len < l2.len + sizeof *h) return REASON_FRAME_SHORT;
-  if (l2.type != RTE_ETHER_TYPE_IPV4 || !rte_is_same_ether_addr(&eth->dst_addr, &w->mac))
-    return REASON_FRAME_ADDRESS;
+  if (l2.foreign || l2.type != RTE_ETHER_TYPE_IPV4) return REASON_FRAME_ADDRESS;
+  if (!rte_is_same_ether_addr(&eth->dst_addr, &w->mac)) return REASON_FRAME_ADDRESS;
   int peer = read_peer(w, h);
   if (peer < 0) return REASON_FRAME_ADDRESS;
   size_t ip_len = rte_be_to_cpu_16(h->ip.total_length),

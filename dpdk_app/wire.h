@@ -59,8 +59,9 @@ struct wire_frame {
   int peer_idx;
 };
 
-/* What is inside the Ethernet header; type 0: not of our VLAN, or too short. */
+/* What is inside the Ethernet header; type 0: too short. */
 struct wire_l2 {
+  bool foreign;  /* of another VLAN */
   uint16_t type; /* RTE_ETHER_TYPE_* */
   uint32_t len;  /* of the Ethernet header with its tag */
 };

@@ -71,6 +71,7 @@ size_t xdp_complete(const struct config *c, int idx, const char *iface, char *ar
     at += (size_t)snprintf(args + at, LIMIT_ARG_LEN - at, ",busy_budget=0");
   if (dev_args_find(args, "xdp_prog", &len) || at >= LIMIT_ARG_LEN) return at;
   if (remove_program(port, iface, e)) return 0;
+  libbpf_set_print(NULL); /* the driver says what fails */
   xdp_write(&program, c, idx);
   int fd = xdp_object(&program);
   if (fd < 0) {

@@ -2,7 +2,7 @@
  * rest of the NIC to the kernel.
  *
  *   taken, on the port's queue              | IPv4 to our fast-path address: UDP to our port, ICMP
- *   (of the port's VLAN, if it has one)     | ARP for that address, and ARP of the peers' addresses
+ *   (of the port's VLAN, if it has one)     | ARP for that address, gratuitous ARP of the peers
  *   left to the kernel                      | everything else, and all other queues
  *
  * So one NIC carries the kernel's TCP and the fast path at the same time.  The program is written

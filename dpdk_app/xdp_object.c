@@ -131,6 +131,7 @@ static void describe(struct object *o, const struct xdp_program *p) {
   s[LICENSES] = SECTION(license, "license", SHT_PROGBITS);
   s[LICENSES].sh_flags = SHF_ALLOC | SHF_WRITE;
   s[BTF] = SECTION(types, ".BTF", SHT_PROGBITS);
+  s[BTF].sh_size = offsetof(struct types, names) + sizeof type_names; /* without padding */
   s[BTF].sh_addralign = 4;
   s[SYMBOLS] = SECTION(symbols, ".symtab", SHT_SYMTAB);
   s[SYMBOLS].sh_link = STRINGS;

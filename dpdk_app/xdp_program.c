@@ -86,7 +86,10 @@ static void choose_ip(struct writer *w, int ip, const struct config_fast *self) 
 static void choose_arp(struct writer *w, int arp, const struct config *c, int k) {
   load(w, BPF_W, arp + AT_TARGET_IP);
   jump(w, BPF_JEQ, htonl(c->peers[c->self_idx].fast[k].ip), TO_TAKE);
+  put(w, BPF_ALU | BPF_MOV | BPF_X, BPF_REG_3, BPF_REG_4, 0, 0);
   load(w, BPF_W, arp + AT_SENDER_IP);
+  w->to[w->p->cnt] = TO_PASS; /* not gratuitous: the answer to a question of the kernel's */
+  put(w, BPF_JMP32 | BPF_JNE | BPF_X, BPF_REG_4, BPF_REG_3, 0, 0);
   for (int i = 0; i < c->peer_cnt; i++)
     if (i != c->self_idx) jump(w, BPF_JEQ, htonl(c->peers[i].fast[k].ip), TO_TAKE);
 }

@@ -111,7 +111,7 @@ void control_detach(struct bcast *b, struct bcast_peer *p, enum reason reason,
 }
 
 void control_tell_heard(struct bcast *b, struct bcast_peer *p, struct bcast_actions *a) {
-  if (p->told_heard || p->out.acked < p->hold_to) return;
+  if (p->told_heard || !p->echo_time || p->out.acked < p->hold_to) return;
   p->told_heard = true;
   tell_peer(b, p, FAST_HEARD, a);
 }
@@ -138,8 +138,7 @@ void control_move(struct bcast *b, struct bcast_peer *p, struct path_move move,
   if (move.to == PATH_TCP && flight > LIMIT_TCP_FLIGHT) flight = LIMIT_TCP_FLIGHT;
   outflow_moved(&p->out, flight, b->now_us);
   p->rtt_us = 0; /* measured anew */
-  p->owes_answer = p->owes_at_once = true; /* follower: an ACK by it, at once */
-  p->sent_us = 0;                          /* leader: if there is nothing to send, a PING */
+  p->owes_answer = p->owes_at_once = true;
   drop(b, move.reason);
   struct fast_msg *m = tell_peer(b, p, FAST_MOVED, a);
   m->pos = move.to;

@@ -46,6 +46,7 @@ void leader_heard(struct bcast *b, struct bcast_peer *p, struct inbound in,
     p->phase = PEER_HEARD;
     p->heard_us = b->now_us;
     path_begin(&p->paths, b->now_us);
+    p->owes_at_once = true; /* it cannot echo before it hears us */
   }
   heard_on(b, p, in);
   bool probe = h->flags & FRAME_PROBE;
