@@ -209,12 +209,17 @@ static void opened(struct sock_uv *s) {
   mark(s);
 }
 
-void sock_be_patient(struct sock_uv *s) {
+/* 0: the kernel's own. */
+static void set_patience(struct sock_uv *s, unsigned ms) {
   uv_os_fd_t fd;
-  unsigned patience_ms = PATIENCE_MS;
-  if (s->state != SOCK_OPEN || uv_fileno((uv_handle_t *)&s->tcp, &fd) != 0) return;
+  if (uv_fileno((uv_handle_t *)&s->tcp, &fd) == 0)
+    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);
+}
+
+void sock_be_patient(struct sock_uv *s) {
+  if (s->state != SOCK_OPEN) return;
   uv_tcp_keepalive(&s->tcp, 0, 0);
-  setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience_ms, sizeof patience_ms);
+  set_patience(s, PATIENCE_MS);
 }
 
 struct sock_uv *sock_accept(uv_stream_t *listener, size_t in_max, bool *dirty, int *error) {
@@ -266,6 +271,7 @@ void sock_adopt(struct sock_uv *s, size_t in_max, bool *dirty) {
 
 void sock_close(struct sock_uv *s) {
   sock_flush(s);
+  set_patience(s, 0); /* the kernel shall not keep what nobody reads */
   s->dirty = NULL;
   uv_close((uv_handle_t *)&s->tcp, on_closed);
 }

@@ -30,7 +30,7 @@ struct Framed : Solo {
     e.frame = {reinterpret_cast<const uint8_t *>(frame.data()), static_cast<int32_t>(frame.size())};
     step(e);
   }
-  uint64_t count(enum reason r) const { return counters_get(&counters, r); }
+  uint64_t count(enum reason why) const { return counters_get(&counters, why); }
 };
 
 /* Node 3 leads in epoch 1, node 1 is its learner on connection 1. */
