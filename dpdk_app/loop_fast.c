@@ -106,8 +106,7 @@ static int receive_tcp(struct fast *f) {
   struct tcp_msg m;
   int cnt = 0;
   for (; cnt < LIMIT_BURST && frame_peek(t, RING_TCP_FAST, &m); cnt++) {
-    struct bcast_event e = {
-        .type = BCAST_FRAME, .data = m.data, .len = m.len, .path = PATH_TCP};
+    struct bcast_event e = {.type = BCAST_FRAME, .data = m.data, .len = m.len, .path = PATH_TCP};
     step(f, &e);
     frame_drop(t, RING_TCP_FAST);
   }

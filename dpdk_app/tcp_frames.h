@@ -1,9 +1,11 @@
 /* tcp_frames.h - frames of the broadcast on their way between fast lcore and slow thread (5.4).
  *
- *   fast lcore --fast_tcp--> slow thread --TCP--> ...     ... --TCP--> slow thread --tcp_fast--> fast lcore
+ *   fast lcore --fast_tcp--> slow thread --> TCP
+ *   fast lcore <--tcp_fast-- slow thread <-- TCP
  *
- * The rings carry where a frame lies; the bytes lie in slots that are used in turn, so a slot is free
- * again when its element has been taken from the ring.  A full ring loses the frame, which is repaired.
+ * The rings carry where a frame lies; the bytes lie in slots that are used in turn, so a slot is
+ * free again when its element has been taken from the ring.  A full ring loses the frame, which is
+ * repaired.
  *
  * Owner: each struct frame_slots the producer of its ring.  Blocks: no.  Allocates: at open.
  * Source: design 1, 5.4. */

@@ -35,9 +35,7 @@ void path_sent(struct path_set *s, int path, uint64_t now_us) {
   if (!p->asked_us) p->asked_us = now_us;
 }
 
-static bool is_newer(uint32_t time, uint32_t than) {
-  return !than || (int32_t)(time - than) > 0;
-}
+static bool is_newer(uint32_t time, uint32_t than) { return !than || (int32_t)(time - than) > 0; }
 
 static bool is_silent(const struct path *p, uint64_t for_us, uint64_t now_us) {
   return p->asked_us && now_us - p->asked_us > for_us;

@@ -3,18 +3,20 @@
  * All carry the same frames, so a move needs no new attachment, and there is one broadcast machine
  * with one authority on liveness: the send times that frames echo, whichever way they came (J5).
  *
- * A frame echoes the newest send time heard on the path that it takes itself.  So an echo proves that
- * its path carries frames in both directions, and one-way loss shows on it.
+ * A frame echoes the newest send time heard on the path that it takes itself.  So an echo proves
+ * that its path carries frames in both directions, and one-way loss shows on it.
  *
  *   the leader chooses; its follower sends where the leader's newest frame came from
  *   the path in use is silent for doubt_us  -> all others are probed, TCP too
  *   ... and for leave_us, and another has answered meanwhile -> that one is used
  *   a better one has answered without a gap for steady_us    -> it is used again
  *
- * A path that has not answered yet is in doubt from the start, and left sooner.  A peer that answers nowhere (stopped, busy) moves nothing.  TCP is not probed before there is doubt
- * and so costs nothing.  Only a path that just answered is ever moved to.
+ * A path that has not answered yet is in doubt from the start, and left sooner.  A peer that
+ * answers nowhere (stopped, busy) moves nothing.  TCP is not probed before there is doubt and so
+ * costs nothing.  Only a path that has just answered is ever moved to.
  *
- * Owner: the thread that owns struct bcast.  Blocks: no.  Allocates: no.  Source: design 5.4; J5. */
+ * Owner: the thread that owns struct bcast.  Blocks: no.  Allocates: no.
+ * Source: design 5.4; zab-rules J5. */
 #ifndef ZABLINE_FASTPATH_PATH_H
 #define ZABLINE_FASTPATH_PATH_H
 
@@ -52,8 +54,8 @@ struct path_move {
   uint8_t to;
 };
 
-/* path_limits_of: the move must end before either side gives the peer up, and a peer's answer may take
- * a heartbeat. */
+/* path_limits_of: the move must end before either side gives the peer up, and a peer's answer may
+ * take a heartbeat. */
 struct path_limits path_limits_of(uint32_t heartbeat_us, uint32_t timeout_us);
 
 /* path_attach forgets everything; exist: which paths there are (never none; the best is used). */

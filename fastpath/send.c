@@ -30,8 +30,7 @@ static uint32_t window_of(const struct bcast *b, const struct bcast_peer *p, pos
 
 /* type, flags, path, position, payload and len are set; end: of the sender's stream, as the frame
  * tells. */
-static void seal(struct bcast *b, struct bcast_peer *p, struct bcast_action *act,
-                         pos_t end) {
+static void seal(struct bcast *b, struct bcast_peer *p, struct bcast_action *act, pos_t end) {
   struct frame_header *h = &act->header;
   h->payload_len = (uint16_t)act->len;
   h->cluster_id = b->config->cluster_id;

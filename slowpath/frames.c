@@ -51,8 +51,8 @@ static enum reason check(const struct replica *r, int conn, struct span frame) {
   if (frame.len < LIMIT_FRAME_HEADER || frame.len > r->config->mtu) return REASON_PACKET_BAD;
   struct frame_header h;
   memcpy(&h, frame.data, sizeof h);
-  bool own = h.source == r->config->peers[peer_on(r, conn)].id &&
-             h.iteration == iteration_on(r, conn);
+  bool own =
+      h.source == r->config->peers[peer_on(r, conn)].id && h.iteration == iteration_on(r, conn);
   return own ? REASON_NONE : REASON_PACKET_BAD;
 }
 

@@ -190,7 +190,7 @@ struct replica {
   struct {
     uint64_t again_us; /* the next line may come then */
     uint64_t unsaid;
-  } moves[LIMIT_PEERS]; /* of the path to a peer */
+  } moves[LIMIT_PEERS];             /* of the path to a peer */
   enum reason refused[LIMIT_PEERS]; /* last refusal logged: one line per peer and cause */
   char builds[LIMIT_PEERS][LIMIT_NAME_LEN];
 };

@@ -49,8 +49,8 @@ struct sock_uv *sock_connect(uv_loop_t *loop, const struct sockaddr *to, size_t 
 /* sock_adopt gives s to another owner with another bound. */
 void sock_adopt(struct sock_uv *s, size_t in_max, bool *dirty);
 
-/* sock_be_patient: from now on silence of the other side does not end s, which somebody else watches;
- * what waits for it stays. */
+/* sock_be_patient: from now on silence of the other side, which somebody else watches, does not end
+ * s; what waits for it stays. */
 void sock_be_patient(struct sock_uv *s);
 
 /* sock_close makes one attempt to send what is queued, then closes and frees s. */

@@ -27,7 +27,7 @@ extern "C" {
 #define NET_RECORDS 65536
 #define NET_MAILS 256
 #define NET_TCP_NS 60000u /* one way */
-#define NET_OLD 64 /* frames kept for replay */
+#define NET_OLD 64        /* frames kept for replay */
 
 struct net_frame {
   uint64_t due_ns;

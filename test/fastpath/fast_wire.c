@@ -25,10 +25,8 @@ static void damage(struct fast_net *net, struct net_frame *p) {
 }
 
 void net_transmit(struct fast_net *net, int from, const struct bcast_action *act) {
-  struct net_frame p = {.from = from,
-                        .to = act->peer_idx,
-                        .path = act->path,
-                        .len = LIMIT_FRAME_HEADER + act->len};
+  struct net_frame p = {
+      .from = from, .to = act->peer_idx, .path = act->path, .len = LIMIT_FRAME_HEADER + act->len};
   assert(p.len <= NET_FRAME && act->header.payload_len == act->len);
   net->frame_cnt++;
   net->path_cnt[act->path]++;

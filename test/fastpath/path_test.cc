@@ -1,5 +1,5 @@
-/* Which path is used: events and time in, choices out.  Times: heartbeat 10, timeout 120, so doubt after
- * 30, left after 40 (15 while new), steady after 960. */
+/* Which path is used: events and time in, choices out.  Times: heartbeat 10, timeout 120, so doubt
+ * after 30, left after 40 (15 while new), steady after 960. */
 #include <gtest/gtest.h>
 
 extern "C" {
@@ -33,7 +33,7 @@ struct Paths {
     moves++;
     why = m.reason;
   }
-  /* Beats until the path in use is another one; returns how long that took, 0: it did not happen. */
+  /* Beats until the path in use is another one; returns how long that took, 0: it is not. */
   uint64_t UntilMoved(unsigned up, uint64_t limit = 5000) {
     uint64_t start = now;
     for (int before = moves; now - start < limit;) {
@@ -163,7 +163,8 @@ TEST(Path, WhatThePeerSendsWithoutAnEchoProvesNothing) {
   for (; p.s.use == PATH_FAST && beats < 100; beats++) {
     p.Beat(Bit(PATH_FAST2));
     path_heard(&p.s, &p.l, PATH_FAST, p.now, static_cast<uint32_t>(p.now), 0);
-    path_heard(&p.s, &p.l, PATH_FAST, p.now, static_cast<uint32_t>(p.now), 1000000); /* an old one */
+    path_heard(&p.s, &p.l, PATH_FAST, p.now, static_cast<uint32_t>(p.now),
+               1000000); /* an old one */
   }
   EXPECT_LE(beats, 6);
 }

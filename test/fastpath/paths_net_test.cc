@@ -28,8 +28,6 @@ void Settle(const Net &n) {
   ASSERT_TRUE(net_quiet(n.net, 5000)) << n->error;
 }
 
-
-
 net_options ManyPaths(int fast_cnt, bool tcp) {
   net_options o = {};
   o.fast_cnt = fast_cnt;
@@ -37,9 +35,7 @@ net_options ManyPaths(int fast_cnt, bool tcp) {
   return o;
 }
 
-const path_set &PathsTo(const Net &n, int node) {
-  return n->nodes[n->leader].m->peers[node].paths;
-}
+const path_set &PathsTo(const Net &n, int node) { return n->nodes[n->leader].m->peers[node].paths; }
 
 int UsedBy(const Net &n, int node) { return n->nodes[node].m->peers[n->leader].paths.use; }
 
@@ -106,8 +102,8 @@ TEST(Paths, BothFastPathsOfAllFollowersMayGoAndTheQuorumStays) {
   ExpectUndisturbed(n);
 }
 
-/* J5: the one authority is what the frames echo.  If no path carries answers the leader goes, though
- * every path carries its own frames. */
+/* J5: the one authority is what the frames echo.  If no path carries answers the leader goes,
+ * though every path carries its own frames. */
 TEST(Paths, NoLeaderIsKeptByPathsThatCarryNoAnswers) {
   Net n(8, ManyPaths(2, true));
   Settle(n);
@@ -202,8 +198,8 @@ TEST(Paths, ThreePathsSurviveStorms) {
     for (int part = 0; part < 10 && n->error[0] == 0; part++) {
       for (int k = 0; k < 4; k++)
         net_cut_path(n.net, static_cast<int>(net_random(n.net) % LIMIT_PATHS),
-                     static_cast<int>(net_random(n.net) % 3), static_cast<int>(net_random(n.net) % 3),
-                     net_chance(n.net, 500));
+                     static_cast<int>(net_random(n.net) % 3),
+                     static_cast<int>(net_random(n.net) % 3), net_chance(n.net, 500));
       net_run(n.net, 500 + net_random(n.net) % 1500);
       if (n->nodes[n->leader].lost != REASON_NONE || net_chance(n.net, 50))
         net_elect(n.net, static_cast<int>(net_random(n.net) % 3));

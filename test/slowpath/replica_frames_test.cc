@@ -1,5 +1,5 @@
-// Frames of the broadcast over TCP (design 5.4): when they pass, whose they are, and that none passes a
-// fence.
+// Frames of the broadcast over TCP (design 5.4): when they pass, whose they are, and that none
+// passes a fence.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -113,7 +113,7 @@ TEST(Frames, ALearnersPassAfterItsAckAndBothWays) {
   EXPECT_EQ(2, s.frames[0].conn);
 }
 
-/* B8, J3: from the moment on at which the role is left nothing passes, whatever waits in the rings. */
+/* B8, J3: from the moment at which the role is left nothing passes, whatever waits in the rings. */
 TEST(Frames, NonePassesTheFence) {
   Leading s;
   s.ack();
@@ -169,11 +169,11 @@ TEST(Frames, WhatNoSoundPeerSendsEndsTheConnection) {
     if (bad) s.ack();
     uint64_t i = s.attach.iteration;
     std::string frame = Frame(1, i);
-    if (bad == 1) frame = Frame(2, i);                        /* of somebody else */
-    if (bad == 2) frame = Frame(1, i + 1);                    /* of another attachment */
-    if (bad == 3) frame = frame.substr(0, frame.size() - 1);  /* no whole header */
-    if (bad == 4) frame = Frame(1, i, 1500);                  /* larger than any we allow */
-    s.packet(1, PACKET_FRAME, 0, frame);                      /* 0: before NEWLEADER's ACK */
+    if (bad == 1) frame = Frame(2, i);                       /* of somebody else */
+    if (bad == 2) frame = Frame(1, i + 1);                   /* of another attachment */
+    if (bad == 3) frame = frame.substr(0, frame.size() - 1); /* no whole header */
+    if (bad == 4) frame = Frame(1, i, 1500);                 /* larger than any we allow */
+    s.packet(1, PACKET_FRAME, 0, frame);                     /* 0: before NEWLEADER's ACK */
     EXPECT_TRUE(s.was_closed(1)) << bad;
     EXPECT_TRUE(s.frames.empty()) << bad;
     EXPECT_EQ(1u, s.count(bad ? REASON_PACKET_BAD : REASON_PACKET_PHASE)) << bad;

@@ -88,8 +88,8 @@ struct Solo {
                       p.data.len > 0 ? std::string((const char *)p.data.data, (size_t)p.data.len)
                                      : std::string()});
     if (a.type == ACT_SEND_FRAME)
-      sent.push_back({a.conn, PACKET_FRAME, 0,
-                      std::string((const char *)p.data.data, (size_t)p.data.len)});
+      sent.push_back(
+          {a.conn, PACKET_FRAME, 0, std::string((const char *)p.data.data, (size_t)p.data.len)});
     if (a.type == ACT_FRAME)
       frames.push_back({a.peer_idx, PACKET_FRAME, 0,
                         std::string((const char *)p.data.data, (size_t)p.data.len)});

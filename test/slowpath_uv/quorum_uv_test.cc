@@ -447,8 +447,8 @@ TEST_F(QuorumUv, FramesForALearnerThatDoesNotReadAreDroppedAndTheConnectionStays
   EXPECT_LE(sock_waiting(one.q->conn[1].sock), LIMIT_TCP_WAITING);
   one.send(1, PACKET_PING, "behind the frames");
   EXPECT_EQ(0, one.count(EV_CONN_CLOSED));
-  EXPECT_TRUE(loop.until(
-      [&] { return two.received().find("behind the frames") != Bytes::npos; }, 20000));
+  EXPECT_TRUE(
+      loop.until([&] { return two.received().find("behind the frames") != Bytes::npos; }, 20000));
 }
 
 TEST_F(QuorumUv, AFrameIsAtMostAsLargeAsAPacketOfTheNetwork) {

@@ -52,8 +52,8 @@ class Slow {
     fake_replica fake = {this, step, [](void *, int) { return true; }, fill_status};
     fake_replica_install(&fake);
     slow_uv_config s = {&c_, "test", {}, &pos, &drops, &stop_, poll_};
-    s.rings = {this,       to_fast,       to_disk, to_app,    from_fast, from_disk, from_app,
-               peek_frame, finish_frame, take_frame, wake_,   may_sleep, awake};
+    s.rings = {this,       to_fast,      to_disk,    to_app, from_fast, from_disk, from_app,
+               peek_frame, finish_frame, take_frame, wake_,  may_sleep, awake};
     return slow_uv_run(&s);
   }
   int join() {
@@ -138,8 +138,8 @@ class Slow {
   static bool may_sleep(void *self) {
     Slow *s = of(self);
     std::lock_guard<std::mutex> lock(s->mutex_);
-    s->sleeping_ = s->fast_in_.empty() && s->disk_in_.empty() && s->app_in_.empty() &&
-                   s->frame_in_.empty();
+    s->sleeping_ =
+        s->fast_in_.empty() && s->disk_in_.empty() && s->app_in_.empty() && s->frame_in_.empty();
     return s->sleeping_;
   }
   static void awake(void *self) {
