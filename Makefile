@@ -58,7 +58,7 @@ TEST_BINS := $(foreach l,$(TEST_LAYERS) dpdk_app,$(B)/test_$(l))
 TEST_SCRIPTS = $(shell grep -ls '^\# tags:.*quick' test/cluster/*.sh) $(wildcard test/interop/zookeeper.sh)
 
 .DEFAULT_GOAL := all
-.PHONY: all help deps deps-ci build-tests objects test unit processes perf demo tidy fresh-test clean
+.PHONY: all help deps deps-ci deps-rack build-tests objects test unit processes rack-test perf demo tidy fresh-test clean
 .DELETE_ON_ERROR:
 
 all: $(B)/zabd $(B)/zabctl ## build zabd and zabctl (build/zabd and build/zabctl, if neither CC nor SAN is given)
@@ -69,7 +69,7 @@ endif
 help: ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
 	@echo "  make test-LAYER       build and run the unit tests of one of: $(strip $(TEST_LAYERS))"
-	@echo "  variables             CC=gcc|clang  SAN=asan,ubsan|tsan  V=1  INPUT=FILE (demo)"
+	@echo "  variables             CC=gcc|clang  SAN=asan,ubsan|tsan  V=1  INPUT=FILE (demo)  QUICK=1 TESTS=\"NAME...\" (rack-test)"
 
 test: ## install what is missing, build, run all tests
 	@$(MAKE) --no-print-directory deps
@@ -84,6 +84,11 @@ processes: ## the tests with real processes only
 	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@ZABLINE_BUILD=$(B) /usr/bin/python3 test/run.py --logs $(B)/logs test/cluster/process.sh
 
+rack-test: ## ensembles in network namespaces, hostile networks (as root); QUICK=1: a fixed subset
+	@$(MAKE) --no-print-directory deps-rack
+	@$(MAKE) --no-print-directory -j$(JOBS) all $(B)/mangler
+	@ZABLINE_BUILD=$(B) QUICK=$(QUICK) test/rack/rack.sh $(TESTS)
+
 perf: ## commit latency against the raw round trip and the raw durable write (needs a quiet machine)
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory -j$(JOBS) all perf-programs
@@ -96,6 +101,9 @@ demo: ## install what is missing, build, show three replicas surviving kill -9 a
 
 deps: ## install the Debian packages that are missing (as root)
 	@test/deps.sh $(PACKAGES)
+
+deps-rack:
+	@test/deps.sh $(PACKAGES) iproute2 nftables
 
 deps-ci: ## the same for CI, make tidy and the tests against ZooKeeper
 	@test/deps.sh $(CI_PACKAGES)
@@ -136,11 +144,11 @@ endef
 $(foreach l,$(LAYERS) slowpath_uv,$(eval $(call layer_rules,$(l))))
 
 # Ports and EAL without the rest of the application: the other end of a port in tests.
-PORT_OBJ := $(patsubst %,$(B)/dpdk_app/%.o,arp dev_args eal eal_args guard icmp mem open_error port port_kernel port_link port_memif port_open port_serve wire xdp xdp_object xdp_program)
+PORT_OBJ := $(patsubst %,$(B)/dpdk_app/%.o,arp dev_args eal eal_args guard icmp mem open_error port port_kernel port_link port_memif port_open port_serve reach wire xdp xdp_object xdp_program)
 $(B)/port_peer: $(addprefix $(B)/test/dpdk_app/,port_peer.o pair_config.o) $(PORT_OBJ) $(call lib,proto) $(call lib,config)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(SAN_FLAGS) -o $@ $^ $(DPDK_LIBS) $(LIBS)
-$(B)/test_dpdk_app: $(addprefix $(B)/test/dpdk_app/,arp_test.o port_test.o memif_test.o ring_pair.o pair_config.o) $(PORT_OBJ) $(call lib,proto) $(call lib,config) | $(B)/port_peer
+$(B)/test_dpdk_app: $(addprefix $(B)/test/dpdk_app/,arp_test.o reach_test.o port_test.o memif_test.o ring_pair.o pair_config.o) $(PORT_OBJ) $(call lib,proto) $(call lib,config) | $(B)/port_peer
 	$(call say,LD,$@)
 	$(Q)$(CXX) $(SAN_FLAGS) -o $@ $^ -lrte_net_ring -lrte_bus_vdev $(DPDK_LIBS) $(LIBS) -lgtest -lgtest_main
 

@@ -118,6 +118,18 @@ static void ask_soon(struct arp_peer *p, uint64_t now_ns, const uint8_t mac[6]) 
   p->unanswered = ARP_UNICASTS; /* by broadcast: the old NIC may be gone */
 }
 
+/* What we did not ask for may be a lie: its owner, if there is another one, will say so. */
+static void ask_after(struct arp_peer *p, uint64_t now_ns) {
+  p->unanswered = ARP_UNICASTS;
+  p->ask_ns = now_ns;
+}
+
+static void defend(struct arp *a, uint64_t now_ns) {
+  if (a->announcements || (a->defended_ns && now_ns - a->defended_ns < ARP_GAP_MAX_NS)) return;
+  a->announcements = 1;
+  a->announce_ns = a->defended_ns = now_ns;
+}
+
 static bool is_one_host(const uint8_t mac[6]) {
   return !(mac[0] & 1) && memcmp(mac, nobody, sizeof nobody) != 0;
 }
@@ -131,7 +143,12 @@ struct arp_result arp_take(struct arp *a, uint64_t now_ns, const void *body, siz
   uint32_t sender, target;
   memcpy(&sender, b + AT_SENDER_IP, sizeof sender);
   memcpy(&target, b + AT_TARGET_IP, sizeof target);
-  if ((op != OP_REQUEST && op != OP_REPLY) || !is_one_host(mac) || sender == a->ip) return r;
+  if ((op != OP_REQUEST && op != OP_REPLY) || !is_one_host(mac)) return r;
+  if (sender == a->ip) {
+    r.conflict = memcmp(mac, a->mac, sizeof a->mac) != 0;
+    if (r.conflict) defend(a, now_ns);
+    return r;
+  }
   int idx = find(a, sender);
   if (op == OP_REQUEST && target == a->ip) {
     write(a, out, mac, OP_REPLY, mac, sender);
@@ -144,5 +161,6 @@ struct arp_result arp_take(struct arp *a, uint64_t now_ns, const void *body, siz
   if (!solicited && sender != target) return r;
   r.peer_idx = idx;
   r.changed = learn(&a->peers[idx], now_ns, mac);
+  if (r.changed && !solicited) ask_after(&a->peers[idx], now_ns);
   return r;
 }

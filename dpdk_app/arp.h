@@ -7,8 +7,10 @@
  *
  * Only the configured peers' addresses are learnt, so the table cannot grow.  Learnt is what
  * answers our own question, and the gratuitous ARP of a peer, by which it takes another NIC into
- * use.  A request of a peer is not believed: it makes us ask.  Who lies here diverts frames, but
- * cannot forge one: iteration and cluster are checked behind (R13).
+ * use; that is asked after at once, so that the owner of an address that a stranger claims has it
+ * back a round trip later.  A request of a peer is not believed: it makes us ask.  Who lies here
+ * diverts frames, but cannot forge one: iteration and cluster are checked behind (R13).
+ * Who claims our own address is contradicted, once in ARP_GAP_MAX_NS.
  *
  * Addresses are in network byte order.  Owner: fast lcore.  Blocks: no.  Allocates: no.  Reads no
  * clock.  Source: RFC 826, RFC 5227 (announcements), RFC 1122 2.3.2.1 (unicast poll). */
@@ -45,6 +47,7 @@ struct arp {
   uint8_t mac[6];
   int announcements; /* still to be sent */
   uint64_t announce_ns;
+  uint64_t defended_ns; /* 0: never */
   struct arp_peer peers[LIMIT_PEERS];
 };
 
@@ -55,9 +58,10 @@ struct arp_packet {
 };
 
 struct arp_result {
-  bool answer;  /* *out is to be sent */
-  int peer_idx; /* learnt or confirmed: peers[peer_idx].mac; -1: nobody */
-  bool changed; /* ... and it was another one before */
+  bool answer;   /* *out is to be sent */
+  int peer_idx;  /* learnt or confirmed: peers[peer_idx].mac; -1: nobody */
+  bool changed;  /* ... and it was another one before */
+  bool conflict; /* another host claims our own address */
 };
 
 void arp_init(struct arp *a, uint32_t ip, const uint8_t mac[6]);

@@ -34,7 +34,7 @@ struct fast {
 static void send_frame(struct node *n, const struct bcast_action *a) {
   if (a->path != PATH_TCP) {
     struct port_to to = {a->peer_idx, a->path};
-    bool hopeless = (a->header.flags & FRAME_PROBE) && !port_link_up(n->ports, to);
+    bool hopeless = (a->header.flags & FRAME_PROBE) && !port_reaches(n->ports, to);
     if (!hopeless) port_tx(n->ports, to, &a->header, a->payload, a->len);
     return;
   }

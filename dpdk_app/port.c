@@ -48,6 +48,7 @@ int port_rx(struct ports *p, int port_idx, struct rx_frame *out) {
   for (int i = 0; i < port->rx_cnt; i++) {
     enum reason r = read_packet(port, port->rx[i], &out[cnt]);
     if (r == REASON_NONE) {
+      if (port->ethernet) port_serve_seen(p, port, out[cnt].peer_idx);
       cnt++;
       continue;
     }
@@ -78,14 +79,24 @@ void port_queue(struct ports *p, struct port *port, struct rte_mbuf *m) {
   if (port->tx_cnt == LIMIT_BURST) flush(p, port);
 }
 
+static enum reason why_not(const struct port *port, int peer_idx) {
+  if (!is_up(port)) return REASON_PORT_DOWN;
+  if (!port->wire.peers[peer_idx].mac_known) return REASON_ARP_UNKNOWN;
+  return port->ethernet && !port->reach.peers[peer_idx].is_proven ? REASON_PATH_MTU : REASON_NONE;
+}
+
+bool port_reaches(const struct ports *p, struct port_to to) {
+  return why_not(&p->ports[port_of(p, to)], to.peer_idx) == REASON_NONE;
+}
+
 void port_tx(struct ports *p, struct port_to to, const struct frame_header *header,
              const void *payload, uint32_t len) {
   int port_idx = port_of(p, to), peer_idx = to.peer_idx;
   assert(port_idx >= 0 && port_idx < p->cnt);
   struct port *port = &p->ports[port_idx];
-  bool up = is_up(port), known = port->wire.peers[peer_idx].mac_known;
-  if (!up || !known) {
-    counters_add(p->counters, up ? REASON_ARP_UNKNOWN : REASON_PORT_DOWN, 1);
+  enum reason why = why_not(port, peer_idx);
+  if (why != REASON_NONE) {
+    counters_add(p->counters, why, 1);
     return;
   }
   struct rte_mbuf *m = rte_pktmbuf_alloc(port->pool);

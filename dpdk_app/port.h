@@ -55,9 +55,11 @@ void port_rx_done(struct ports *p, int port_idx);
 
 /* port_tx queues one frame of header and len payload bytes, which are copied; at most the mtu
  * (asserted). A full queue is sent first.  Losses are counted: PORT_FULL, PORT_NO_MBUF, PORT_DOWN,
- * ARP_UNKNOWN. */
+ * ARP_UNKNOWN, PATH_MTU. */
 void port_tx(struct ports *p, struct port_to to, const struct frame_header *header,
              const void *payload, uint32_t len);
+/* port_reaches: would port_tx send? */
+bool port_reaches(const struct ports *p, struct port_to to);
 /* port_tick is told the time, on every turn that sends: ARP asks, repeats and refreshes by it. */
 void port_tick(struct ports *p, uint64_t now_ns);
 /* port_flush sends what is queued on all ports. */

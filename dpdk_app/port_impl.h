@@ -10,6 +10,7 @@
 #include "dpdk_app/arp.h"
 #include "dpdk_app/guard.h"
 #include "dpdk_app/port.h"
+#include "dpdk_app/reach.h"
 #include "dpdk_app/wire.h"
 
 /* A memif client finds its peer again only by stopping and starting.  Owner: EAL's interrupt
@@ -30,6 +31,7 @@ struct link {
   struct {
     uint64_t mac; /* as last logged */
     uint64_t ns;
+    bool too_small;
   } logged[LIMIT_PEERS];
 };
 
@@ -42,7 +44,9 @@ struct port {
   uint16_t rx_cnt, tx_cnt;
   struct wire wire;
   struct arp arp;
+  struct reach reach;
   _Atomic uint64_t learnt[LIMIT_PEERS]; /* MACs, for the interrupt thread to log; 0: none */
+  _Atomic bool too_small[LIMIT_PEERS];  /* for the same */
   struct rte_mempool *pool;
   struct rte_mbuf *rx[LIMIT_BURST];
   struct rte_mbuf *tx[LIMIT_BURST];
@@ -55,7 +59,7 @@ struct ports {
   struct guard_reader guard;
   struct rte_mempool *pool; /* of all ports that have none of their own */
   uint64_t now_ns;          /* of the fast lcore */
-  uint64_t arp_due_ns;      /* some port has something to say then */
+  uint64_t ask_due_ns;      /* some port has something to ask then */
   int cnt;
   _Atomic bool open; /* main to interrupt thread: the rest is set */
   sem_t closed;
@@ -71,6 +75,12 @@ void links_close(struct ports *p);
  * Returns what it is to be counted as; NONE: somebody else's business, or answered. */
 enum reason port_serve(struct ports *p, struct port *port, const struct rte_mbuf *m,
                        enum reason why);
+/* port_serve_seen: a frame of this peer came. */
+static inline void port_serve_seen(struct ports *p, struct port *port, int peer_idx) {
+  if (port->reach.peers[peer_idx].is_proven) return;
+  reach_seen(&port->reach, peer_idx, p->now_ns);
+  p->ask_due_ns = 0;
+}
 /* port_serve_start: the link came up. */
 void port_serve_start(struct ports *p, struct port *port);
 

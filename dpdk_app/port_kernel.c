@@ -19,8 +19,8 @@
 #define PACKET "net_af_packet"
 #define XDP "net_af_xdp"
 #define SLOT_OVERHEAD 128 /* Ethernet with tag; what the kernel puts before a packet in its ring */
-#define SLOT_MIN 2048     /* a power of two: slots share pages */
-#define BLOCK_MIN 4096
+#define SLOT_SMALL 2048
+#define PAGE 4096 /* blocks are whole pages, and hold whole slots without a rest */
 #define SLOTS 1024
 
 bool kernel_is_xdp(const struct config_port *port) {
@@ -128,11 +128,15 @@ static size_t add(char *args, size_t at, const char *key, unsigned value) {
   return at + (size_t)snprintf(args + at, LIMIT_ARG_LEN - at, ",%s=%u", key, value);
 }
 
-/* The driver's slots of 2,048 bytes would hold no jumbo frame. */
+unsigned kernel_slot(uint16_t mtu) {
+  unsigned need = mtu + (unsigned)SLOT_OVERHEAD;
+  return need <= SLOT_SMALL ? SLOT_SMALL : (need + PAGE - 1) / PAGE * PAGE;
+}
+
+/* The driver's own slots of 2,048 bytes would hold no jumbo frame. */
 static size_t complete_packet(const struct config *c, char *args, size_t at) {
-  unsigned slot = SLOT_MIN;
-  while (slot < c->mtu + (unsigned)SLOT_OVERHEAD) slot *= 2;
-  at = add(args, at, "blocksz", slot > BLOCK_MIN ? slot : BLOCK_MIN);
+  unsigned slot = kernel_slot(c->mtu);
+  at = add(args, at, "blocksz", slot > PAGE ? slot : PAGE);
   at = add(args, at, "framesz", slot);
   return add(args, at, "framecnt", SLOTS);
 }
@@ -157,4 +161,10 @@ int kernel_prepare(const struct config *c, int idx, char *args, struct open_erro
     return open_error_set(e, "port %s: args too long, allowed: %d bytes", port->name,
                           LIMIT_ARG_LEN);
   return 0;
+}
+
+void kernel_release(const struct config *c) {
+  char iface[IFNAMSIZ];
+  for (int i = 0; i < c->port_cnt; i++)
+    if (kernel_is_xdp(&c->ports[i]) && find_name(&c->ports[i], iface) == 0) xdp_release(iface);
 }

@@ -21,6 +21,13 @@ bool kernel_is_xdp(const struct config_port *port);
  * with *e set. */
 int kernel_prepare(const struct config *c, int idx, char *args, struct open_error *e);
 
+/* kernel_slot returns the bytes of one slot of net_af_packet's ring. */
+unsigned kernel_slot(uint16_t mtu);
+
+/* kernel_release takes our XDP programs off the interfaces: they outlive the process, without harm
+ * but in the way of `ip link set mtu`.  After kill -9 the next start does it. */
+void kernel_release(const struct config *c);
+
 /* kernel_open returns a socket to ask by, or -1 (not such a port, or no descriptor left). */
 int kernel_open(const struct config_port *port);
 /* kernel_link_up: is the interface up, with a carrier? */

@@ -108,6 +108,23 @@ static void log_mac(const struct ports *p, struct port *port, int peer_idx) {
            name, id, RTE_ETHER_ADDR_BYTES(&a), RTE_ETHER_ADDR_BYTES(&b));
 }
 
+static void log_mtu(const struct ports *p, struct port *port, int peer_idx) {
+  bool too_small = atomic_load_explicit(&port->too_small[peer_idx], memory_order_relaxed);
+  if (too_small == port->link.logged[peer_idx].too_small) return;
+  port->link.logged[peer_idx].too_small = too_small;
+  const char *name = p->config->ports[port - p->ports].name;
+  int id = p->config->peers[peer_idx].id;
+  if (too_small)
+    log_line(
+        LEVEL_WARN, p->config->id,
+        "port %s: node %d answers small packets, and none of \"mtu\" = %u bytes: allow them on "
+        "all NICs and switches between, or set a smaller \"mtu\" on all nodes",
+        name, id, p->config->mtu);
+  else
+    log_line(LEVEL_INFO, p->config->id, "port %s: packets of %u bytes reach node %d", name,
+             p->config->mtu, id);
+}
+
 static void tick(void *arg) {
   struct ports *p = arg;
   bool all_up = atomic_load_explicit(&p->open, memory_order_acquire); /* pairs: links_open */
@@ -118,7 +135,10 @@ static void tick(void *arg) {
     else
       passive_tick(p, port);
     log_link(p, port);
-    for (int k = 0; k < p->config->peer_cnt; k++) log_mac(p, port, k);
+    for (int k = 0; k < p->config->peer_cnt; k++) {
+      log_mac(p, port, k);
+      log_mtu(p, port, k);
+    }
     if (port->link.state != LINK_UP) all_up = false;
   }
   int err = rte_eal_alarm_set(all_up ? TICK_ALL_UP_US : TICK_US, tick, p);

@@ -23,34 +23,41 @@
 #define XDP_DATA_BYTES (61 * 64 - 64 - 128)
 #define XDP_MTU_MAX (XDP_DATA_BYTES - RTE_PKTMBUF_HEADROOM - 256 - 18) /* the kernel's headroom */
 
+static int make_pool(struct rte_mempool **pool, const char *name, unsigned cnt, unsigned bytes,
+                     struct open_error *e) {
+  *pool = rte_pktmbuf_pool_create(name, cnt, MBUF_CACHE, 0,
+                                  (uint16_t)(bytes + RTE_PKTMBUF_HEADROOM), SOCKET_ID_ANY);
+  if (*pool) return 0;
+  return open_error_set(e, "no memory for %u packets of %u bytes: %s (more by \"-m\" in \"eal\")",
+                        cnt, bytes, rte_strerror(rte_errno));
+}
+
 static int open_pool(struct ports *p, struct open_error *e) {
   char name[RTE_MEMPOOL_NAMESIZE];
   unsigned cnt = MBUFS_SHARED;
-  for (int i = 0; i < p->cnt; i++)
-    if (!memif_is(&p->config->ports[i]) && !kernel_is_xdp(&p->config->ports[i]))
+  int users = 0;
+  for (int i = 0; i < p->cnt; i++) {
+    const struct config_port *port = &p->config->ports[i];
+    users += !kernel_is(port);
+    if (!memif_is(port) && !kernel_is(port))
       cnt += MBUFS_PER_PORT; /* memif copies out of its own memory */
+  }
   snprintf(name, sizeof name, "zab%p", (void *)p);
-  p->pool = rte_pktmbuf_pool_create(name, cnt, MBUF_CACHE, 0, DATA_BYTES + RTE_PKTMBUF_HEADROOM,
-                                    SOCKET_ID_ANY);
-  if (!p->pool)
-    return open_error_set(e, "no memory for %u packets of %d bytes: %s (more by \"-m\" in \"eal\")",
-                          cnt, DATA_BYTES, rte_strerror(rte_errno));
-  return 0;
+  return users ? make_pool(&p->pool, name, cnt, DATA_BYTES, e) : 0;
 }
 
-/* net_af_xdp gives the kernel the pool itself: its buffers are one page each, and packets of
- * another pool would be copied. */
+/* net_af_packet wants room for a whole slot of its ring, and copies.  net_af_xdp gives the kernel
+ * the pool itself: its buffers are one page each, and packets of another pool would be copied. */
 static int choose_pool(struct ports *p, int idx, struct open_error *e) {
   struct port *port = &p->ports[idx];
+  const struct config_port *config = &p->config->ports[idx];
   char name[RTE_MEMPOOL_NAMESIZE];
   port->pool = p->pool;
-  if (!kernel_is_xdp(&p->config->ports[idx])) return 0;
+  if (!kernel_is(config)) return 0;
   snprintf(name, sizeof name, "zab%p-%d", (void *)p, idx);
-  port->pool =
-      rte_pktmbuf_pool_create(name, XDP_MBUFS, MBUF_CACHE, 0, XDP_DATA_BYTES, SOCKET_ID_ANY);
-  if (port->pool) return 0;
-  return open_error_set(e, "port %s: no memory for %u packets: %s (more by \"-m\" in \"eal\")",
-                        p->config->ports[idx].name, XDP_MBUFS, rte_strerror(rte_errno));
+  if (kernel_is_xdp(config))
+    return make_pool(&port->pool, name, XDP_MBUFS, XDP_DATA_BYTES - RTE_PKTMBUF_HEADROOM, e);
+  return make_pool(&port->pool, name, MBUFS_SHARED, kernel_slot(p->config->mtu), e);
 }
 
 static int set_up_queues(struct port *port) {
@@ -73,8 +80,9 @@ static int configure(struct ports *p, int idx, struct open_error *e) {
   if (!err && p->config->mtu > info.max_mtu)
     return open_error_set(e, "port %s: mtu %u is not possible there, allowed: %u", port->name,
                           p->config->mtu, info.max_mtu);
-  if (!memif_is(port))
-    conf.rxmode.mtu = p->config->mtu; /* memif: bsize; EAL believes in 1,518 bytes */
+  /* memif and af_packet carry what their slots hold; EAL believes in 1,518 bytes. */
+  if (!memif_is(port) && (!kernel_is(port) || kernel_is_xdp(port)))
+    conf.rxmode.mtu = p->config->mtu;
   if (!err) err = rte_eth_dev_configure(dev, 1, 1, &conf);
   if (!err) err = set_up_queues(&p->ports[idx]);
   if (err)
@@ -108,6 +116,7 @@ static int set_addresses(struct ports *p, int idx, struct open_error *e) {
   if (own_mac(p, idx, &mac, e)) return -1;
   wire_init(&port->wire, c, idx, &mac);
   port->ethernet = c->ports[idx].ethernet;
+  reach_init(&port->reach);
   arp_init(&port->arp, port->wire.ip, mac.addr_bytes);
   for (int i = 0; i < c->peer_cnt; i++) {
     const struct config_fast *fast = &c->peers[i].fast[c->ports[idx].fast_idx];

@@ -89,6 +89,12 @@ struct wire_l2 wire_read_l2(const struct wire *w, const void *packet, size_t len
   return l2;
 }
 
+int wire_find_ip(const struct wire *w, uint32_t ip) {
+  for (int i = 0; ip && i < w->peer_cnt; i++)
+    if (w->peers[i].ip == ip) return i;
+  return -1;
+}
+
 static int find_peer(const struct wire *w, uint32_t ip, uint16_t port) {
   for (int i = 0; i < w->peer_cnt; i++)
     if (w->peers[i].ip == ip && w->peers[i].source_port == port) return i;

@@ -73,6 +73,9 @@ void wire_init(struct wire *w, const struct config *c, int port_idx,
 /* wire_set_mac: frames to this peer go to mac from now on. */
 void wire_set_mac(struct wire *w, int peer_idx, const uint8_t mac[6]);
 
+/* wire_find_ip returns the peer with this address on this port (network byte order), or -1. */
+int wire_find_ip(const struct wire *w, uint32_t ip);
+
 /* wire_write fills the headers of a frame of len bytes to a peer whose MAC is known; 28 + len <=
  * mtu (asserted).  It writes WIRE_HEADERS_MAX bytes; the frame belongs behind w->head_len. */
 void wire_write(const struct wire *w, int peer_idx, void *packet, size_t len);

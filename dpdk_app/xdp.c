@@ -60,6 +60,15 @@ static int remove_program(const char *port, const char *iface, struct open_error
                         port, iface, strerror(-err));
 }
 
+void xdp_release(const char *iface) {
+  char name[BPF_OBJ_NAME_LEN];
+  uint32_t id = 0;
+  int ifindex = (int)if_nametoindex(iface);
+  if (bpf_xdp_query_id(ifindex, 0, &id) || id == 0) return;
+  name_of(id, name);
+  if (strcmp(name, XDP_NAME) == 0) bpf_xdp_detach(ifindex, 0, NULL);
+}
+
 size_t xdp_complete(const struct config *c, int idx, const char *iface, char *args, size_t at,
                     struct open_error *e) {
   const char *port = c->ports[idx].name;

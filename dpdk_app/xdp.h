@@ -41,4 +41,7 @@ int xdp_object(const struct xdp_program *p);
 size_t xdp_complete(const struct config *c, int idx, const char *iface, char *args, size_t at,
                     struct open_error *e);
 
+/* xdp_release takes the program off the interface, if it is ours. */
+void xdp_release(const char *iface);
+
 #endif

@@ -129,6 +129,37 @@ TEST_F(Arp, LearnsAnotherMacFromTheGratuitousArpOfAPeer) {
   }
 }
 
+TEST_F(Arp, AsksAfterAMacThatItWasToldUnasked) {
+  start();
+  answered(kPeer);
+  take(Body(1, kNew, "10.0.0.2", kNone, "10.0.0.2"));
+  EXPECT_EQ(arp_due(&a), now);
+  auto sent = due();
+  ASSERT_EQ(sent.size(), 1u);
+  EXPECT_EQ(memcmp(sent[0].to, kAll, 6), 0) << "not only the liar is asked";
+  EXPECT_TRUE(answered(kPeer).changed);
+  EXPECT_EQ(memcmp(a.peers[1].mac, kPeer, 6), 0);
+  EXPECT_EQ(arp_due(&a), now + ARP_FRESH_NS) << "an answer is believed";
+}
+
+TEST_F(Arp, ContradictsWhoClaimsItsAddressButNotMoreOftenThanOnceASecond) {
+  start();
+  answered(kPeer);
+  for (int i = 0; i < 5; i++) {
+    EXPECT_TRUE(take(Body(1, kNew, "10.0.0.1", kNone, "10.0.0.1")).conflict);
+    auto sent = due();
+    ASSERT_EQ(sent.size(), i ? 0u : 1u);
+    if (i == 0)
+      EXPECT_EQ(memcmp(sent[0].body, Body(1, kOwn, "10.0.0.1", kNone, "10.0.0.1").data(), ARP_BODY),
+                0);
+    now += ARP_GAP_NS;
+  }
+  now += kS;
+  EXPECT_TRUE(take(Body(2, kNew, "10.0.0.1", kPeer, "10.0.0.2")).conflict);
+  EXPECT_EQ(due().size(), 1u);
+  EXPECT_FALSE(take(Body(1, kOwn, "10.0.0.1", kNone, "10.0.0.1")).conflict) << "our own, come back";
+}
+
 TEST_F(Arp, RefreshesAKnownPeerByUnicastThenByBroadcastAndKeepsItsMac) {
   start();
   answered(kPeer);
@@ -233,6 +264,24 @@ TEST(Icmp, AnswersAnEchoRequestWithTheSameDataAndRightChecksums) {
     EXPECT_EQ(memcmp(&p[24], &asked[24], 4 + len), 0);
     EXPECT_TRUE(SumIsRight(p, 0, 20));
     EXPECT_TRUE(SumIsRight(p, 20, p.size())) << len;
+  }
+}
+
+TEST(Icmp, AsksWithRightChecksumsAndKnowsItsAnswer) {
+  for (size_t len : {28u, 64u, 1500u, 9000u}) {
+    std::vector<uint8_t> p(len, 0xee);
+    icmp_ask(p.data(), len, Ip("10.0.0.2"), Ip("10.0.0.1"));
+    EXPECT_TRUE(SumIsRight(p, 0, 20));
+    EXPECT_TRUE(SumIsRight(p, 20, len));
+    EXPECT_EQ(p[6], 0x40) << "not to be fragmented";
+    EXPECT_EQ(icmp_answered(p.data(), len, Ip("10.0.0.1")), 0u) << "a question";
+    ASSERT_TRUE(icmp_answer(p.data(), len, Ip("10.0.0.1")));
+    EXPECT_TRUE(SumIsRight(p, 20, len));
+    EXPECT_EQ(icmp_answered(p.data(), len, Ip("10.0.0.2")), len);
+    EXPECT_EQ(icmp_answered(p.data(), len, Ip("10.0.0.3")), 0u);
+    EXPECT_EQ(icmp_answered(p.data(), len - 1, Ip("10.0.0.2")), 0u);
+    p[24] ^= 1;
+    EXPECT_EQ(icmp_answered(p.data(), len, Ip("10.0.0.2")), 0u) << "of another program's ping";
   }
 }
 

@@ -28,19 +28,7 @@ class Dual(Rack):
     """Each node has two ports, each with an address and a switch of its own."""
 
     def __init__(self, name, rails=2, **overrides):
-        self.dual = rails == 2
-        super().__init__(name, rails=rails, arp=True, **overrides)
-
-    def peer_config(self, node, i):
-        config = super().peer_config(node, i)
-        config["fast"] = [{"ip": "10.92.%d.%d" % (k, i)} for k in range(self.rails)]
-        if i != node.id:
-            for k in range(self.rails):
-                config["fast"][k]["port"] = "net_af_packet%d" % k
-        return config
-
-    def port_configs(self, node):
-        return [{"name": "net_af_packet%d" % k, "args": "iface=%s" % wires.RAILS[k]} for k in range(self.rails)]
+        super().__init__(name, rails=rails, **overrides)
 
     def begin_steady(self):
         """All serve over their first path under load; what must not change from now on is noted."""
