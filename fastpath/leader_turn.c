@@ -53,6 +53,15 @@ static void detach_silent(struct bcast *b, struct bcast_actions *a) {
   }
 }
 
+static void choose_paths(struct bcast *b, struct bcast_actions *a) {
+  for (int i = 0; i < b->config->peer_cnt; i++) {
+    struct bcast_peer *p = &b->peers[i];
+    if (p->phase != PEER_HEARD) continue; /* before, it answers nowhere */
+    struct path_move move = path_choose(&p->paths, &b->path_limits, b->now_us);
+    if (move.reason != REASON_NONE) control_move(b, p, move, a);
+  }
+}
+
 /* What a quorum without p holds of the stream. */
 static pos_t held_without(const struct bcast *b, const struct bcast_peer *p) {
   uint64_t held[LIMIT_PEERS] = {0};
@@ -99,6 +108,7 @@ static void find_reclaimable(struct bcast *b, pos_t applied) {
 void leader_turn(struct bcast *b, pos_t applied, struct bcast_actions *a) {
   if (!quorum_alive(b, a) || !disk_alive(b, a)) return;
   detach_silent(b, a);
+  choose_paths(b, a);
   count(b);
   turn_find_deliverable(b);
   detach_behind(b, a);

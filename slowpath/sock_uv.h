@@ -53,6 +53,9 @@ void sock_adopt(struct sock_uv *s, size_t in_max, bool *dirty);
  * keepalive takes.  Keepalive itself rests while something is unacknowledged, and TCP then waits
  * twice as long each time, up to minutes.  Only for a peer that always reads. */
 void sock_expect_acks(struct sock_uv *s);
+/* sock_be_patient: from now on silence of the other side, which somebody else watches, does not end
+ * s; what waits for it stays. */
+void sock_be_patient(struct sock_uv *s);
 
 /* sock_close makes one attempt to send what is queued, then closes and frees s. */
 void sock_close(struct sock_uv *s);

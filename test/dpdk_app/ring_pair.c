@@ -67,7 +67,7 @@ struct ring_pair *ring_pair_open(uint16_t mtu, unsigned depth) {
   for (int i = 0; i < 2; i++) p->nodes[i].rx = new_ring(p, i, depth);
   for (int i = 0; i < 2; i++) open_node(p, i, mtu);
   for (int i = 0; i < 2; i++)
-    while (!port_link_up(p->nodes[i].ports, RING_PAIR_OTHER(i))) sched_yield();
+    while (!port_link_up(p->nodes[i].ports, (struct port_to){RING_PAIR_OTHER(i), 0})) sched_yield();
   return p;
 }
 
