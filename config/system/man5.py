@@ -30,7 +30,9 @@ whole ensembles
 .Xr zabctl 1 ,
 .Xr zabd 8"""
 
-TITLES = {"cluster": "Keys", "id": "Each of peers", "name": "Each of ports"}
+# by the first row: title, and what the third column is
+TITLES = {"cluster": ("Keys", "Default"), "id": ("Each of peers", "Default"), "name": ("Each of ports", "Default"),
+          "net_memif0": ("Kinds of ports", "Arguments")}
 
 
 def roff(text):
@@ -56,11 +58,11 @@ def main():
     titles = [TITLES[rows[0][0].strip("`")] for rows in found]
     assert titles == list(TITLES.values()), titles
     print(HEAD)
-    for title, rows in zip(titles, found):
+    for (title, third), rows in zip(titles, found):
         print(".Ss %s\n.Bl -tag -width Ds" % title)
         for key, value, default in rows:
             print(".It Li %s\n%s." % (roff(key), roff(value)))
-            print("Default: %s." % roff(default) if default != "required" else "Required.")
+            print("%s: %s." % (third, roff(default)) if default != "required" else "Required.")
         print(".El")
     print(TAIL)
 
