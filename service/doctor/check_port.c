@@ -72,6 +72,23 @@ static void check_mtu(struct doctor *d, const char *subject, const char *interfa
     row_says(row, DOCTOR_OK, "%s takes %lld bytes, the config wants %d", interface, mtu, wanted);
 }
 
+/* zabd has one queue; what the NIC spreads over others never comes to it. */
+static void check_queues(struct doctor *d, const char *subject, const char *interface) {
+  struct doctor_row *row = row_add(d, "queues", subject);
+  if (!tree_exists(d, NET "/%s/queues/rx-0", interface))
+    row_mend(row_says(row, DOCTOR_UNKNOWN, "the queues of %s cannot be read", interface),
+             "ethtool -l %s", interface);
+  else if (tree_exists(d, NET "/%s/queues/rx-1", interface))
+    row_mend(row_says(row, DOCTOR_WARN,
+                      "%s has several: frames on others than start_queue are "
+                      "lost",
+                      interface),
+             "ethtool -L %s combined 1 (or steer the UDP port: config/README.md, Ports)",
+             interface);
+  else
+    row_says(row, DOCTOR_OK, "%s has one", interface);
+}
+
 static void check_interface(struct doctor *d, const struct config_port *port) {
   char name[LIMIT_NAME_LEN];
   struct doctor_row *row = row_add(d, "port", port->name);
@@ -86,6 +103,7 @@ static void check_interface(struct doctor *d, const struct config_port *port) {
     row_says(row, DOCTOR_OK, "interface %s", name);
     check_link(d, port->name, name);
     check_mtu(d, port->name, name);
+    if (doctor_port_is(port, "net_af_xdp")) check_queues(d, port->name, name);
   }
 }
 

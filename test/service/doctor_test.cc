@@ -248,6 +248,19 @@ TEST_F(Doctor, AnInterfaceMustTakeTheMtuOfTheConfig) {
   Expect(DOCTOR_UNKNOWN, Row("mtu"), "cannot be read");
 }
 
+TEST_F(Doctor, AnInterfaceOfAfXdpHasOneQueue) {
+  Configure(kXdp);
+  Interface("eth9");
+  Run(doctor_check_ports);
+  Expect(DOCTOR_UNKNOWN, Row("queues"), "cannot be read", "ethtool -l eth9");
+  Write("sys/class/net/eth9/queues/rx-0/rps_cpus", "0");
+  Run(doctor_check_ports);
+  Expect(DOCTOR_OK, Row("queues"), "eth9 has one");
+  Write("sys/class/net/eth9/queues/rx-1/rps_cpus", "0");
+  Run(doctor_check_ports);
+  Expect(DOCTOR_WARN, Row("queues"), "several", "ethtool -L eth9 combined 1");
+}
+
 TEST_F(Doctor, SharedMemoryHasNoNicAndAnUnknownKindIsUnknown) {
   Configure(R"("ports": [{"name": "net_memif2"}],)");
   Run(doctor_check_ports);
