@@ -150,8 +150,12 @@ void leader_try_establish(struct replica *r, struct replica_actions *a) {
 }
 
 void leader_progress(struct replica *r, int conn) {
-  r->conns[conn].deadline_us = r->now_us + init_limit_us(r);
-  if (r->lead.step == LEADING_SYNC) r->lead.deadline_us = r->conns[conn].deadline_us; /* B23 */
+  struct learner_conn *c = &r->conns[conn];
+  c->deadline_us = r->now_us + init_limit_us(r);
+  /* Who was not heard on the fast path and starts over brings us no nearer to a quorum. */
+  bool again = c->peer_idx >= 0 && (r->lead.unheard & node_bit(c->peer_idx));
+  if (r->lead.step == LEADING_SYNC && !again)
+    r->lead.deadline_us = r->conns[conn].deadline_us; /* B23 */
 }
 
 /* ---- time ---- */

@@ -13,7 +13,7 @@ from cluster import SLOW, SUFFIX, Cluster, check, wait_for  # noqa: E402,F401
 from torture import Client, verify  # noqa: E402
 from wire import MANGLER, Wire, mac  # noqa: E402,F401
 
-TIMEOUT_US = 250000 * SLOW
+TIMEOUT_US = 400000 * SLOW  # far above the delays of the scheduler of a busy machine
 HEARTBEAT_US = TIMEOUT_US // 10
 TICK_MS, INIT_LIMIT, SYNC_LIMIT = 200 * SLOW, 10, 5
 
@@ -32,9 +32,13 @@ CLIENT_S = 60  # what a client's load is spread over: longer than a test
 
 
 class Rack(Cluster):
-    def __init__(self, name, nodes=3, driver="af_packet", rails=1, mangled=(), extra_hosts=0, wire=None,
-                 first_host=1, **overrides):
-        self.driver, self.rails, self.first_host = driver, rails, first_host
+    """arp: no static MACs.  wire, first_host: nodes on cables of another ensemble.  to_foreign: {id of a peer:
+    host whose MAC the config names for it}."""
+
+    def __init__(self, name, nodes=3, driver="af_packet", rails=1, mangled=(), extra_hosts=0, arp=False,
+                 wire=None, first_host=1, to_foreign=None, **overrides):
+        self.driver, self.rails, self.first_host, self.arp = driver, rails, first_host, arp
+        self.to_foreign = to_foreign or {}
         settings = {"idle": "yield", "idle_turns": 100, "heartbeat_us": HEARTBEAT_US, "timeout_us": TIMEOUT_US,
                     "tick_ms": TICK_MS, "init_limit": INIT_LIMIT, "sync_limit": SYNC_LIMIT,
                     "disk_timeout_ms": 3000 * SLOW}
@@ -52,8 +56,10 @@ class Rack(Cluster):
 
     def peer_config(self, node, i):
         host = self.first_host + i - 1
-        return {"id": i, "role": "voter", "address": "10.93.0.%d" % host,
-                "fast": {"ip": "10.92.0.%d" % i, "mac": mac(host)}}
+        fast = {"ip": "10.92.0.%d" % i}
+        if not self.arp:
+            fast["mac"] = mac(self.to_foreign.get(i, host) if i != node.id else host)
+        return {"id": i, "role": "voter", "address": "10.93.0.%d" % host, "fast": fast}
 
     def port_configs(self, node):
         args = {"af_packet": "iface=%s", "af_xdp": "iface=%s,start_queue=0,queue_count=1"}[self.driver]
@@ -66,6 +72,9 @@ class Rack(Cluster):
         """Starts all nodes and a client at each of `loaded` (default: at node 1)."""
         self.start()
         self.wait_serving()
+        return self.begin_load(loaded)
+
+    def begin_load(self, loaded=None):
         self.load(loaded or [1])
         return self.leader_id()
 
@@ -82,21 +91,21 @@ class Rack(Cluster):
                 total += f.read().count(b"\n")
         return total
 
-    def commits(self, i, within_s=BOUND_S):
-        """A write at node i commits in time; returns the seconds it took."""
+    def commits(self, i, within_s=BOUND_S, size=0):
+        """A write of at least `size` bytes at node i commits in time; returns the seconds it took."""
         start = time.monotonic()
-        done = self.node(i).submit(["probe of node %d at %.6f" % (i, start)], "--timeout", "%d" % (within_s + 1),
-                                   timeout=within_s + 10)
+        line = ("probe of node %d at %.6f " % (i, start)).ljust(size, "x")
+        done = self.node(i).submit([line], "--timeout", "%d" % (within_s + 1), timeout=within_s + 10)
         took = time.monotonic() - start
         check(done.returncode == 0 and took <= within_s, "no write at node %d within %.1f s (%.1f s): %s%s" %
               (i, within_s, took, done.stderr.decode(errors="replace").strip()[-300:], self.said()))
         return took
 
-    def works_on(self, i, seconds):
+    def works_on(self, i, seconds, size=0):
         """For so long, each write at node i commits within BOUND_S; returns the longest time."""
         end, longest = time.monotonic() + seconds, 0
         while time.monotonic() < end:
-            longest = max(longest, self.commits(i))
+            longest = max(longest, self.commits(i, size=size))
             time.sleep(PROBE_PAUSE_S)
         return longest
 
@@ -104,8 +113,13 @@ class Rack(Cluster):
         """The last lines of all nodes, for a failure."""
         return "".join("\n  -- node %d\n  %s" % (n.id, "\n  ".join(n.log().splitlines()[-12:])) for n in self.nodes)
 
-    def counter(self, i, name):
-        return self.node(i).status().get("counters", {}).get(name, 0)
+    def counted(self, name, ids=None):
+        """The sum of a counter over nodes (default: all)."""
+        nodes = [self.node(i) for i in ids] if ids else self.nodes
+        return sum(n.status().get("counters", {}).get(name, 0) for n in nodes)
+
+    def epoch(self):
+        return max(n.status().get("epoch") or 0 for n in self.nodes)
 
     def elections(self):
         return [n.status().get("elections") for n in self.nodes]

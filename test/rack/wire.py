@@ -171,9 +171,15 @@ table bridge rack {
         """So many of 100 frames of each (source, destination) are lost, at random."""
         for source, destination in pairs:
             chance = "numgen random mod 100 < %d " % percent if percent < 100 else ""
-            self.rules.append("iifname %s oifname %s %sdrop" %
+            self.rules.append("iifname %s oifname %s %scounter drop" %
                               (self.port(path, source), self.port(path, destination), chance))
         self.apply()
+
+    def lost(self, path):
+        """How many frames of this path the present rules have taken."""
+        rules = run(*self.inside(self.switch, "nft", "list", "table", "bridge", "rack"))
+        return sum(int(n) for port, n in re.findall(r'iifname "(\w)\d+".* packets (\d+)', rules)
+                   if port == PATHS[path])
 
     def both_ways(self, a, b):
         return [(a, b), (b, a)]
@@ -181,6 +187,10 @@ table bridge rack {
     def heal(self):
         self.rules = []
         self.apply()
+
+    def set_mtu(self, path, i, mtu):
+        """Frames to and from host i that are larger get lost without a word."""
+        self.on_switch("link", "set", self.port(path, i), "mtu", str(mtu))
 
     def set_link(self, path, i, up):
         """The cable of host i, pulled out of the switch or put in: both ends lose their carrier."""

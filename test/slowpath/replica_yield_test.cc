@@ -73,6 +73,28 @@ TEST(Yield, ALeaderThatIsNotHeardOnTheFastPathAbstains) {
   }
 }
 
+// Two followers that are not heard and start over in turn would keep it for ever.
+TEST(Yield, WhoIsNotHeardAndStartsOverGivesTheLeaderNoMoreTime) {
+  Leading s;
+  s.follower(2, 2, 0);
+  s.simple(EV_CONN_CLOSED, 1);
+  ASSERT_EQ(s.r->phase, PHASE_SYNC) << "node 2 is there";
+  uint64_t deadline_us = s.r->lead.deadline_us;
+  s.now += 500000;
+  s.follower(1, 1, 1);
+  s.ackepoch(1, 1, 0);
+  s.answer_all();
+  s.simple(EV_WRITABLE, 1);
+  s.iteration = s.r->conns[1].iteration;
+  s.from_fast(FAST_ATTACHED);
+  s.packet(1, PACKET_ACK, zxid_make(s.epoch(), 0), "");
+  EXPECT_EQ(s.r->conns[1].step, CONN_ACKED);
+  EXPECT_EQ(s.r->lead.deadline_us, deadline_us);
+  s.ackepoch(2, 0, 0);
+  s.answer_all();
+  EXPECT_GT(s.r->lead.deadline_us, deadline_us) << "node 2's sync is progress";
+}
+
 TEST(Yield, OtherLossesAreNotAFaultOfThePath) {
   Leading s;
   s.established();
