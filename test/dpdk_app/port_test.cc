@@ -34,7 +34,7 @@ class Port : public testing::Test {
     for (uint32_t i = 0; i < len; i++) payload[i] = static_cast<uint8_t>(len * 3 + i);
     struct frame_header h = {};
     h.seq = seq;
-    port_tx(ring_pair_ports(pair, 0), 1, &h, payload.data(), len);
+    port_tx(ring_pair_ports(pair, 0), {1, 0}, &h, payload.data(), len);
   }
 
   std::vector<uint8_t> sent_packet(uint32_t len) {

@@ -83,7 +83,7 @@ static struct ring_pair *open_pair(struct ring_pair kind, uint16_t mtu, unsigned
   for (int i = 0; i < 2; i++) p->nodes[i].rx = new_ring(p, i, depth);
   for (int i = 0; i < 2; i++) open_node(p, i, mtu);
   for (int i = 0; i < 2; i++)
-    while (!port_link_up(p->nodes[i].ports, RING_PAIR_OTHER(i))) sched_yield();
+    while (!port_link_up(p->nodes[i].ports, (struct port_to){RING_PAIR_OTHER(i), 0})) sched_yield();
   return p;
 }
 
