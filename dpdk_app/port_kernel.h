@@ -4,7 +4,7 @@
  * whether it is there, up, has a carrier, which MTU, and that the fast path's address is not the
  * kernel's own, which would answer every frame with an ICMP error.
  *
- * Owner: main; kernel_link_up: the thread that watches the links.  Blocks: no.  Source: design 8. */
+ * Owner: main; kernel_link_up: the thread that watches links.  Blocks: no.  Source: design 8. */
 #ifndef ZABLINE_DPDK_APP_PORT_KERNEL_H
 #define ZABLINE_DPDK_APP_PORT_KERNEL_H
 

@@ -285,6 +285,20 @@ TEST(Icmp, AsksWithRightChecksumsAndKnowsItsAnswer) {
   }
 }
 
+TEST(Icmp, CarriesInTheChecksumWhateverItWas) {
+  for (unsigned ident = 0; ident < 65536; ident++) {
+    auto p = Echo(0);
+    uint32_t sum = 0x0800 + ident + 7;
+    p[24] = static_cast<uint8_t>(ident >> 8);
+    p[25] = static_cast<uint8_t>(ident);
+    sum = ~((sum & 0xffff) + (sum >> 16));
+    p[22] = static_cast<uint8_t>(sum >> 8);
+    p[23] = static_cast<uint8_t>(sum);
+    ASSERT_TRUE(icmp_answer(p.data(), p.size(), Ip("10.0.0.1")));
+    ASSERT_TRUE(SumIsRight(p, 20, p.size())) << ident;
+  }
+}
+
 TEST(Icmp, LeavesEverythingElseAlone) {
   struct {
     size_t at;
