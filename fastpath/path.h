@@ -68,8 +68,11 @@ void path_begin(struct path_set *s, uint64_t now_us);
 void path_sent(struct path_set *s, int path, uint64_t now_us);
 
 /* path_heard notes the times of a frame that came on a path. */
+struct path_times {
+  uint32_t send_time, echo_time;
+};
 void path_heard(struct path_set *s, const struct path_limits *l, int path, uint64_t now_us,
-                uint32_t send_time, uint32_t echo_time);
+                struct path_times times);
 
 /* path_probe_due: must a probe leave on this path in this turn? */
 bool path_probe_due(const struct path_set *s, const struct path_limits *l, int path,
