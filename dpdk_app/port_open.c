@@ -7,9 +7,11 @@
 #include <rte_ethdev.h>
 #include <rte_errno.h>
 
+#include "dpdk_app/flow.h"
 #include "dpdk_app/port_impl.h"
 #include "dpdk_app/port_kernel.h"
 #include "dpdk_app/port_memif.h"
+#include "dpdk_app/port_pci.h"
 
 /* One size for all, so that a peer with another mtu cannot write beyond a buffer. */
 #define DATA_BYTES (LIMIT_MTU_MAX + 128)
@@ -130,7 +132,9 @@ static int open_port(struct ports *p, int idx, struct open_error *e) {
   const struct config_port *config = &p->config->ports[idx];
   struct port *port = &p->ports[idx];
   if (rte_eth_dev_get_port_by_name(config->name, &port->dev))
-    return open_error_set(e, "port %s: no such device", config->name);
+    return pci_is(config) ? pci_explain("", config, e)
+                          : open_error_set(e, "port %s: no such device", config->name);
+  bool isolated = flow_isolate(config, port->dev);
   if (choose_pool(p, idx, e) || configure(p, idx, e) || set_addresses(p, idx, e)) return -1;
   port->link.kernel_fd = kernel_open(config);
   port->link.restarts = memif_is_client(config);
@@ -138,7 +142,7 @@ static int open_port(struct ports *p, int idx, struct open_error *e) {
   int err = rte_eth_dev_start(port->dev);
   if (err)
     return open_error_set(e, "port %s: cannot be started: %s", config->name, rte_strerror(-err));
-  return 0;
+  return isolated ? flow_open(p->config, idx, port->dev, e) : 0;
 }
 
 static void free_all(struct ports *p) {

@@ -177,7 +177,8 @@ bool bcast_room(const struct bcast *b, enum bcast_event_type type, uint32_t len)
   if (type == BCAST_PROPOSE) {
     assert(len >= LIMIT_RECORD_MIN && len <= b->config->largest_record);
     if (b->phase != BCAST_LEADING || !b->established) return false;
-    return room_of(&b->stream, b->reclaimable) >= record_size(len);
+    return stream_room(&b->stream) >= record_size(len) ||
+           room_of(&b->stream, leader_reclaimable(b)) >= record_size(len);
   }
   assert(len <= b->config->largest_record);
   if (b->phase != BCAST_FOLLOWING) return false;

@@ -54,6 +54,7 @@ struct bcast {
   bool established; /* leader: may propose and commit */
   bool more;        /* the last turn had more to send or deliver than fits */
   bool count_again; /* leader: a durable position or the counted set changed */
+  bool waiting;     /* leader: a peer may be PEER_WAITING */
   uint32_t epoch;
   int leader_idx;          /* follower */
   uint64_t now_ns, now_us; /* of the event in hand */
@@ -64,11 +65,12 @@ struct bcast {
   pos_t acked;          /* acknowledged by this node: durable, in `memory` whole */
   pos_t committed;      /* leader: counted; follower: told */
   pos_t deliverable;    /* the last record end up to min(committed, acked) */
-  pos_t reclaimable;    /* leader: the ring may be reused below, when the room is needed */
+  pos_t applied;        /* leader: by the own app, as of the last turn */
   pos_t held;           /* follower: reclaimed when the app first held the ring, + 1; 0: not yet */
   nodeset_t counted;    /* leader: COUNTed and attached, itself included */
   uint64_t quorum_us;   /* leader: a quorum was alive then */
   uint64_t durable_moved_us;
+  uint64_t kept_us; /* leader: last housekeeping */
   pos_t stamp_pos; /* leader: record end whose commit is timed; 0: none */
   uint64_t stamp_ns;
 

@@ -24,10 +24,10 @@ static struct fast_msg *tell_peer(struct bcast *b, const struct bcast_peer *p,
 static void begin(struct bcast *b, const struct fast_msg *m, pos_t pos) {
   assert(b->phase == BCAST_CLOSED);
   b->epoch = m->epoch;
-  b->established = b->more = b->count_again = false;
+  b->established = b->more = b->count_again = b->waiting = false;
   stream_reset(&b->stream, pos, m->zxid);
   b->first_zxid = m->zxid;
-  b->durable = b->acked = b->reclaimable = pos;
+  b->durable = b->acked = b->applied = pos;
   b->held = 0;
   b->deliverable = pos; /* the history up to P is the slow path's to commit */
   b->committed = 0;
@@ -68,6 +68,7 @@ static void on_attach(struct bcast *b, struct bcast_peer *p, const struct fast_m
   peer_attach(p, m->iteration, b->now_us, paths_to(b, m));
   p->last_zxid = m->zxid;
   p->phase = PEER_WAITING;
+  b->waiting = true;
 }
 
 /* Answered once the own durable position, on disk in `memory` too, covers what the peer holds of
@@ -90,11 +91,16 @@ static void attach(struct bcast *b, struct bcast_peer *p, zxid_t zxid, struct bc
 }
 
 void control_attach_waiting(struct bcast *b, struct bcast_actions *a) {
+  if (!b->waiting) return;
+  b->waiting = false;
   for (int i = 0; i < b->config->peer_cnt; i++) {
     struct bcast_peer *p = &b->peers[i];
     if (p->phase != PEER_WAITING) continue;
     zxid_t zxid = stream_zxid_at(&b->stream, b->durable, b->first_zxid);
-    if (covers(b, zxid, p->last_zxid)) attach(b, p, zxid, a);
+    if (covers(b, zxid, p->last_zxid))
+      attach(b, p, zxid, a);
+    else
+      b->waiting = true;
   }
 }
 

@@ -1,5 +1,7 @@
 #include "fastpath/machine.h"
 
+#define KEEP_US 20
+
 uint64_t leader_quorum_us(const struct bcast *b) {
   uint64_t alive[LIMIT_PEERS] = {0};
   for (int i = 0; i < b->config->peer_cnt; i++) alive[i] = b->peers[i].alive_us;
@@ -96,23 +98,31 @@ static void detach_behind(struct bcast *b, struct bcast_actions *a) {
   }
 }
 
-static void find_reclaimable(struct bcast *b, pos_t applied) {
-  pos_t pos = applied < b->durable ? applied : b->durable;
+pos_t leader_reclaimable(const struct bcast *b) {
+  pos_t pos = b->applied < b->durable ? b->applied : b->durable;
   for (int i = 0; i < b->config->peer_cnt; i++) {
     const struct bcast_peer *p = &b->peers[i];
     if (peer_is_open(p) && p->out.acked < pos) pos = p->out.acked;
   }
-  b->reclaimable = pos;
+  return pos;
+}
+
+/* Who is silent, by which path, who is behind: questions of milliseconds, asked every KEEP_US.  A record's way to
+ * its commit is not held up by them. */
+static void keep_house(struct bcast *b, struct bcast_actions *a) {
+  if (b->now_us - b->kept_us < KEEP_US) return;
+  b->kept_us = b->now_us;
+  detach_silent(b, a);
+  choose_paths(b, a);
+  detach_behind(b, a);
 }
 
 void leader_turn(struct bcast *b, pos_t applied, struct bcast_actions *a) {
   if (!quorum_alive(b, a) || !disk_alive(b, a)) return;
-  detach_silent(b, a);
-  choose_paths(b, a);
+  b->applied = applied;
+  keep_house(b, a);
   count(b);
   turn_find_deliverable(b);
-  detach_behind(b, a);
   control_attach_waiting(b, a);
-  find_reclaimable(b, applied);
   requests_deliver(b, a);
 }

@@ -61,6 +61,8 @@ void turn_find_deliverable(struct bcast *b);
  * afterwards when the path is. */
 void leader_turn(struct bcast *b, pos_t applied, struct bcast_actions *a);
 void follower_turn(struct bcast *b, const struct bcast_event *e, struct bcast_actions *a);
+/* leader_reclaimable: the ring may be reused below, when the room is needed. */
+pos_t leader_reclaimable(const struct bcast *b);
 /* follower_alive: false when the leader was silent for too long; LOST was given. */
 bool follower_alive(struct bcast *b, struct bcast_actions *a);
 /* leader_quorum_us returns when a quorum of the counted was last alive; 0: they are none. */

@@ -83,6 +83,9 @@ static int deliver_of(struct bcast *b, const struct bcast_peer *p, int max,
 /* One after the other, beginning with another peer each turn, so that none starves. */
 void requests_deliver(struct bcast *b, struct bcast_actions *a) {
   int left = DELIVERED_PER_TURN, n = b->config->peer_cnt;
+  bool any = false;
+  for (int i = 0; i < n; i++) any |= b->requests_given[i] < b->requests[i].whole;
+  if (!any) return;
   for (int i = 0; i < n && left; i++) {
     int idx = (b->request_turn + i) % n;
     const struct bcast_peer *p = &b->peers[idx];

@@ -16,12 +16,15 @@ bool quorum_has(const struct quorum *q, nodeset_t set) {
 
 uint64_t quorum_value(const struct quorum *q, nodeset_t counted, const uint64_t *value) {
   uint64_t best = 0;
-  for (int i = 0; i < LIMIT_PEERS; i++) {
-    if (!((counted >> i) & 1u) || value[i] <= best) continue;
+  for (nodeset_t left = counted; left; left &= left - 1) {
+    uint64_t v = value[__builtin_ctz(left)];
+    if (v <= best) continue;
     nodeset_t at_least = 0;
-    for (int j = 0; j < LIMIT_PEERS; j++)
-      if (((counted >> j) & 1u) && value[j] >= value[i]) at_least |= 1u << j;
-    if (quorum_has(q, at_least)) best = value[i];
+    for (nodeset_t others = counted; others; others &= others - 1) {
+      int i = __builtin_ctz(others);
+      at_least |= (nodeset_t)(value[i] >= v) << i;
+    }
+    if (quorum_has(q, at_least)) best = v;
   }
   return best;
 }

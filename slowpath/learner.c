@@ -45,6 +45,7 @@ static bool is_mismatch(const struct replica *r, enum reason why) {
     case REASON_CLUSTER_DIFFERS:
     case REASON_CLASS_DIFFERS:
     case REASON_RECORD_LIMIT_DIFFERS:
+    case REASON_MTU_DIFFERS:
     case REASON_CONFIG_DIFFERS:
     case REASON_EXTENSION_BAD:
     case REASON_PACKET_BAD:

@@ -269,6 +269,13 @@ void sock_adopt(struct sock_uv *s, size_t in_max, bool *dirty) {
   read_on(s);
 }
 
+void sock_expect_acks(struct sock_uv *s) {
+  uv_os_fd_t fd;
+  unsigned limit_ms = 1000u * (KEEPALIVE_IDLE_S + KEEPALIVE_INTERVAL_S * KEEPALIVE_CNT);
+  if (uv_fileno((uv_handle_t *)&s->tcp, &fd) == 0)
+    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &limit_ms, sizeof limit_ms);
+}
+
 void sock_close(struct sock_uv *s) {
   sock_flush(s);
   set_patience(s, 0); /* the kernel shall not keep what nobody reads */

@@ -678,6 +678,35 @@ TEST_P(ConfigDev3, IsCompleteAndWithoutWarning) {
 }
 INSTANTIATE_TEST_SUITE_P(All, ConfigDev3, testing::Values(1, 2, 3));
 
+/* What a rack begins with is good without a warning, and the files of one ensemble differ in `id`
+ * alone. */
+TEST(Config, SamplesForRacksAreGood) {
+  const struct {
+    const char *name;
+    int nodes, networks;
+  } samples[] = {
+      {"rack3/mlx5", 3, 1}, {"rack3/vfio", 3, 1}, {"rack5/mlx5", 5, 2}, {"rack5/vfio", 5, 2}};
+  for (auto &s : samples) {
+    std::string first;
+    for (int id = 1; id <= s.nodes; id++) {
+      std::string file = "config/" + std::string(s.name) + "-" + std::to_string(id) + ".json";
+      auto c = std::make_unique<config>();
+      config_error e = {};
+      ASSERT_EQ(0, config_load(c.get(), file.c_str(), &e)) << e.text;
+      EXPECT_EQ(nullptr, config_warning(c.get(), 0)) << file;
+      EXPECT_EQ(id, c->id);
+      EXPECT_EQ(s.nodes, c->peer_cnt);
+      EXPECT_EQ(s.networks, c->peers[0].fast_cnt);
+      std::ifstream in(file);
+      std::string line, rest;
+      while (std::getline(in, line))
+        if (line != "  \"id\": " + std::to_string(id) + ",") rest += line + "\n";
+      if (id == 1) first = rest;
+      EXPECT_EQ(first, rest) << file;
+    }
+  }
+}
+
 TEST(Config, Dev1IsOneNodeAlone) {
   auto c = std::make_unique<config>();
   config_error e = {};

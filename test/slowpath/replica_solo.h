@@ -207,6 +207,7 @@ struct Solo {
     strcpy(e.build, "peer");
     strcpy(e.cluster, "solo");
     e.largest_record = config.largest_record;
+    e.mtu = config.mtu;
     return e;
   }
   static std::string bytes(const struct extension &e) {
