@@ -33,7 +33,8 @@ static void heard_end(struct bcast_peer *p, const struct frame_header *h, uint64
 
 /* A path on which the peer comes and that has not answered us yet is asked at once. */
 static void heard_on(const struct bcast *b, struct bcast_peer *p, struct inbound in) {
-  path_heard(&p->paths, &b->path_limits, in.path, b->now_us, in.h->send_time, in.h->echo_time);
+  struct path_times times = {in.h->send_time, in.h->echo_time};
+  path_heard(&p->paths, &b->path_limits, in.path, b->now_us, times);
   struct path *path = &p->paths.at[in.path];
   bool asks = b->phase == BCAST_FOLLOWING ? in.h->flags & FRAME_PROBE : !path->answered_us;
   if (asks) path->owes = true;

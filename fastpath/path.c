@@ -42,12 +42,12 @@ static bool is_silent(const struct path *p, uint64_t for_us, uint64_t now_us) {
 }
 
 void path_heard(struct path_set *s, const struct path_limits *l, int path, uint64_t now_us,
-                uint32_t send_time, uint32_t echo_time) {
+                struct path_times times) {
   struct path *p = &s->at[path];
-  if (is_newer(send_time, p->send_time)) p->send_time = send_time;
-  if (!echo_time || !is_newer(echo_time, p->echo_time)) return;
-  p->echo_time = echo_time;
-  if (!p->steady_us || is_silent(p, l->doubt_us, now_us)) p->steady_us = now_us;
+  if (is_newer(times.send_time, p->send_time)) p->send_time = times.send_time;
+  if (!times.echo_time || !is_newer(times.echo_time, p->echo_time)) return;
+  p->echo_time = times.echo_time;
+  if (!p->steady_us || is_silent(p, l->leave_us, now_us)) p->steady_us = now_us;
   p->answered_us = now_us;
   p->asked_us = 0;
 }
@@ -94,7 +94,7 @@ struct path_move path_choose(const struct path_set *s, const struct path_limits 
   for (int i = 0; i < s->use; i++) {
     const struct path *p = &s->at[i];
     bool steady = p->steady_us && now_us - p->steady_us >= l->steady_us;
-    if (path_exists(s, i) && steady && !is_silent(p, l->doubt_us, now_us))
+    if (path_exists(s, i) && steady && !is_silent(p, l->leave_us, now_us))
       return (struct path_move){REASON_PATH_BACK, (uint8_t)i};
   }
   return (struct path_move){REASON_NONE, s->use};

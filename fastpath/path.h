@@ -9,7 +9,7 @@
  *   the leader chooses; its follower sends where the leader's newest frame came from
  *   the path in use is silent for doubt_us  -> all others are probed, TCP too
  *   ... and for leave_us, and another has answered meanwhile -> that one is used
- *   a better one has answered without a gap for steady_us    -> it is used again
+ *   a better one has answered for steady_us, never silent for leave_us -> it is used again
  *
  * A path that has not answered yet is in doubt from the start, and left sooner.  A peer that
  * answers nowhere (stopped, busy) moves nothing.  TCP is not probed before there is doubt and so
@@ -32,7 +32,7 @@ struct path {
   uint64_t sent_us;     /* newest frame on it */
   uint64_t asked_us;    /* oldest frame on it that no answer has followed; 0: none */
   uint64_t answered_us; /* newest answer; 0: none yet */
-  uint64_t steady_us;   /* it answers without a gap since; 0: it does not */
+  uint64_t steady_us;   /* it answers since, never silent for leave_us; 0: it does not */
   bool owes;            /* a probe came that this turn answers */
 };
 
@@ -68,8 +68,11 @@ void path_begin(struct path_set *s, uint64_t now_us);
 void path_sent(struct path_set *s, int path, uint64_t now_us);
 
 /* path_heard notes the times of a frame that came on a path. */
+struct path_times {
+  uint32_t send_time, echo_time;
+};
 void path_heard(struct path_set *s, const struct path_limits *l, int path, uint64_t now_us,
-                uint32_t send_time, uint32_t echo_time);
+                struct path_times times);
 
 /* path_probe_due: must a probe leave on this path in this turn? */
 bool path_probe_due(const struct path_set *s, const struct path_limits *l, int path,

@@ -92,6 +92,7 @@ struct One {
     e.type = BCAST_FRAME;
     e.data = bytes.data();
     e.len = static_cast<uint32_t>(bytes.size());
+    e.path = path;
     log.clear();
     Step(e);
   }
@@ -159,6 +160,7 @@ struct One {
   bcast_actions a;
   std::vector<bcast_action> log;
   uint64_t now_us = 1000000;
+  int path = PATH_FAST; /* on which Frame comes */
   uint64_t seq[3] = {};
   pos_t durable = 0, applied = 0;
   bool holds = true; /* the app reads the ring */
@@ -983,6 +985,103 @@ TEST(Economy, ACommitGoesAtOnceWhenNothingIsSent) {
   EXPECT_EQ(1, o.SentAny());
   ASSERT_EQ(1, o.Sent(FRAME_COMMIT, 1));
   EXPECT_EQ(o.durable, o.Last(FRAME_COMMIT)->header.committed);
+}
+
+/* ---- probes of paths ---- */
+
+struct TwoPaths : One {
+  explicit TwoPaths(int self = 0) : One(self) {
+    for (auto &p : c.peers) p.fast_cnt = 2;
+  }
+  frame_header Probe(int peer, uint8_t type) {
+    frame_header h = From(peer, type);
+    h.flags = FRAME_PROBE;
+    return h;
+  }
+  const bcast_action *SentOn(int on) const {
+    for (auto &x : log)
+      if (x.type == BCAST_ACT_SEND && x.path == on) return &x;
+    return nullptr;
+  }
+};
+
+/* It may come late, on a slow path: it is no loss, and proves what it echoes all the same. */
+TEST(Probes, ALateOneCountsAndIsNotCountedAsLost) {
+  TwoPaths o;
+  o.Lead();
+  frame_header late = o.Probe(1, FRAME_ACK);
+  o.seq[1] += 1000;
+  o.Frame(o.Ack(0, 0));
+  o.path = PATH_FAST2;
+  late.echo_time = static_cast<uint32_t>(o.now_us);
+  late.send_time = static_cast<uint32_t>(o.now_us);
+  o.Frame(late);
+  EXPECT_EQ(0u, o.Count(REASON_STALE_SEQ));
+  EXPECT_NE(0u, o.b->peers[1].paths.at[PATH_FAST2].answered_us);
+}
+
+TEST(Probes, TakeNothingButTimes) {
+  TwoPaths o;
+  o.Lead();
+  o.Establish();
+  o.Frame(o.Ack(0, 0));
+  o.Propose(1);
+  o.durable = record_size(100);
+  o.Turn();
+  frame_header h = o.Probe(1, FRAME_ACK);
+  h.received = h.durable = record_size(100);
+  o.path = PATH_FAST2;
+  o.Frame(h);
+  o.Turn();
+  EXPECT_EQ(0u, o.b->committed) << "an old one, or one twice, must not matter";
+  EXPECT_EQ(0u, o.b->peers[1].out.acked);
+}
+
+TEST(Probes, AFollowerAnswersOnThePathOnWhichItIsAskedAndStaysOnItsOwn) {
+  TwoPaths f(1);
+  f.Control(FAST_OPEN, 0);
+  f.Frame(f.From(0, FRAME_PING));
+  f.Turn();
+  f.now_us += 50;
+  frame_header h = f.Probe(0, FRAME_PING);
+  f.path = PATH_FAST2;
+  f.Frame(h);
+  f.Turn();
+  const bcast_action *answer = f.SentOn(PATH_FAST2);
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(FRAME_PROBE, answer->header.flags);
+  EXPECT_EQ(h.send_time, answer->header.echo_time);
+  EXPECT_EQ(PATH_FAST, f.b->peers[0].paths.use);
+  f.Turn();
+  EXPECT_FALSE(f.SentOn(PATH_FAST2)) << "once";
+}
+
+TEST(Probes, AFollowerGoesWithItsLeadersNewestFrameOnly) {
+  TwoPaths f(1);
+  f.Control(FAST_OPEN, 0);
+  frame_header old = f.From(0, FRAME_PING);
+  f.Frame(f.From(0, FRAME_PING));
+  f.path = PATH_FAST2;
+  f.Frame(old); /* it was on its way when the leader went back */
+  EXPECT_EQ(PATH_FAST, f.b->peers[0].paths.use);
+  f.Frame(f.From(0, FRAME_PING));
+  EXPECT_EQ(PATH_FAST2, f.b->peers[0].paths.use);
+  ASSERT_TRUE(f.Told(FAST_MOVED));
+  EXPECT_EQ(static_cast<pos_t>(PATH_FAST2), f.Told(FAST_MOVED)->pos);
+  f.Turn();
+  ASSERT_TRUE(f.SentOn(PATH_FAST2)) << "an answer, at once";
+  EXPECT_EQ(1u, f.Count(REASON_PATH_FOLLOWED));
+}
+
+TEST(Probes, APathThatTheAttachmentDoesNotHaveIsRefused) {
+  One o;
+  o.Lead();
+  for (int on : {static_cast<int>(PATH_FAST2), static_cast<int>(PATH_TCP), LIMIT_PATHS, -1}) {
+    o.path = on;
+    o.Frame(o.Ack(0, 0));
+  }
+  EXPECT_EQ(4u, o.Count(REASON_FRAME_PEER));
+  EXPECT_EQ(PEER_ATTACHED, o.b->peers[1].phase);
 }
 
 }  // namespace

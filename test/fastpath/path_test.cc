@@ -14,8 +14,9 @@ struct Paths {
   explicit Paths(unsigned exist = kAll) { path_attach(&s, exist); }
   void Send(int path) { path_sent(&s, path, now); }
   /* The peer's answer to what was sent `ago`. */
-  void Answer(int path, uint64_t ago = 0) {
-    path_heard(&s, &l, path, now, static_cast<uint32_t>(now), static_cast<uint32_t>(now - ago));
+  void Answer(int path, uint64_t ago = 0) { Hear(path, static_cast<uint32_t>(now - ago)); }
+  void Hear(int path, uint32_t echo_time) {
+    path_heard(&s, &l, path, now, {static_cast<uint32_t>(now), echo_time});
   }
   bool Due(int path) { return path_probe_due(&s, &l, path, now); }
   /* One heartbeat: probes leave where due, the used path is asked; paths of `up` answer. */
@@ -162,9 +163,8 @@ TEST(Path, WhatThePeerSendsWithoutAnEchoProvesNothing) {
   int beats = 0;
   for (; p.s.use == PATH_FAST && beats < 100; beats++) {
     p.Beat(Bit(PATH_FAST2));
-    path_heard(&p.s, &p.l, PATH_FAST, p.now, static_cast<uint32_t>(p.now), 0);
-    path_heard(&p.s, &p.l, PATH_FAST, p.now, static_cast<uint32_t>(p.now),
-               1000000); /* an old one */
+    p.Hear(PATH_FAST, 0);
+    p.Hear(PATH_FAST, 1000000); /* an old one */
   }
   EXPECT_LE(beats, 6);
 }
@@ -179,7 +179,7 @@ TEST(Path, AtFirstThePeerIsSoughtOnAllPathsAndOnTcpWhenItComesThere) {
   p.now += 1000;
   path_begin(&p.s, p.now); /* the peer is heard at last: silence before was none */
   EXPECT_FALSE(p.Due(PATH_TCP));
-  path_heard(&p.s, &p.l, PATH_TCP, p.now, static_cast<uint32_t>(p.now), 0);
+  p.Hear(PATH_TCP, 0);
   EXPECT_TRUE(p.Due(PATH_TCP)) << "it comes there";
   p.Send(PATH_TCP);
   p.Answer(PATH_TCP);

@@ -164,6 +164,13 @@ TEST(Frame, GapReportsHoldOneToEightWholeRanges) {
   }
 }
 
+TEST(Frame, AProbeIsBare) {
+  EXPECT_EQ(REASON_NONE, Check(Frame(Typed(FRAME_PING, FRAME_PROBE, 0), 0)));
+  EXPECT_EQ(REASON_NONE, Check(Frame(Typed(FRAME_ACK, FRAME_PROBE, 0), 0)));
+  EXPECT_EQ(REASON_FRAME_FIELD, Check(Frame(Typed(FRAME_ACK, FRAME_PROBE | FRAME_GAP, 16), 16)));
+  EXPECT_EQ(REASON_FRAME_FIELD, Check(Frame(Typed(FRAME_PROPOSAL, FRAME_PROBE, 8), 8)));
+}
+
 TEST(Frame, SlicesAreNeverEmptyAndTheRestAlwaysIs) {
   for (uint8_t type : {FRAME_PROPOSAL, FRAME_REQUEST, FRAME_INFORM}) {
     EXPECT_EQ(REASON_FRAME_FIELD, Check(Frame(Typed(type, 0, 0), 0)));

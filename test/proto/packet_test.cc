@@ -129,6 +129,16 @@ TEST(Packet, EveryTruncationAsksForMore) {
       ASSERT_EQ(read(bytes.substr(0, len)).took, 0) << len << " of " << show(bytes);
 }
 
+TEST(Packet, AFrameIsNoLargerThanANetworksPacket) {
+  std::string head = hex("00 00 00 64 ff ff ff ff ff ff ff ff");
+  EXPECT_EQ(read(head + hex("00 00 24 00")).took, 0) << "9216";
+  EXPECT_EQ(read(head + hex("00 00 24 01")).took, -1);
+  Read r = read(head + hex("00 00 00 03 'abc' ff ff ff ff"));
+  EXPECT_EQ(PACKET_FRAME, r.p.type);
+  EXPECT_EQ("abc", r.data);
+  EXPECT_STREQ("FRAME", packet_name(r.p.type));
+}
+
 TEST(Packet, UnknownTypesAreRefusedAtOnce) {
   EXPECT_EQ(read(hex("00 00 00 00")).took, -1);
   EXPECT_EQ(read(hex("00 00 00 14")).took, -1);
