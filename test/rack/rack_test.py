@@ -427,5 +427,6 @@ if __name__ == "__main__":
     if why:
         print("skipped: " + why)
         sys.exit(77)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that atexit removes what was made
     wires.sweep()
     sys.exit(run_tests(chosen(sys.argv[1:])))
