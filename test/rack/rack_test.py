@@ -206,7 +206,8 @@ def switch_comes_back_with_old_frames():
         wait_for("enough frames", lambda: r.acknowledged() > 300, BOUND_S)
         for m in manglers:
             m.signal(signal.SIGUSR2)
-        r.wire.cut("fast", (away, leader), (leader, away))
+        for path in ("fast", "ctl"):
+            r.wire.cut(path, (away, leader), (leader, away))
         wait_for("the follower to lose its leader", lambda: not r.node(away).status().get("serving"), BOUND_S)
         r.heal()
         r.wait_serving(seconds=BOUND_S)
