@@ -206,7 +206,8 @@ def switch_comes_back_with_old_frames():
         wait_for("enough frames", lambda: r.acknowledged() > 300, BOUND_S)
         for m in manglers:
             m.signal(signal.SIGUSR2)
-        r.wire.cut("fast", (away, leader), (leader, away))
+        for path in ("fast", "ctl"):
+            r.wire.cut(path, (away, leader), (leader, away))
         wait_for("the follower to lose its leader", lambda: not r.node(away).status().get("serving"), BOUND_S)
         r.heal()
         r.wait_serving(seconds=BOUND_S)
@@ -427,5 +428,6 @@ if __name__ == "__main__":
     if why:
         print("skipped: " + why)
         sys.exit(77)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that atexit removes what was made
     wires.sweep()
     sys.exit(run_tests(chosen(sys.argv[1:])))
