@@ -6,6 +6,8 @@
 #include "config/log.h"
 #include "service/app_thread.h"
 
+#define REFUSAL_TICKS 10 /* of 100 ms */
+
 static bool flush_pending(struct app_thread *t) {
   if (!t->pending) return true;
   const struct app_rings *r = &t->c->rings;
@@ -61,6 +63,16 @@ static void on_request(struct app_thread *t, const void *request, uint32_t len) 
   if (error) propose(t, error);
 }
 
+/* Each refusal of a follower's REQUEST is a record, and there is no space: one a second, so that
+ * the asker still hears why, and none below half of min_free_bytes.  The others wait in their
+ * stream, which pushes back on who sends them; they are served when there is space again. */
+static bool must_leave_requests(struct app_thread *t) {
+  if (!app_space_low(t)) return false;
+  if (t->refusal_ticks || t->free_bytes < t->c->config->min_free_bytes / 2) return true;
+  t->refusal_ticks = REFUSAL_TICKS;
+  return false;
+}
+
 static void step_down_when_all_is_committed(struct app_thread *t) {
   if (t->stepping_down || t->pending || !counter_used_up(t)) return;
   zxid_t applied = t->app.ops->applied(&t->app);
@@ -77,7 +89,7 @@ bool app_propose_turn(struct app_thread *t) {
   uint32_t len;
   bool worked = false;
   for (int i = 0; i < LIMIT_APP_TURN && may_take(t); i++, worked = true) {
-    if (!r->next_request(r->self, &request, &len)) break;
+    if (!r->next_request(r->self, &request, &len) || must_leave_requests(t)) break;
     on_request(t, request, len);
     r->request_done(r->self);
   }
@@ -97,6 +109,7 @@ void app_propose_stop(struct app_thread *t) {
 
 void app_thread_tick(struct app_thread *t) {
   uint8_t request[LIMIT_TEXT_LEN];
+  if (t->refusal_ticks) t->refusal_ticks--;
   if (t->state != APP_SERVING || !t->leading || !may_number(t)) return;
   uint32_t len = t->app.ops->tick(&t->app, t->now_ms, request, sizeof request);
   struct app_request q = request_of(t, request, len);

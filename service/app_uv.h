@@ -32,7 +32,6 @@ struct app_rings {
   void (*to_slow)(void *self, const struct app_msg *m);
   bool (*from_disk)(void *self, struct disk_msg *m);
   bool (*from_slow)(void *self, struct app_msg *m);
-  void (*advanced)(void *self); /* applied has moved: wakes nobody in `spin` */
   int wake_fd;
   /* may_sleep: also false if committed has moved on; lazy: only much committed, or a ring, wakes */
   bool (*may_sleep)(void *self, pos_t seen_committed, bool lazy);

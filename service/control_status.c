@@ -137,6 +137,7 @@ static char *status_text(const struct control *c) {
   cJSON_AddBoolToObject(o, "counting", s->counting);
   add_number(o, "elections", s->elections);
   cJSON_AddStringToObject(o, "last_loss", reason_name(s->last_loss));
+  cJSON_AddNumberToObject(o, "push_back", s->push_back);
   add_latency(o, t->c->latency);
   add_peers(o, s);
   add_counters(o, t->c);

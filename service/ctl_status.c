@@ -28,8 +28,9 @@ static void print_member(FILE *out, const cJSON *o, const char *name) {
   const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, name);
   if (!v) return;
   bool loss = cJSON_IsString(v) && strcmp(name, "last_loss") == 0;
+  bool none_is_0 = strcmp(name, "leader") == 0 || strcmp(name, "push_back") == 0;
   bool none = loss ? strcmp(v->valuestring, reason_name(REASON_NONE)) == 0
-                   : cJSON_IsNumber(v) && strcmp(name, "leader") == 0 && v->valuedouble == 0;
+                   : cJSON_IsNumber(v) && none_is_0 && v->valuedouble == 0;
   fprintf(out, "%-16s ", name);
   if (none)
     fputs("none", out);
@@ -90,7 +91,7 @@ static void print_text(FILE *out, const cJSON *o) {
   static const char *const members[] = {
       "id",          "cluster",   "state",     "phase",      "leader",  "epoch",
       "last_logged", "committed", "applied",   "durability", "serving", "application",
-      "counting",    "elections", "last_loss", "free_bytes", "warning", "build"};
+      "counting",    "elections", "last_loss", "push_back", "free_bytes", "warning", "build"};
   for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) print_member(out, o, members[i]);
   print_latency(out, o);
   print_peers(out, o);

@@ -231,6 +231,28 @@ TEST(PushBack, NeedsTwoRoundsInARowThatDoNotShrink) {
   EXPECT_TRUE(s.app[0].type == APP_PUSH_BACK && s.app[0].on && s.app[0].epoch == 1);
 }
 
+TEST(PushBack, SaysSoOnceInTheLogAndInTheStatusWhileItLasts) {
+  Outrun s;
+  struct status seen;
+  auto said = [&](enum log_id id, int peer) {
+    int n = 0;
+    for (const auto &l : s.logged) n += l.id == id && l.peer == peer;
+    return n;
+  };
+  s.rounds(2, 0);
+  replica_status(s.r.get(), &seen);
+  EXPECT_EQ(seen.push_back, 0);
+  s.rounds(9, 100000);
+  replica_status(s.r.get(), &seen);
+  EXPECT_EQ(seen.push_back, PUSH_BACK_LEVELS);
+  EXPECT_EQ(said(LOG_PUSH_BACK, s.r->config->peers[s.r->conns[2].peer_idx].id), 1);
+  EXPECT_EQ(said(LOG_PUSH_BACK_ENDED, 0), 0);
+  s.simple(EV_CONN_CLOSED, 2);
+  replica_status(s.r.get(), &seen);
+  EXPECT_EQ(seen.push_back, 0);
+  EXPECT_EQ(said(LOG_PUSH_BACK_ENDED, 0), 1);
+}
+
 TEST(PushBack, AlternatesByItsOwnDeadlineAndRestsLongerIfRoundsStillDoNotShrink) {
   Outrun s;
   s.rounds(3, 100000);
