@@ -96,6 +96,7 @@ void *loop_app(void *node) {
       .counters = {&n->counters[THREAD_FAST], &n->counters[THREAD_DISK], &n->counters[THREAD_SLOW],
                    &n->counters[THREAD_APP]},
       .own_counters = &n->counters[THREAD_APP],
+      .drops = &n->drops,
       .latency = &n->latency,
       .poll = n->config.idle == IDLE_SPIN,
   };

@@ -24,8 +24,8 @@ struct fast {
   double ns_per_cycle;
   uint64_t now_ns, turned_ns;
   pos_t durable; /* at the last BCAST_TURN */
-  bool closed;  /* neither LEAD nor OPEN since the last CLOSE */
-  bool holding; /* `held` was taken from app_fast and waits for room */
+  bool closed;   /* neither LEAD nor OPEN since the last CLOSE */
+  bool holding;  /* `held` was taken from app_fast and waits for room */
   struct bytes_msg held;
   uint64_t requests_given;             /* BCAST_ACT_REQUESTs put into fast_app */
   pos_t appended, committed, held_pos; /* as last published */
@@ -64,7 +64,10 @@ static int receive(struct fast *f) {
   for (int p = 0; p < f->node->config.port_cnt; p++) {
     int cnt = port_rx(f->node->ports, p, frames);
     for (int i = 0; i < cnt; i++) {
-      struct bcast_event e = {.type = BCAST_FRAME, .data = frames[i].frame, .len = frames[i].len};
+      struct bcast_event e = {.type = BCAST_FRAME,
+                              .data = frames[i].frame,
+                              .len = frames[i].len,
+                              .from = drops_of(&f->node->drops, p, frames[i].peer_idx)};
       step(f, &e);
     }
     port_rx_done(f->node->ports, p);

@@ -16,13 +16,24 @@ bool port_link_up(const struct ports *p, int peer_idx) {
   return idx >= 0 && is_up(&p->ports[idx]);
 }
 
+void ports_count_drops(struct ports *p, struct drops *d) { p->drops = d; }
+
+static void count_drop(struct ports *p, int port_idx, const struct rte_mbuf *m,
+                       const struct wire_frame *f, enum reason r) {
+  counters_add(p->counters, r, 1);
+  if (!p->drops) return;
+  counters_add(drops_of(p->drops, port_idx, f->peer_idx), r, 1);
+  if (f->peer_idx != DROPS_STRANGER) return;
+  struct wire_sender s = wire_sender(rte_pktmbuf_mtod(m, const void *), m->data_len);
+  atomic_store_explicit(&p->drops->stranger[port_idx].mac, s.mac, memory_order_relaxed);
+  atomic_store_explicit(&p->drops->stranger[port_idx].udp, s.udp, memory_order_relaxed);
+}
+
 static enum reason read_packet(const struct ports *p, const struct rte_mbuf *m,
-                               struct rx_frame *out) {
-  struct wire_frame f;
+                               struct wire_frame *f) {
+  f->peer_idx = DROPS_STRANGER;
   if (m->nb_segs != 1) return REASON_FRAME_SHORT; /* larger than any mtu we allow */
-  enum reason r = wire_read(&p->wire, rte_pktmbuf_mtod(m, const void *), m->data_len, &f);
-  if (r == REASON_NONE) *out = (struct rx_frame){f.frame, f.len, f.peer_idx};
-  return r;
+  return wire_read(&p->wire, rte_pktmbuf_mtod(m, const void *), m->data_len, f);
 }
 
 int port_rx(struct ports *p, int port_idx, struct rx_frame *out) {
@@ -33,11 +44,12 @@ int port_rx(struct ports *p, int port_idx, struct rx_frame *out) {
   port->rx_cnt = rte_eth_rx_burst(port->dev, 0, port->rx, LIMIT_BURST);
   int cnt = 0;
   for (int i = 0; i < port->rx_cnt; i++) {
-    enum reason r = read_packet(p, port->rx[i], &out[cnt]);
+    struct wire_frame f;
+    enum reason r = read_packet(p, port->rx[i], &f);
     if (r == REASON_NONE)
-      cnt++;
+      out[cnt++] = (struct rx_frame){f.frame, f.len, f.peer_idx};
     else
-      counters_add(p->counters, r, 1);
+      count_drop(p, port_idx, port->rx[i], &f, r);
   }
   return cnt;
 }

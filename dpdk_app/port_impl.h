@@ -38,6 +38,7 @@ struct port {
 struct ports {
   const struct config *config;
   struct counters *counters;
+  struct drops *drops; /* NULL: not counted by whom */
   struct guard_reader guard;
   struct wire wire;
   struct rte_mempool *pool;

@@ -67,8 +67,9 @@ static int read_peer(const struct wire *w, const struct wire_header *h) {
 enum reason wire_read(const struct wire *w, const void *packet, size_t len,
                       struct wire_frame *out) {
   const struct wire_header *h = packet;
+  out->peer_idx = -1;
   if (len < sizeof *h) return REASON_FRAME_SHORT;
-  int peer = read_peer(w, h);
+  int peer = out->peer_idx = read_peer(w, h);
   if (peer < 0) return REASON_FRAME_ADDRESS;
   size_t ip_len = rte_be_to_cpu_16(h->ip.total_length),
          udp_len = rte_be_to_cpu_16(h->udp.dgram_len);
@@ -77,4 +78,16 @@ enum reason wire_read(const struct wire *w, const void *packet, size_t len,
   if (udp_len + sizeof h->ip != ip_len) return REASON_FRAME_SHORT;
   *out = (struct wire_frame){h + 1, (uint16_t)(ip_len - LIMIT_FRAME_OVERHEAD), peer};
   return REASON_NONE;
+}
+
+struct wire_sender wire_sender(const void *packet, size_t len) {
+  const struct wire_header *h = packet;
+  struct wire_sender s = {0, 0};
+  if (len < sizeof h->eth) return s;
+  for (int i = 0; i < RTE_ETHER_ADDR_LEN; i++) s.mac = s.mac << 8 | h->eth.src_addr.addr_bytes[i];
+  bool is_udp = len >= sizeof *h && h->eth.ether_type == rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV4) &&
+                h->ip.version_ihl == RTE_IPV4_VHL_DEF && h->ip.next_proto_id == IPPROTO_UDP;
+  if (is_udp)
+    s.udp = (uint64_t)rte_be_to_cpu_32(h->ip.src_addr) << 16 | rte_be_to_cpu_16(h->udp.src_port);
+  return s;
 }

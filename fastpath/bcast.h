@@ -41,6 +41,7 @@ struct bcast_requests {
 struct bcast {
   const struct config *config;
   struct counters *counters;
+  struct counters *from; /* who sent the frame in hand; NULL: nobody */
   struct latency *latency;
   struct quorum quorum;
   uint32_t payload_max; /* of one frame: multiple of 8 */

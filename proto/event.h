@@ -31,6 +31,7 @@ struct bcast_event {
   uint32_t len;
   zxid_t zxid;
   struct fast_msg fast;
+  struct counters *from; /* BCAST_FRAME: of who sent it (proto/drops.h), NULL: not counted */
   /* BCAST_TURN */
   pos_t durable, applied;     /* from struct positions */
   bool app_holds;             /* likewise; follower */

@@ -13,6 +13,7 @@
 #include "config/config.h"
 #include "proto/app_msg.h"
 #include "proto/disk_msg.h"
+#include "proto/drops.h"
 #include "proto/positions.h"
 #include "proto/reason.h"
 #include "service/app.h"
@@ -48,6 +49,7 @@ struct app_uv_config {
   uint64_t stream_mask;
   const struct counters *counters[4]; /* fast, disk, slow, app: for status */
   struct counters *own_counters;
+  const struct drops *drops;     /* by whom; may be NULL */
   const struct latency *latency; /* commit latency of the fast lcore (proto/latency.h) */
   int poll;
 };

@@ -12,38 +12,8 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from answers import one_line, refused, run, still_good  # noqa: E402
 from cluster import SLOW, ZABCTL, ZABD, Cluster, check, run_tests, wait_for  # noqa: E402
-
-
-def run(*args, timeout=30):
-    return subprocess.run(list(args), capture_output=True, timeout=timeout * SLOW)
-
-
-def one_line(done, status, *words):
-    text = done.stderr.decode()
-    errors = [l for l in text.splitlines() if " ERROR " in l] or text.splitlines()
-    check(done.returncode == status, "exit status %d, not %d: %s" % (done.returncode, status, text[-300:]))
-    check(len(errors) == 1, "not one line: %s" % text[-600:])
-    for w in words:
-        check(w in errors[0], "the line does not say %r: %s" % (w, errors[0]))
-
-
-def refused(node, status, *words):
-    """The node must end by itself with this status and one ERROR line that has the words."""
-    node.start()
-    code = node.wait_exit()
-    errors = [l for l in node.log().splitlines() if " ERROR " in l]
-    check(code == status, "exit status %d, not %d: %s" % (code, status, node.log()[-400:]))
-    check(len(errors) == 1, "not one ERROR line: %s" % errors)
-    for w in words:
-        check(w in errors[0], "the line does not say %r: %s" % (w, errors[0]))
-
-
-def still_good(c):
-    c.wait_serving()
-    done = c.nodes[0].submit(["still good"])
-    check(done.returncode == 0, "submit afterwards: %s" % done.stderr.decode())
-    c.wait_equal()
 
 
 def bad_arguments_get_one_line():

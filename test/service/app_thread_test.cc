@@ -439,7 +439,8 @@ TEST_F(AppThread, BelowMinFreeBytesRequestsAreRefusedOnceASecondAndNotBelowHalf)
     Run();
   };
   free_is(999);
-  for (uint64_t client = 100; client < 200; client++) node.requests.push_back(Request(client, 1, "a"));
+  for (uint64_t client = 100; client < 200; client++)
+    node.requests.push_back(Request(client, 1, "a"));
   Run();
   EXPECT_EQ(heard.txns.size(), 1u);
   ticks(9);
