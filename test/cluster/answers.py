@@ -29,9 +29,9 @@ def rows():
 
 
 def pattern_of(span):
-    """N stands for a number, ... for anything."""
+    """N stands for a number (hexadecimal, too), ... for anything."""
     text = re.escape(span).replace(re.escape("..."), ".*")
-    return re.sub(r"\bN\b", r"\\d+", text)
+    return re.sub(r"\bN\b", "[0-9a-fx]+", text)
 
 
 def answered(name, text):

@@ -219,6 +219,24 @@ struct Outrun : Solo {
   }
 };
 
+// Two processes with one id: the second would throw the first out, and the first the second.
+TEST(OneIdTwice, TheNewcomerIsRefusedOnceInTheLogWhileTheOtherAnswersOnTheFastPath) {
+  Outrun s;
+  for (int i = 0; i < 3; i++) {
+    s.follower(3, 1, 1);
+    EXPECT_TRUE(s.was_closed(3));
+    EXPECT_FALSE(s.was_closed(1)) << "the living one stays";
+    s.forget();
+  }
+  int said = 0;
+  for (const auto &l : s.logged) said += l.id == LOG_PEER_REFUSED && l.reason == REASON_ID_IN_USE;
+  EXPECT_EQ(said, 1);
+  EXPECT_EQ(counters_get(s.r->counters, REASON_ID_IN_USE), 3u);
+  s.follower(3, 2, 1); /* of one that nobody hears, the newest connection is the one it uses */
+  EXPECT_TRUE(s.was_closed(2));
+  EXPECT_FALSE(s.was_closed(3));
+}
+
 TEST(PushBack, NeedsTwoRoundsInARowThatDoNotShrink) {
   Outrun s;
   s.rounds(2, 0);
