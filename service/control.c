@@ -1,8 +1,9 @@
 #include "service/control.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "config/memory.h"
 
 #define READ_BYTES 65536u
 
@@ -239,8 +240,7 @@ static void refuse_conn(struct control_conn *n) {
 static void on_connection(uv_stream_t *server, int status) {
   struct control *c = server->data;
   if (status < 0) return;
-  struct control_conn *n = calloc(1, sizeof *n);
-  assert(n);
+  struct control_conn *n = memory_or_end(calloc(1, sizeof *n), sizeof *n);
   n->control = c;
   uv_pipe_init(c->loop, &n->pipe, 0);
   n->pipe.data = n;
