@@ -50,14 +50,14 @@ static enum reason admit(struct replica *r, int conn, const struct packet *p,
     log_refusal(r, -1, info.sid, REASON_PEER_UNKNOWN, a);
     return REASON_PEER_UNKNOWN;
   }
-  if (is_alive(r, idx)) {
-    log_refusal(r, idx, info.sid, REASON_ID_IN_USE, a);
-    return REASON_ID_IN_USE;
-  }
   bad = read_extension(p, &e);
   if (!bad && e.present) bad = match_extension(r, idx, &e, a);
   if (!bad && !epoch_is_credible(r, zxid_epoch(p->zxid))) bad = REASON_EPOCH_AHEAD;
   if (bad) return bad;
+  if (is_alive(r, idx)) {
+    log_refusal(r, idx, info.sid, REASON_ID_IN_USE, a);
+    return REASON_ID_IN_USE;
+  }
   c->peer_idx = idx;
   c->zabline = e.present;
   c->features = e.features & (FEATURE_NON_COUNTING | FEATURE_REJOIN);
