@@ -27,8 +27,8 @@ def zabctl(node, *args, **kwargs):
 
 def connect(node):
     s = socket.socket(socket.AF_UNIX)
+    s.connect(node.socket)  # waits while zabd's queue is full
     s.settimeout(20 * SLOW)
-    s.connect(node.socket)
     return s
 
 
@@ -115,7 +115,8 @@ def closed_pipes_end_zabctl_and_harm_nobody():
                 subprocess.run(["sh", "-c", "exec %s --socket %s %s %s >/dev/null" % (ZABCTL, n.socket, command, fds)]
                                if ">&-" not in fds else
                                ["sh", "-c", "exec %s --socket %s %s %s" % (ZABCTL, n.socket, command, fds)],
-                               stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=30 * SLOW)
+                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                               timeout=30 * SLOW)
         still_good(c)
 
 

@@ -12,7 +12,7 @@ from answers import answered, ended, still_good  # noqa: E402
 from cluster import SLOW, Cluster, check, run_tests, wait_for  # noqa: E402
 from fault import Fault  # noqa: E402
 
-SMALL = {"segment_bytes": 4 << 20, "largest_record": 1 << 16, "ring_bytes": 1 << 20, "snapshot_log_bytes": 1 << 20,
+SMALL = {"segment_bytes": 2228224, "largest_record": 1 << 16, "ring_bytes": 1 << 20, "snapshot_log_bytes": 1 << 20,
          "snapshots_kept": 1, "min_free_bytes": 0}
 PATIENT = {"timeout_us": 1000000 * SLOW, "heartbeat_us": 5000 * SLOW}
 
@@ -40,7 +40,7 @@ class One:
         return done.returncode == 0
 
     def fill(self):  # segments and snapshots come and go
-        return self.submit(600, 10000)
+        return self.submit(250, 10000)
 
     def nothing_lost(self):
         """After a restart: what is there is what was said, whole as far as it was acknowledged, and no more."""

@@ -184,6 +184,70 @@ def too_little_memory_ends_the_start_with_one_line():
         check(served, "it does not serve with 2 GiB either")
 
 
+def vm_kib(pid):
+    with open("/proc/%d/status" % pid) as f:
+        return int(next(line for line in f if line.startswith("VmSize")).split()[1])
+
+
+def memory_that_ends_while_it_runs_ends_the_node_with_one_line():
+    with Cluster("memory-ends", nodes=1, **PATIENT) as c:
+        n = c.nodes[0]
+        c.start()
+        acked = 0
+        for spare in (1 << 20, 16 << 20):
+            since, limit = len(n.log()), (vm_kib(n.process.pid) << 10) + spare
+            subprocess.run(["prlimit", "--pid", str(n.process.pid), "--as=%d" % limit], check=True)
+            acks = c.dir + "/acks"
+            for i in range(30):  # what it keeps for tail grows
+                n.submit(["%d " % k + "m" * 200000 for k in range(20)], "--timeout", "1", "--acks", acks)
+                with open(acks) as f:
+                    acked += sum(1 for _ in f)
+                if not n.running():
+                    break
+            check(not n.running(), "memory has not ended")
+            text = n.log()[since:]
+            errors = [l for l in text.splitlines() if " ERROR " in l]
+            check(n.process.returncode in (1, 3) and len(errors) == 1, "status %d: %s" % (n.process.returncode, text[-600:]))
+            answered("memory ends while it runs", errors[0])
+            n.start()
+            c.wait_leader()
+            there = len(n.tail())
+            check(acked <= there, "%d acknowledged, %d there" % (acked, there))
+            acked = there
+        still_good(c)
+
+
+def too_few_descriptors_are_raised_or_refused():
+    with Cluster("files", nodes=1, **PATIENT) as c:
+        n = c.nodes[0]
+        n.format()
+        def start(soft, hard):
+            with open(n.log_file, "wb") as log:
+                n.process = subprocess.Popen(
+                    [ZABD, "--config", n.config_file], stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+                    preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard)))
+        start(100, 100)
+        answered("fewer open files allowed than a node may need", ended(n, 1))
+        start(100, 1000)
+        c.wait_leader()
+        still_good(c)
+
+
+def closed_standard_descriptors_are_no_files_of_the_node():
+    with Cluster("stdio", nodes=1, **PATIENT) as c:
+        n = c.nodes[0]
+        n.format()
+        n.process = subprocess.Popen(["sh", "-c", "exec %s --config %s <&- >&- 2>&-" % (ZABD, n.config_file)])
+        c.wait_leader()
+        check(n.submit(["line %d" % i for i in range(100)]).returncode == 0, "submit")
+        fds = [os.readlink("/proc/%d/fd/%d" % (n.process.pid, fd)) for fd in range(3)]
+        check(fds == ["/dev/null"] * 3, "standard descriptors: %s" % fds)
+        check(n.stop() == 0, "clean stop")
+        n.start()
+        c.wait_leader()
+        check(len(n.tail()) == 100, "lost")
+
+
 def missing_huge_pages_and_nics_end_the_start_with_one_line():
     with Cluster("missing", nodes=3) as c:
         n = c.nodes[0]
@@ -211,8 +275,10 @@ def missing_huge_pages_and_nics_end_the_start_with_one_line():
 
 
 TESTS = [processes_that_stand_still_lose_nothing, jumps_of_the_clock_on_the_wall_change_nothing,
-         too_little_memory_ends_the_start_with_one_line, missing_huge_pages_and_nics_end_the_start_with_one_line]
+         too_little_memory_ends_the_start_with_one_line, too_few_descriptors_are_raised_or_refused,
+         closed_standard_descriptors_are_no_files_of_the_node, missing_huge_pages_and_nics_end_the_start_with_one_line]
 SLOW_TESTS = [a_thread_that_stands_still_alone_leaves_no_node_half_dead,
+              memory_that_ends_while_it_runs_ends_the_node_with_one_line,
               processes_that_stand_still_for_ten_seconds_lose_nothing]
 
 if __name__ == "__main__":

@@ -250,6 +250,8 @@ def two_processes_with_one_id_get_one_clear_line_and_lose_nothing():
             c.leader().ctl("step-down")
             time.sleep(0.1)
             c.wait_leader()
+        check(c.wait_leader() is node, "node 3 does not become the leader")
+        c.wait_serving()
         twin.start()
         wait_for("the twin to answer", twin.status)
         for i in range(10):
