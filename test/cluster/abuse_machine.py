@@ -283,5 +283,4 @@ SLOW_TESTS = [a_thread_that_stands_still_alone_leaves_no_node_half_dead,
 
 if __name__ == "__main__":
     wanted = sys.argv[1:]
-    tests = SLOW_TESTS if wanted == ["slow"] else [t for t in TESTS + SLOW_TESTS if t.__name__ in wanted] or TESTS
-    sys.exit(run_tests(tests))
+    sys.exit(run_tests([t for t in TESTS if not wanted] + [t for t in TESTS + SLOW_TESTS if t.__name__ in wanted]))

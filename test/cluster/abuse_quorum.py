@@ -268,5 +268,4 @@ SLOW_TESTS = [ten_thousand_connections_keep_nobody_from_anything]
 
 if __name__ == "__main__":
     wanted = sys.argv[1:]
-    tests = SLOW_TESTS if wanted == ["slow"] else [t for t in TESTS + SLOW_TESTS if t.__name__ in wanted] or TESTS
-    sys.exit(run_tests(tests))
+    sys.exit(run_tests([t for t in TESTS if not wanted] + [t for t in TESTS + SLOW_TESTS if t.__name__ in wanted]))
