@@ -1,8 +1,8 @@
 /* memory.h - what a thread does that cannot go on without the memory it asked for.
  *
- * The machine's shortage is neither a peer's mistake nor a programmer's: no reason, no assert.  All
- * that is acknowledged is durable, so the process ends as by kill -9, but with a line that says why.
- * Where an error can be returned instead (storage, sockets, start) it is. */
+ * The machine's shortage is neither a peer's mistake nor a programmer's: no reason, no assert.
+ * All that is acknowledged is durable, so the process ends as by kill -9, but with a line that says
+ * why.  Where an error can be returned instead (storage, sockets, start) it is. */
 #ifndef ZABLINE_CONFIG_MEMORY_H
 #define ZABLINE_CONFIG_MEMORY_H
 

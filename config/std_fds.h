@@ -1,7 +1,8 @@
 /* std_fds.h - descriptors 0 to 2 are standard input, output and error, or nothing.
  *
- * A program started with one of them closed would get it for the first file or socket that it opens:
- * lines of the log would go into a file of the data directory, zabctl would read its own socket.
+ * A program started with one of them closed would get it for the first file or socket that it
+ * opens: lines of the log would go into a file of the data directory, zabctl would read its own
+ * socket.
  *
  * Owner: main, before anything is opened.  Blocks: no. */
 #ifndef ZABLINE_CONFIG_STD_FDS_H

@@ -36,7 +36,8 @@ struct rx_frame {
 int ports_open(struct ports **out, const struct config *c, struct counters *counters,
                struct open_error *e);
 
-/* ports_count_drops: from now on each drop is counted by whom, too.  Before the fast lcore starts. */
+/* ports_count_drops: from now on each drop is counted by whom, too.  Before the
+ * fast lcore starts. */
 void ports_count_drops(struct ports *p, struct drops *d);
 
 /* ports_close: after the fast lcore has ended its loop. */

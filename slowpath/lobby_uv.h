@@ -1,8 +1,9 @@
 /* lobby_uv.h - a listening port, and those who have connected but not yet said who they are.
  *
  * Nobody waits for them: each has a deadline, a small input buffer, and when the lobby is full the
- * one who has been silent longest makes room for the next.  At most LIMIT_LOBBY are accepted between
- * two looks, so that whoever spoke at once has been heard and a flood keeps the loop from nothing.
+ * one who has been silent longest makes room for the next.  At most LIMIT_LOBBY are accepted
+ * between two looks, so that whoever spoke at once has been heard and a flood does not hold the
+ * loop.
  * Its owner looks at at[0..cnt).
  *
  * Owner: slow thread.  Blocks: no.  Source: design 5.3 ("a silent peer delays nobody"), 9. */
