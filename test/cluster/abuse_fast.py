@@ -4,12 +4,14 @@ above the NIC's check, frames of a former life, floods.  Each is dropped and cou
 lost, nobody diverges, no leader changes for it."""
 import contextlib
 import os
+import random
+import socket
 import sys
 import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from answers import answered, counters, drops, still_good, wait_counted  # noqa: E402
-from cluster import SLOW, check, run_tests, wait_for  # noqa: E402
+from cluster import SLOW, Cluster, check, run_tests, wait_for  # noqa: E402
 from wire import ETHERNET, FIELDS, FRAME, IPV4, PAYLOAD, UDP, mangled_cluster  # noqa: E402
 
 PATIENT = {"timeout_us": 2000000 * SLOW, "heartbeat_us": 5000 * SLOW}  # timeouts are not the subject
@@ -224,6 +226,37 @@ def frames_of_a_former_life_are_refused():
         still_good(c)
 
 
+def garbage_on_the_memif_socket_closes_only_that_connection():
+    """Whoever may open the socket can speak to the driver before any packet: any bytes, descriptors, ends."""
+    rng = random.Random(3)
+    with Cluster("memif", **PATIENT) as c:
+        c.start()
+        c.wait_serving()
+        fds = lambda: len(os.listdir("/proc/%d/fd" % c.nodes[0].process.pid))
+        before = fds()
+        for peer_is_there in (True, False):
+            if not peer_is_there:
+                c.nodes[2].kill()
+            for i in range(300):
+                with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s, open("/dev/null", "rb") as null:
+                    s.settimeout(1)
+                    try:
+                        s.connect(c.dir + "/memif-1-3.sock")
+                        for _ in range(rng.randrange(1, 6)):
+                            message = rng.randbytes(rng.choice((0, 1, 64, 127, 128, 129, 500)))
+                            if rng.random() < 0.5:  # a type that there is
+                                message = rng.randrange(12).to_bytes(2, "little") + rng.randbytes(126)
+                            socket.send_fds(s, [message], [null.fileno()] * rng.randrange(2))
+                    except OSError:
+                        pass
+                check(c.nodes[0].running(), "it has ended: " + c.nodes[0].log()[-500:])
+            if not peer_is_there:
+                c.nodes[2].start()
+            still_good(c)
+        check(fds() < before + 50, "%d descriptors, %d before" % (fds(), before))
+        answered("memif socket: random messages and descriptors", "no answer")
+
+
 def floods_at_line_rate_stop_nobody():
     with hostile("floods") as (c, m):
         before = elections(c)
@@ -250,7 +283,7 @@ def floods_at_line_rate_stop_nobody():
 
 TESTS = [each_field_of_the_header_wrong_is_dropped_and_counted_by_whom, lengths_that_lie_are_dropped_and_counted,
          wrong_addresses_are_counted_as_a_strangers, damaged_payload_is_found_by_the_records_checksum_and_repaired,
-         damage_at_random_harms_nobody, frames_of_a_former_life_are_refused]
+         damage_at_random_harms_nobody, garbage_on_the_memif_socket_closes_only_that_connection, frames_of_a_former_life_are_refused]
 SLOW_TESTS = [floods_at_line_rate_stop_nobody]
 
 if __name__ == "__main__":

@@ -51,6 +51,9 @@ class Load:
             check(there == self.said, "node %d: %d submitted, %d there" % (n.id, len(self.said), len(there)))
 
 
+FAST_STALLS = (0.01, 0.1, 1.2, 10)
+
+
 def wait(seconds):
     time.sleep(seconds)  # the stall itself
 
@@ -118,10 +121,11 @@ def a_thread_that_stands_still_alone_leaves_no_node_half_dead():
                 is_fast = tid == fast_lcore(victim.process.pid)
                 since = len(victim.log())
                 with Load(busy) as load:
-                    wait_for("load", lambda: load.said)
-                    with frozen(tid):
-                        wait(1.2 if is_fast else 0.4)
-                    c.wait_serving(seconds=60)
+                    for length in FAST_STALLS if is_fast else (0.4,):
+                        wait_for("load", lambda: load.said)
+                        with frozen(tid):
+                            wait(length)
+                        c.wait_serving(seconds=60)
                 said += load.said
                 if is_fast and role == "leader":
                     answered("the leader's fast lcore alone stands still, longer than timeout_us",
