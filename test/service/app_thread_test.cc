@@ -447,11 +447,18 @@ TEST_F(AppThread, BelowMinFreeBytesRequestsAreRefusedOnceASecondAndNotBelowHalf)
   EXPECT_EQ(heard.txns.size(), 1u) << "the second is not over";
   ticks(1);
   EXPECT_EQ(heard.txns.size(), 2u);
+  node.requests = {Request(300, 1, "a"), Request(300, 2, "b"), Request(300, 3, "c")};
+  ticks(10);
+  EXPECT_EQ(heard.txns.size(), 3u);
+  EXPECT_TRUE(node.requests.empty())
+      << "what falls with the first costs nothing, and does not wait";
+  for (uint64_t client = 200; client < 298; client++)
+    node.requests.push_back(Request(client, 1, "a"));
   free_is(499);
   ticks(100);
-  EXPECT_EQ(heard.txns.size(), 2u) << "what is left is not for refusals";
+  EXPECT_EQ(heard.txns.size(), 3u) << "what is left is not for refusals";
   free_is(1000);
-  EXPECT_EQ(heard.txns.size(), 100u) << "who waited is served";
+  EXPECT_EQ(heard.txns.size(), 101u) << "who waited is served";
   EXPECT_EQ(heard.txns.back().type, APP_LOG_RECORD);
 }
 
