@@ -22,6 +22,7 @@ def alone(name, **overrides):
 
 
 def zabctl(node, *args, **kwargs):
+    kwargs.setdefault("stdout", subprocess.DEVNULL)
     return subprocess.Popen([ZABCTL, "--socket", node.socket] + list(args), stderr=subprocess.PIPE, **kwargs)
 
 
