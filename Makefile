@@ -18,8 +18,8 @@ Q := $(if $(V),,@)
 say = $(if $(V),,@echo "  $(1) $(2)")
 
 # Debian packages: to build and test; and what CI and `make tidy` use on top.
-PACKAGES := make gcc g++ libc6-dev pkg-config python3 libdpdk-dev libcjson-dev libuv1-dev libgtest-dev uthash-dev zlib1g-dev strace
-CI_PACKAGES := $(PACKAGES) git clang clang-format zookeeper iproute2 nftables
+PACKAGES := make gcc g++ libc6-dev pkg-config python3 libdpdk-dev libbpf-dev libcjson-dev libuv1-dev libgtest-dev uthash-dev zlib1g-dev strace
+CI_PACKAGES := $(PACKAGES) git clang clang-format zookeeper iproute2 nftables dpkg-dev python3-jsonschema
 
 export TSAN_OPTIONS ?= suppressions=$(CURDIR)/test/tsan.supp
 SAN_FLAGS := $(if $(findstring asan,$(SAN)),-fsanitize=address) $(if $(findstring ubsan,$(SAN)),-fsanitize=undefined -fno-sanitize-recover=undefined) $(if $(findstring tsan,$(SAN)),-fsanitize=thread -DRTE_USE_C11_MEM_MODEL)
@@ -31,12 +31,12 @@ LTO := $(if $(SAN)$(findstring clang,$(CC)),,-flto=auto -ffat-lto-objects)
 CFLAGS := -std=c11 $(WARN) $(COMMON) $(LTO)
 CXXFLAGS := -std=c++17 -Wall -Wextra -Wshadow -Werror -Wno-missing-field-initializers -Wno-dangling-else $(COMMON)
 DPDK_CFLAGS = $(patsubst -I%,-isystem %,$(shell pkg-config --cflags libdpdk 2>/dev/null)) -DALLOW_EXPERIMENTAL_API -Wno-pedantic
-DPDK_LIBS = $(shell pkg-config --libs libdpdk)
+DPDK_LIBS = $(shell pkg-config --libs libdpdk) -lbpf
 LIBS := -luv -lcjson -lz -lpthread -lm
 
 # Layers, each one a library; includes go from right to left only (law 2).
 LAYERS := config proto fastpath storage slowpath service
-src_of = $(if $(filter slowpath_uv,$(1)),$(wildcard slowpath/*_uv.c),$(wildcard $(1)/*.c))
+src_of = $(if $(filter slowpath_uv,$(1)),$(wildcard slowpath/*_uv.c),$(wildcard $(1)/*.c $(if $(filter service,$(1)),service/doctor/*.c)))
 obj_of = $(patsubst %.c,$(B)/%.o,$(call src_of,$(1)))
 test_obj_of = $(patsubst %,$(B)/%.o,$(basename $(wildcard test/$(1)/*.c test/$(1)/*.cc)))
 lib = $(B)/$(1).a
@@ -57,13 +57,14 @@ TEST_LAYERS := $(foreach l,$(LAYERS) slowpath_uv,$(if $(wildcard test/$(l)/*.cc)
 TEST_BINS := $(foreach l,$(TEST_LAYERS) dpdk_app,$(B)/test_$(l))
 
 # Scripts that run real processes: those of test/cluster with the tag "quick" in a line "# tags: ...".
-TEST_SCRIPTS = $(shell grep -ls '^\# tags:.*quick' test/cluster/*.sh) $(wildcard test/interop/zookeeper.sh)
+TEST_SCRIPTS = $(shell grep -ls '^\# tags:.*quick' test/cluster/*.sh) $(wildcard test/interop/zookeeper.sh test/config/schema.sh)
 
 # What those scripts use beside zabd and zabctl.
-TEST_TOOLS := $(B)/mangler $(B)/fault_disk.so
+TEST_TOOLS := $(B)/memif_mangler $(B)/fault_disk.so
 
 .DEFAULT_GOAL := all
-.PHONY: all help deps deps-ci build-tests objects test unit processes abuse perf demo tidy fresh-test clean
+.PHONY: all help deps deps-ci deps-rack build-tests objects test unit processes abuse rack-test perf demo tidy fresh-test clean
+.PHONY: install uninstall deb package-test
 .DELETE_ON_ERROR:
 
 all: $(B)/zabd $(B)/zabctl ## build zabd and zabctl (build/zabd and build/zabctl, if neither CC nor SAN is given)
@@ -74,7 +75,7 @@ endif
 help: ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
 	@echo "  make test-LAYER       build and run the unit tests of one of: $(strip $(TEST_LAYERS))"
-	@echo "  variables             CC=gcc|clang  SAN=asan,ubsan|tsan  V=1  INPUT=FILE (demo)"
+	@echo "  variables             CC=gcc|clang  SAN=asan,ubsan|tsan  V=1  INPUT=FILE (demo)  QUICK=1 TESTS=\"NAME...\" (rack-test)"
 
 test: ## install what is missing, build, run all tests
 	@$(MAKE) --no-print-directory deps
@@ -93,6 +94,11 @@ abuse: ## bad input to real processes, the slow part (minutes)
 	@$(MAKE) --no-print-directory -j$(JOBS) all $(TEST_TOOLS)
 	@ZABLINE_BUILD=$(B) /usr/bin/python3 test/run.py --logs $(B)/logs $$(grep -ls '^# tags:.*slow' test/cluster/abuse*.sh)
 
+rack-test: ## ensembles in network namespaces, hostile networks (as root); QUICK=1: a fixed subset
+	@$(MAKE) --no-print-directory deps-rack
+	@$(MAKE) --no-print-directory -j$(JOBS) all $(B)/mangler
+	@ZABLINE_BUILD=$(B) QUICK=$(QUICK) test/rack/rack.sh $(TESTS)
+
 perf: ## commit latency against the raw round trip and the raw durable write (needs a quiet machine)
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory -j$(JOBS) all perf-programs
@@ -108,6 +114,9 @@ demo: ## install what is missing, build, show three replicas surviving kill -9 a
 deps: ## install the Debian packages that are missing (as root)
 	@test/deps.sh $(PACKAGES)
 
+deps-rack:
+	@test/deps.sh $(PACKAGES) iproute2 nftables
+
 deps-ci: ## the same for CI, make tidy and the tests against ZooKeeper
 	@test/deps.sh $(CI_PACKAGES)
 
@@ -118,6 +127,52 @@ tidy: ## check the laws of the source: layers, purity, sizes, format
 
 fresh-test: ## the README's commands in a fresh Debian 12 (by hand, as root, slow)
 	@test/fresh/fresh.sh
+
+# Where things go.  A package or an image is made with DESTDIR; systemd and udev look below /usr/local too.
+PREFIX := /usr/local
+SYSCONFDIR := /etc
+DESTDIR :=
+BINDIR := $(PREFIX)/bin
+DATADIR := $(PREFIX)/share
+STRIP :=
+# installed file : its source : mode; @BINDIR@ and @DATADIR@ are put in on the way
+INSTALLED := \
+  $(PREFIX)/lib/systemd/system/zabd@.service:config/system/zabd@.service \
+  $(PREFIX)/lib/sysusers.d/zabline.conf:config/system/zabline.sysusers \
+  $(PREFIX)/lib/tmpfiles.d/zabline.conf:config/system/zabline.tmpfiles \
+  $(PREFIX)/lib/udev/rules.d/60-zabline.rules:config/system/60-zabline.rules \
+  $(DATADIR)/bash-completion/completions/zabd:config/system/completion.bash \
+  $(DATADIR)/bash-completion/completions/zabctl:config/system/completion.bash \
+  $(DATADIR)/man/man8/zabd.8:config/system/zabd.8 \
+  $(DATADIR)/man/man1/zabctl.1:config/system/zabctl.1 \
+  $(DATADIR)/man/man5/zabline.json.5:$(ROOT_B)/zabline.json.5 \
+  $(DATADIR)/zabline/schema.json:config/schema.json \
+  $(foreach f,README.md $(wildcard config/*.md),$(DATADIR)/doc/zabline/$(f):$(f)) \
+  $(foreach f,$(wildcard config/*/*.json),$(DATADIR)/doc/zabline/examples/$(f:config/%=%):$(f))
+
+install: all $(ROOT_B)/zabline.json.5 ## install below PREFIX (/usr/local); DESTDIR for packages
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(SYSCONFDIR)/zabline
+	install -m 755 $(B)/zabd $(B)/zabctl $(DESTDIR)$(BINDIR)
+	$(if $(STRIP),$(STRIP) $(DESTDIR)$(BINDIR)/zabd $(DESTDIR)$(BINDIR)/zabctl)
+	@set -e; for pair in $(INSTALLED); do \
+	  to="$(DESTDIR)$${pair%:*}"; echo "install $$to"; install -d "$${to%/*}"; \
+	  sed -e 's|@BINDIR@|$(BINDIR)|g' -e 's|@DATADIR@|$(DATADIR)|g' "$${pair##*:}" >"$$to"; chmod 644 "$$to"; done
+
+uninstall: ## remove what install has installed; configs and data stay
+	rm -f $(DESTDIR)$(BINDIR)/zabd $(DESTDIR)$(BINDIR)/zabctl
+	rm -f $(foreach pair,$(INSTALLED),$(DESTDIR)$(firstword $(subst :, ,$(pair))))
+	rm -rf $(DESTDIR)$(DATADIR)/doc/zabline $(DESTDIR)$(DATADIR)/zabline
+
+$(ROOT_B)/zabline.json.5: config/README.md config/system/man5.py
+	@mkdir -p $(@D)
+	$(Q)/usr/bin/python3 config/system/man5.py $< >$@
+
+deb: all ## a Debian package, build/zabline_VERSION_ARCH.deb
+	@test/deps.sh dpkg-dev
+	@config/debian/deb.sh $(VERSION) $(ROOT_B)
+
+package-test: deb ## install the package, run ensembles under systemd, purge (as root)
+	@test/package/package.sh
 
 clean: ## remove what was built (all variants)
 	rm -rf $(ROOT_B)
@@ -147,8 +202,8 @@ endef
 $(foreach l,$(LAYERS) slowpath_uv,$(eval $(call layer_rules,$(l))))
 
 # Ports and EAL without the rest of the application: the other end of a port in tests.
-PORT_OBJ := $(patsubst %,$(B)/dpdk_app/%.o,eal eal_args guard mem open_error port port_link port_memif port_open wire)
-$(B)/port_peer $(B)/mangler: $(B)/%: $(B)/test/dpdk_app/%.o $(B)/test/dpdk_app/pair_config.o $(PORT_OBJ) $(call lib,proto) $(call lib,config)
+PORT_OBJ := $(patsubst %,$(B)/dpdk_app/%.o,arp dev_args eal eal_args flow guard icmp mem open_error port port_kernel port_link port_memif port_open port_pci port_serve reach wire xdp xdp_object xdp_program)
+$(B)/port_peer $(B)/memif_mangler: $(B)/%: $(B)/test/dpdk_app/%.o $(B)/test/dpdk_app/pair_config.o $(PORT_OBJ) $(call lib,proto) $(call lib,config)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(SAN_FLAGS) -o $@ $^ $(DPDK_LIBS) $(LIBS)
 # LD_PRELOAD: a failing or slow disk, a jumping clock.
@@ -156,14 +211,18 @@ $(B)/fault_disk.so: test/cluster/fault_disk.c
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) -shared -fPIC -o $@ $(filter-out -MMD -MP,$(CFLAGS)) $< -ldl
-$(B)/test_dpdk_app: $(addprefix $(B)/test/dpdk_app/,port_test.o memif_test.o ring_pair.o pair_config.o) $(PORT_OBJ) $(call lib,proto) $(call lib,config) | $(B)/port_peer
+$(B)/test_dpdk_app: $(addprefix $(B)/test/dpdk_app/,arp_test.o reach_test.o pci_test.o port_test.o memif_test.o ring_pair.o pair_config.o) $(PORT_OBJ) $(call lib,proto) $(call lib,config) | $(B)/port_peer
 	$(call say,LD,$@)
 	$(Q)$(CXX) $(SAN_FLAGS) -o $@ $^ -lrte_net_ring -lrte_bus_vdev $(DPDK_LIBS) $(LIBS) -lgtest -lgtest_main
 
 # The broadcast machines alone, one commit after the other: what perf/commit_instructions counts.
-$(B)/commit_loop: $(B)/perf/commit_loop.o $(B)/test/fastpath/ring_map.o $(foreach l,$(LINK_fastpath),$(call lib,$(l)))
+$(B)/commit_loop: $(B)/perf/commit_loop.o $(B)/test/fastpath/ring_map.o $(foreach l,$(LINK_fastpath),$(call obj_of,$(l)))
 	$(call say,LD,$@)
 	$(Q)$(CC) -O2 $(LTO) $(SAN_FLAGS) -o $@ $^ $(LIBS)
+
+$(B)/mangler: $(B)/test/rack/mangler.o # a bad cable, for make rack-test
+	$(call say,LD,$@)
+	$(Q)$(CC) $(SAN_FLAGS) -o $@ $^
 
 # What no replica can beat, measured by programs that link nothing of Zabline.
 perf-programs: $(B)/raw_rtt $(B)/raw_write $(B)/commit_loop ## build the programs that measure the limits

@@ -21,8 +21,11 @@ enum config_idle { IDLE_SPIN, IDLE_YIELD, IDLE_SLEEP };
 struct config_fast {
   uint32_t ip; /* host byte order */
   uint16_t udp_port;
-  uint8_t mac[6]; /* "mac", default 02:5a:42:00:00:<id> */
-  int port_idx;   /* own port (index into ports[]) that leads to this peer; -1 for ourselves */
+  /* "mac", or on memif and ring ports 02:5a:42:00:<0 or 1>:<id>.  On Ethernet ports a peer's is
+   * learnt by ARP unless it is given; ours is the device's, which has to be the given one. */
+  uint8_t mac[6];
+  bool mac_static; /* of a peer: mac is known; ours: it was given */
+  int port_idx;    /* own port (index into ports[]) that leads to this peer; -1 for ourselves */
 };
 
 struct config_peer {
@@ -31,13 +34,17 @@ struct config_peer {
   char address[LIMIT_HOST_LEN]; /* control address: name or IP */
   uint16_t quorum_port;
   uint16_t election_port;
-  struct config_fast fast;
+  int fast_cnt; /* the same for all peers */
+  struct config_fast fast[LIMIT_FAST_PATHS];
 };
 
 /* One DPDK port: "name" is the EAL device name, "args" its devargs ("role=server,socket=..."). */
 struct config_port {
   char name[LIMIT_NAME_LEN];
   char args[LIMIT_ARG_LEN];
+  uint16_t vlan; /* 802.1Q id of all frames, 0: untagged */
+  bool ethernet; /* a NIC or what stands for one: MACs of its own, ARP; else memif or ring */
+  int fast_idx;  /* our address there is peers[self_idx].fast[fast_idx] */
 };
 
 struct config_cores { /* -1: not pinned */

@@ -45,65 +45,6 @@ static int check_tcp_ports(struct reader *r) {
   return 0;
 }
 
-static void default_mac(struct config_peer *p) {
-  static const uint8_t prefix[6] = {0x02, 0x5a, 0x42, 0, 0, 0};
-  static const uint8_t none[6];
-  if (memcmp(p->fast.mac, none, sizeof none)) return;
-  memcpy(p->fast.mac, prefix, sizeof prefix);
-  p->fast.mac[5] = p->id;
-}
-
-static int check_fast(struct reader *r) {
-  struct config *c = r->c;
-  for (int i = 0; i < c->peer_cnt; i++) {
-    struct config_fast *fast = &c->peers[i].fast;
-    if (!fast->ip && c->peer_cnt > 1)
-      return reader_fail(r, "peers[%d].fast.ip: found nothing, allowed: one host's IPv4 address",
-                         i);
-    default_mac(&c->peers[i]);
-    for (int j = 0; j < i; j++) {
-      if (fast->ip == c->peers[j].fast.ip)
-        return reader_fail(
-            r, "peers[%d].fast.ip: found that of peers[%d], allowed: each address once", i, j);
-      if (!memcmp(fast->mac, c->peers[j].fast.mac, sizeof fast->mac))
-        return reader_fail(
-            r, "peers[%d].fast.mac: found that of peers[%d], allowed: each address once", i, j);
-    }
-  }
-  return 0;
-}
-
-/* With one port it leads to everybody; with several each peer says which. */
-static int check_port_of_peer(struct reader *r, int i) {
-  struct config *c = r->c;
-  int *idx = &c->peers[i].fast.port_idx;
-  if (c->peers[i].id == c->id) {
-    *idx = -1;
-    return 0;
-  }
-  if (!c->port_cnt)
-    return reader_fail(
-        r, "ports: found nothing, allowed: at least one port when there are other peers");
-  if (*idx == KEY_NO_PORT && c->port_cnt == 1) *idx = 0;
-  if (*idx == KEY_NO_PORT)
-    return reader_fail(r, "peers[%d].fast.port: found nothing, allowed: the name of one of ports[]",
-                       i);
-  return 0;
-}
-
-static int check_ports(struct reader *r) {
-  const struct config *c = r->c;
-  for (int i = 0; i < c->port_cnt; i++)
-    for (int j = 0; j < i; j++)
-      if (!strcmp(c->ports[i].name, c->ports[j].name))
-        return reader_fail(
-            r, "ports[%d].name: found \"%s\", which ports[%d] has too, allowed: each name once", i,
-            c->ports[i].name, j);
-  for (int i = 0; i < c->peer_cnt; i++)
-    if (check_port_of_peer(r, i)) return -1;
-  return 0;
-}
-
 /* A timeout of fewer heartbeats would call one lost frame a dead leader. */
 static int check_times(struct reader *r) {
   const struct config *c = r->c;
@@ -153,9 +94,9 @@ static int by_id(const void *a, const void *b) {
 }
 
 int config_check(struct reader *r) {
-  static int (*const checks[])(struct reader *) = {check_ids,   check_voters, check_tcp_ports,
-                                                   check_fast,  check_ports,  check_times,
-                                                   check_sizes, check_paths};
+  static int (*const checks[])(struct reader *) = {check_ids,         check_voters, check_tcp_ports,
+                                                   config_check_fast, check_times,  check_sizes,
+                                                   check_paths};
   for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++)
     if (checks[i](r)) return -1;
   qsort(r->c->peers, (size_t)r->c->peer_cnt, sizeof r->c->peers[0], by_id);

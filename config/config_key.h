@@ -23,10 +23,11 @@ enum key_kind {
   KEY_CHOICE, /* one of choices[], stored as its index */
   KEY_IP,
   KEY_MAC,
-  KEY_PORT,    /* name of an entry of ports[], stored as its index */
-  KEY_OBJECT,  /* one object described by sub */
-  KEY_OBJECTS, /* list of them, at most max */
-  KEY_TEXTS,   /* list of KEY_TEXT, at most max; default: choices[] */
+  KEY_PORT,           /* name of an entry of ports[], stored as its index */
+  KEY_OBJECT,         /* one object described by sub */
+  KEY_OBJECTS,        /* list of them, at most max */
+  KEY_OBJECT_OR_LIST, /* one, or a list of them */
+  KEY_TEXTS,          /* list of KEY_TEXT, at most max; default: choices[] */
 };
 
 #define KEY_REQUIRED INT64_MIN /* as fallback: there is no default */
@@ -82,6 +83,9 @@ int reader_fail(struct reader *r, const char *format, ...) __attribute__((format
  * text[len] must be readable and NUL. */
 int config_parse(struct config *c, const char *file, const char *text, size_t len,
                  struct config_error *e);
+
+/* config_check_fast checks the addresses and ports of the fast path; part of config_check. */
+int config_check_fast(struct reader *r);
 
 /* config_check checks what relates several keys, fills what depends on them, and sorts peers[].
  * Returns 0, or -1 with r->e set. */

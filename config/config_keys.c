@@ -35,13 +35,15 @@ static const struct key peer_keys[] = {
     {"address", KEY_HOST, AT(config_peer, address), REQUIRED},
     {"quorum_port", KEY_NUMBER, AT(config_peer, quorum_port), RANGE(1, 65535, 2888)},
     {"election_port", KEY_NUMBER, AT(config_peer, election_port), RANGE(1, 65535, 3888)},
-    {"fast", KEY_OBJECT, AT(config_peer, fast), .sub = &fast_table},
+    {"fast", KEY_OBJECT_OR_LIST, LIST(config_peer, fast, fast_cnt), .min = 1,
+     .max = LIMIT_FAST_PATHS, .sub = &fast_table},
 };
 static const struct key_table peer_table = {peer_keys, COUNT(peer_keys)};
 
 static const struct key port_keys[] = {
     {"name", KEY_NAME, AT(config_port, name), REQUIRED},
     {"args", KEY_TEXT, AT(config_port, args), .text = ""},
+    {"vlan", KEY_NUMBER, AT(config_port, vlan), RANGE(0, 4094, 0)},
 };
 static const struct key_table port_table = {port_keys, COUNT(port_keys)};
 

@@ -83,7 +83,7 @@ static int check_names(struct reader *r, const cJSON *object, const struct key_t
 }
 
 static int read_element(struct reader *r, const struct key *key, const cJSON *item, char *element) {
-  if (key->kind == KEY_OBJECTS) return reader_object(r, item, key->sub, element);
+  if (key->sub) return reader_object(r, item, key->sub, element);
   struct key text = {.kind = KEY_TEXT, .size = key->element, .fallback = KEY_REQUIRED};
   return reader_scalar(r, &text, item, element);
 }
@@ -104,6 +104,17 @@ static int read_list(struct reader *r, const struct key *key, const cJSON *list,
   return 0;
 }
 
+static int read_object_or_list(struct reader *r, const struct key *key, const cJSON *item,
+                               char *out) {
+  static const int one = 1;
+  if (cJSON_IsArray(item)) return read_list(r, key, item, out);
+  if (item && !cJSON_IsObject(item))
+    return reader_found(r, item, "an object or a list of %d to %d objects", (int)key->min,
+                        (int)key->max);
+  memcpy(out + key->cnt_offset, &one, sizeof one);
+  return reader_object(r, item, key->sub, out + key->offset);
+}
+
 static int read_present(struct reader *r, const struct key *key, const cJSON *item, char *out) {
   switch (key->kind) {
     case KEY_OBJECT:
@@ -111,6 +122,8 @@ static int read_present(struct reader *r, const struct key *key, const cJSON *it
     case KEY_OBJECTS:
     case KEY_TEXTS:
       return read_list(r, key, item, out);
+    case KEY_OBJECT_OR_LIST:
+      return read_object_or_list(r, key, item, out);
     default:
       return reader_scalar(r, key, item, out + key->offset);
   }
@@ -140,6 +153,8 @@ static int read_missing(struct reader *r, const struct key *key, char *out) {
     case KEY_TEXTS:
       default_list(key, out);
       return 0;
+    case KEY_OBJECT_OR_LIST:
+      return read_object_or_list(r, key, NULL, out);
     default:
       reader_default(key, out + key->offset);
       return 0;

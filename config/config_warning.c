@@ -20,7 +20,8 @@ static bool core_shared(const struct config *c) {
 static bool port_unused(const struct config *c) {
   unsigned used = 0;
   for (int i = 0; i < c->peer_cnt; i++)
-    if (c->peers[i].fast.port_idx >= 0) used |= 1u << c->peers[i].fast.port_idx;
+    for (int k = 0; k < c->peers[i].fast_cnt; k++)
+      if (c->peers[i].fast[k].port_idx >= 0) used |= 1u << c->peers[i].fast[k].port_idx;
   return used != (1u << c->port_cnt) - 1;
 }
 

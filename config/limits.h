@@ -10,8 +10,9 @@
 
 #define LIMIT_NODE_ID 254 /* ids are 1..254; 255 is "everybody" on the wire */
 #define LIMIT_VOTERS 7
-#define LIMIT_PEERS 8 /* entries of config "peers", own one included */
-#define LIMIT_PORTS 8 /* DPDK ports of one node */
+#define LIMIT_PEERS 8      /* entries of config "peers", own one included */
+#define LIMIT_PORTS 8      /* DPDK ports of one node */
+#define LIMIT_FAST_PATHS 2 /* addresses of one peer, each on another port */
 #define LIMIT_EAL_ARGS 32
 #define LIMIT_NAME_LEN 64         /* cluster name, port name; NUL included */
 #define LIMIT_PATH_LEN 1024       /* file system paths; NUL included */
@@ -73,7 +74,10 @@
 #define LIMIT_ERROR_TXN 64  /* bytes of a TXN_ERROR transaction */
 #define LIMIT_KEPT_BYTES (256u << 20) /* app_log: bytes of the records kept for tail */
 #define LIMIT_KEPT_CHUNK (1u << 20)   /* app_log: unit in which they are allocated */
+#define LIMIT_DOCTOR_ROWS \
+  128 /* of zabctl doctor: 6 per port, 3 per peer, some 30 for the machine */
 
+static_assert(LIMIT_PORTS <= 32 && LIMIT_FAST_PATHS <= LIMIT_PORTS, "port_idx is a bit of a word");
 static_assert(LIMIT_VOTERS <= LIMIT_PEERS, "every voter is a peer");
 static_assert((LIMIT_FLIGHT & (LIMIT_FLIGHT - 1)) == 0, "an index mask");
 static_assert(LIMIT_FLIGHT_REQUESTS <= LIMIT_FLIGHT, "same array");

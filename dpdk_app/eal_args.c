@@ -3,7 +3,9 @@
 #include <string.h>
 
 #include "dpdk_app/eal.h"
+#include "dpdk_app/port_kernel.h"
 #include "dpdk_app/port_memif.h"
+#include "dpdk_app/port_pci.h"
 
 static int add(struct eal *e, struct open_error *err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -57,8 +59,12 @@ static int add_port(struct eal *e, const struct config *c, int idx, struct open_
   char args[LIMIT_ARG_LEN];
   snprintf(args, sizeof args, "%s", port->args);
   if (memif_is(port) && memif_prepare(port, c->mtu, args, err)) return -1;
-  bool is_pci = strchr(port->name, ':') != NULL; /* "0000:03:00.0" */
-  return add(e, err, "--%s=%s%s%s", is_pci ? "allow" : "vdev", port->name, *args ? "," : "", args);
+  if (kernel_is(port) && kernel_prepare(c, idx, args, err)) return -1;
+  if (pci_is(port) && has(c, "--no-pci"))
+    return open_error_set(err, "port %s: is a PCI device, and \"eal\" says --no-pci: remove that",
+                          port->name);
+  return add(e, err, "--%s=%s%s%s", pci_is(port) ? "allow" : "vdev", port->name, *args ? "," : "",
+             args);
 }
 
 int eal_args(struct eal *e, const struct config *c, struct open_error *err) {

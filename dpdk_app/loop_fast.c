@@ -141,6 +141,7 @@ static bool is_quiet(const struct fast *f, int work) {
 static int turn(struct fast *f) {
   struct node *n = f->node;
   int cnt = 0;
+  port_tick(n->ports, f->now_ns);
   do {
     struct bcast_event e = {
         .type = BCAST_TURN,

@@ -15,6 +15,7 @@
 #include "dpdk_app/cli.h"
 #include "dpdk_app/eal.h"
 #include "dpdk_app/node.h"
+#include "dpdk_app/port_kernel.h"
 #include "proto/exit_code.h"
 
 #define BUILD "zabline-" ZABLINE_VERSION " (" __VERSION__ ")"
@@ -48,8 +49,9 @@ static void start(struct node *n, struct threads *t, struct eal *eal) {
 
 /* The end of a node that has run.  All that must last is durable, so nothing is taken down: DPDK's
  * teardown races with its own interrupt thread (one clean stop in some hundreds ended in SIGSEGV),
- * and the kernel gives everything back, as after kill -9. */
+ * and the kernel gives everything back, as after kill -9, but for what kernel_release names. */
 static _Noreturn void leave(const struct node *n, int code) {
+  kernel_release(&n->config);
   if (code == EXIT_CODE_CLEAN) log_line(LEVEL_INFO, n->config.id, "stopped cleanly");
   _exit(code);
 }

@@ -12,44 +12,56 @@ static bool is_up(const struct port *port) {
 }
 
 bool port_link_up(const struct ports *p, int peer_idx) {
-  int idx = p->config->peers[peer_idx].fast.port_idx;
+  int idx = p->config->peers[peer_idx].fast[0].port_idx;
   return idx >= 0 && is_up(&p->ports[idx]);
 }
 
 void ports_count_drops(struct ports *p, struct drops *d) { p->drops = d; }
 
-static void count_drop(struct ports *p, int port_idx, const struct rte_mbuf *m,
-                       const struct wire_frame *f, enum reason r) {
+static void count_drop(struct ports *p, int port_idx, const struct rte_mbuf *m, int peer_idx,
+                       enum reason r) {
   counters_add(p->counters, r, 1);
   if (!p->drops) return;
-  counters_add(drops_of(p->drops, port_idx, f->peer_idx), r, 1);
-  if (f->peer_idx != DROPS_STRANGER) return;
-  struct wire_sender s = wire_sender(rte_pktmbuf_mtod(m, const void *), m->data_len);
+  counters_add(drops_of(p->drops, port_idx, peer_idx), r, 1);
+  if (peer_idx != DROPS_STRANGER) return;
+  struct wire_sender s = wire_sender(&p->ports[port_idx].wire, rte_pktmbuf_mtod(m, const void *),
+                                     m->data_len, port_tag(m));
   atomic_store_explicit(&p->drops->stranger[port_idx].mac, s.mac, memory_order_relaxed);
   atomic_store_explicit(&p->drops->stranger[port_idx].udp, s.udp, memory_order_relaxed);
 }
 
-static enum reason read_packet(const struct ports *p, const struct rte_mbuf *m,
-                               struct wire_frame *f) {
+static enum reason read_packet(struct port *port, const struct rte_mbuf *m, struct wire_frame *f) {
   f->peer_idx = DROPS_STRANGER;
   if (m->nb_segs != 1) return REASON_FRAME_SHORT; /* larger than any mtu we allow */
-  return wire_read(&p->wire, rte_pktmbuf_mtod(m, const void *), m->data_len, f);
+  return wire_read(&port->wire, rte_pktmbuf_mtod(m, const void *), m->data_len, port_tag(m), f);
+}
+
+static void see_link(struct ports *p, struct port *port, bool up) {
+  port->seen_up = up;
+  if (!up) counters_add(p->counters, REASON_LINK_LOST, 1);
+  if (up && port->ethernet) port_serve_start(p, port);
 }
 
 int port_rx(struct ports *p, int port_idx, struct rx_frame *out) {
   struct port *port = &p->ports[port_idx];
   assert(port_idx < p->cnt && port->rx_cnt == 0);
   guard_quiescent(&p->guard);
-  if (!is_up(port)) return 0;
+  bool up = is_up(port);
+  if (up != port->seen_up) see_link(p, port, up);
+  if (!up) return 0;
   port->rx_cnt = rte_eth_rx_burst(port->dev, 0, port->rx, LIMIT_BURST);
   int cnt = 0;
+  port->answers = 0;
   for (int i = 0; i < port->rx_cnt; i++) {
     struct wire_frame f;
-    enum reason r = read_packet(p, port->rx[i], &f);
-    if (r == REASON_NONE)
+    enum reason r = read_packet(port, port->rx[i], &f);
+    if (r == REASON_NONE) {
       out[cnt++] = (struct rx_frame){f.frame, f.len, f.peer_idx};
-    else
-      count_drop(p, port_idx, port->rx[i], &f, r);
+      if (port->ethernet) port_serve_seen(p, port, f.peer_idx);
+      continue;
+    }
+    if (port->ethernet) r = port_serve(p, port, port->rx[i], r);
+    if (r != REASON_NONE) count_drop(p, port_idx, port->rx[i], f.peer_idx, r);
   }
   return cnt;
 }
@@ -70,29 +82,41 @@ static void flush(struct ports *p, struct port *port) {
   counters_add(p->counters, up ? REASON_PORT_FULL : REASON_PORT_DOWN, (uint64_t)(cnt - sent));
 }
 
+void port_queue(struct ports *p, struct port *port, struct rte_mbuf *m) {
+  port->tx[port->tx_cnt++] = m;
+  if (port->tx_cnt == LIMIT_BURST) flush(p, port);
+}
+
+static enum reason why_not(const struct port *port, int peer_idx) {
+  if (!is_up(port)) return REASON_PORT_DOWN;
+  if (!port->wire.peers[peer_idx].mac_known) return REASON_ARP_UNKNOWN;
+  return port->ethernet && !port->reach.peers[peer_idx].is_proven ? REASON_PATH_MTU : REASON_NONE;
+}
+
 void port_tx(struct ports *p, int peer_idx, const struct frame_header *header, const void *payload,
              uint32_t len) {
-  int port_idx = p->config->peers[peer_idx].fast.port_idx;
+  int port_idx = p->config->peers[peer_idx].fast[0].port_idx;
   assert(port_idx >= 0 && port_idx < p->cnt);
   struct port *port = &p->ports[port_idx];
-  if (!is_up(port)) {
-    counters_add(p->counters, REASON_PORT_DOWN, 1);
+  enum reason why = why_not(port, peer_idx);
+  if (why != REASON_NONE) {
+    counters_add(p->counters, why, 1);
     return;
   }
-  struct rte_mbuf *m = rte_pktmbuf_alloc(p->pool);
+  struct rte_mbuf *m = rte_pktmbuf_alloc(port->pool);
   if (!m) {
     counters_add(p->counters, REASON_PORT_NO_MBUF, 1);
     return;
   }
   uint32_t frame_len = (uint32_t)sizeof *header + len;
   uint8_t *packet = rte_pktmbuf_mtod(m, uint8_t *);
-  wire_write(&p->wire, peer_idx, packet, frame_len); /* asserts the mtu before anything is copied */
-  memcpy(packet + sizeof(struct wire_header), header, sizeof *header);
-  if (len) memcpy(packet + sizeof(struct wire_header) + sizeof *header, payload, len);
-  m->data_len = (uint16_t)(sizeof(struct wire_header) + frame_len);
+  uint8_t *frame = packet + port->wire.head_len;
+  wire_write(&port->wire, peer_idx, packet, frame_len); /* asserts the mtu before anything else */
+  memcpy(frame, header, sizeof *header);
+  if (len) memcpy(frame + sizeof *header, payload, len);
+  m->data_len = (uint16_t)(port->wire.head_len + frame_len);
   m->pkt_len = m->data_len;
-  port->tx[port->tx_cnt++] = m;
-  if (port->tx_cnt == LIMIT_BURST) flush(p, port);
+  port_queue(p, port, m);
 }
 
 void port_flush(struct ports *p) {

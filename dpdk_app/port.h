@@ -5,8 +5,11 @@
  * counted. Links are watched, and memif clients reconnected, by EAL's interrupt thread
  * (port_link.c): nothing to call for that.
  *
- *   eal_open -> ports_open -> [fast lcore: (port_rx, port_rx_done, port_tx, port_flush)*] ->
- * ports_close
+ * On Ethernet ports (a NIC's) ARP and ping are answered, and MACs of peers learnt, in port_rx and
+ * port_tick.
+ *
+ *   eal_open -> ports_open
+ *     -> [fast lcore: (port_rx, port_rx_done, port_tx, port_tick, port_flush)*] -> ports_close
  *
  * Owner: main opens and closes, the fast lcore does the rest.  Blocks: no, but open and close.
  * Allocates: at open.  Source: design 4, 8. */
@@ -50,10 +53,12 @@ int port_rx(struct ports *p, int port_idx, struct rx_frame *out);
 void port_rx_done(struct ports *p, int port_idx);
 
 /* port_tx queues one frame of header and len payload bytes, which are copied; at most the mtu
- * (asserted). A full queue is sent first.  Losses are counted: PORT_FULL, PORT_NO_MBUF, PORT_DOWN.
- */
+ * (asserted). A full queue is sent first.  Losses are counted: PORT_FULL, PORT_NO_MBUF, PORT_DOWN,
+ * ARP_UNKNOWN, PATH_MTU. */
 void port_tx(struct ports *p, int peer_idx, const struct frame_header *header, const void *payload,
              uint32_t len);
+/* port_tick is told the time, on every turn that sends: ARP asks, repeats and refreshes by it. */
+void port_tick(struct ports *p, uint64_t now_ns);
 /* port_flush sends what is queued on all ports. */
 void port_flush(struct ports *p);
 

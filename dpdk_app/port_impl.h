@@ -7,8 +7,10 @@
 
 #include <rte_mbuf.h>
 
+#include "dpdk_app/arp.h"
 #include "dpdk_app/guard.h"
 #include "dpdk_app/port.h"
+#include "dpdk_app/reach.h"
 #include "dpdk_app/wire.h"
 
 /* A memif client finds its peer again only by stopping and starting.  Owner: EAL's interrupt
@@ -24,12 +26,28 @@ struct link {
   enum link_state state;
   uint32_t ticks;    /* spent WAITING */
   uint32_t patience; /* ticks */
+  int kernel_fd;     /* socket to ask the kernel about its interface; -1: the driver knows */
+  bool was_up;       /* as last logged */
+  struct {
+    uint64_t mac; /* as last logged */
+    uint64_t ns;
+    bool too_small;
+  } logged[LIMIT_PEERS];
 };
 
 struct port {
   uint16_t dev;    /* DPDK's port id */
   _Atomic bool up; /* writer: interrupt thread; the fast lcore makes bursts only while it is set */
+  bool seen_up;    /* by the fast lcore */
+  bool ethernet;   /* ARP and ping are answered */
+  int answers;     /* in this burst */
   uint16_t rx_cnt, tx_cnt;
+  struct wire wire;
+  struct arp arp;
+  struct reach reach;
+  _Atomic uint64_t learnt[LIMIT_PEERS]; /* MACs, for the interrupt thread to log; 0: none */
+  _Atomic bool too_small[LIMIT_PEERS];  /* for the same */
+  struct rte_mempool *pool;
   struct rte_mbuf *rx[LIMIT_BURST];
   struct rte_mbuf *tx[LIMIT_BURST];
   struct link link;
@@ -40,8 +58,9 @@ struct ports {
   struct counters *counters;
   struct drops *drops; /* NULL: not counted by whom */
   struct guard_reader guard;
-  struct wire wire;
-  struct rte_mempool *pool;
+  struct rte_mempool *pool; /* of all ports that have none of their own */
+  uint64_t now_ns;          /* of the fast lcore */
+  uint64_t ask_due_ns;      /* some port has something to ask then */
   int cnt;
   _Atomic bool open; /* main to interrupt thread: the rest is set */
   sem_t closed;
@@ -52,5 +71,24 @@ struct ports {
  */
 int links_open(struct ports *p);
 void links_close(struct ports *p);
+
+/* port_serve takes a packet that is no peer's frame on an Ethernet port: answers ARP and ping.
+ * Returns what it is to be counted as; NONE: somebody else's business, or answered. */
+enum reason port_serve(struct ports *p, struct port *port, const struct rte_mbuf *m,
+                       enum reason why);
+/* port_serve_seen: a frame of this peer came. */
+static inline void port_serve_seen(struct ports *p, struct port *port, int peer_idx) {
+  if (port->reach.peers[peer_idx].is_proven) return;
+  reach_seen(&port->reach, peer_idx, p->now_ns);
+  p->ask_due_ns = 0;
+}
+/* port_serve_start: the link came up. */
+void port_serve_start(struct ports *p, struct port *port);
+
+/* port_queue adds a packet to the next burst; port_tag is the tag that the driver took out. */
+void port_queue(struct ports *p, struct port *port, struct rte_mbuf *m);
+static inline uint32_t port_tag(const struct rte_mbuf *m) {
+  return m->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED ? m->vlan_tci : WIRE_NO_TAG;
+}
 
 #endif

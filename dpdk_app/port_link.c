@@ -1,10 +1,14 @@
 #include <assert.h>
 #include <errno.h>
+#include <string.h>
+#include <time.h>
 
 #include <rte_alarm.h>
 #include <rte_ethdev.h>
 
+#include "config/log.h"
 #include "dpdk_app/port_impl.h"
+#include "dpdk_app/port_kernel.h"
 
 /* Everything here runs on EAL's interrupt thread, as the memif driver's own handlers do: its
  * connect and disconnect are not made for two threads (each would unmap and close what the other
@@ -15,7 +19,11 @@
 #define PATIENCE 2 /* ticks for a handshake to succeed at first */
 #define PATIENCE_MAX 128
 
-static bool link_is_up(const struct port *port) {
+#define LOG_NS 1000000000ull /* between two lines about the MAC of one peer */
+
+static bool link_is_up(const struct ports *p, const struct port *port) {
+  const struct config_port *config = &p->config->ports[port - p->ports];
+  if (port->link.kernel_fd >= 0) return kernel_link_up(config, port->link.kernel_fd);
   struct rte_eth_link link = {0};
   return rte_eth_link_get_nowait(port->dev, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;
 }
@@ -34,7 +42,7 @@ static void stop(struct port *port) {
 
 /* Stop and start are in different ticks, and so in different rounds of the thread's epoll: a
  * descriptor number used again must not inherit the old one's pending event. */
-static void client_tick(struct port *port) {
+static void client_tick(const struct ports *p, struct port *port) {
   struct link *l = &port->link;
   switch (l->state) {
     case LINK_STOPPED:
@@ -46,7 +54,7 @@ static void client_tick(struct port *port) {
       l->ticks = 0;
       break;
     case LINK_WAITING:
-      if (link_is_up(port)) {
+      if (link_is_up(p, port)) {
         l->state = LINK_UP;
         l->patience = PATIENCE;
         atomic_store_explicit(&port->up, true, memory_order_release);
@@ -56,15 +64,65 @@ static void client_tick(struct port *port) {
       }
       break;
     case LINK_UP:
-      if (!link_is_up(port)) stop(port);
+      if (!link_is_up(p, port)) stop(port);
       break;
   }
 }
 
-static void passive_tick(struct port *port) {
-  bool up = link_is_up(port);
+static void passive_tick(const struct ports *p, struct port *port) {
+  bool up = link_is_up(p, port);
   port->link.state = up ? LINK_UP : LINK_WAITING;
   atomic_store_explicit(&port->up, up, memory_order_release);
+}
+
+static void log_link(const struct ports *p, struct port *port) {
+  bool up = atomic_load_explicit(&port->up, memory_order_relaxed);
+  if (up == port->link.was_up) return;
+  port->link.was_up = up;
+  log_line(up ? LEVEL_INFO : LEVEL_WARN, p->config->id, "port %s: link %s",
+           p->config->ports[port - p->ports].name, up ? "up" : "down");
+}
+
+static void log_mac(const struct ports *p, struct port *port, int peer_idx) {
+  uint64_t mac = atomic_load_explicit(&port->learnt[peer_idx], memory_order_relaxed);
+  uint64_t old = port->link.logged[peer_idx].mac;
+  struct timespec now;
+  if (mac == old) return;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  uint64_t ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+  if (ns - port->link.logged[peer_idx].ns < LOG_NS) return;
+  port->link.logged[peer_idx].mac = mac;
+  port->link.logged[peer_idx].ns = ns;
+  const char *name = p->config->ports[port - p->ports].name;
+  int id = p->config->peers[peer_idx].id;
+  struct rte_ether_addr a, b;
+  memcpy(&a, &mac, sizeof a);
+  memcpy(&b, &old, sizeof b);
+  if (!old) {
+    log_line(LEVEL_INFO, p->config->id, "port %s: node %d is at " RTE_ETHER_ADDR_PRT_FMT, name, id,
+             RTE_ETHER_ADDR_BYTES(&a));
+    return;
+  }
+  log_line(LEVEL_WARN, p->config->id,
+           "port %s: node %d is at " RTE_ETHER_ADDR_PRT_FMT ", and was at " RTE_ETHER_ADDR_PRT_FMT,
+           name, id, RTE_ETHER_ADDR_BYTES(&a), RTE_ETHER_ADDR_BYTES(&b));
+}
+
+static void log_mtu(const struct ports *p, struct port *port, int peer_idx) {
+  bool too_small = atomic_load_explicit(&port->too_small[peer_idx], memory_order_relaxed);
+  if (too_small == port->link.logged[peer_idx].too_small) return;
+  port->link.logged[peer_idx].too_small = too_small;
+  const char *name = p->config->ports[port - p->ports].name;
+  int id = p->config->peers[peer_idx].id;
+  if (too_small)
+    log_line(
+        LEVEL_WARN, p->config->id,
+        "port %s: node %d answers small packets, and none of \"mtu\" = %u bytes: allow them on "
+        "all NICs and switches between, or set a smaller \"mtu\" on all nodes",
+        name, id, p->config->mtu);
+  else
+    log_line(LEVEL_INFO, p->config->id, "port %s: packets of %u bytes reach node %d", name,
+             p->config->mtu, id);
 }
 
 static void tick(void *arg) {
@@ -73,9 +131,14 @@ static void tick(void *arg) {
   for (int i = 0; i < p->cnt; i++) {
     struct port *port = &p->ports[i];
     if (port->link.restarts)
-      client_tick(port);
+      client_tick(p, port);
     else
-      passive_tick(port);
+      passive_tick(p, port);
+    log_link(p, port);
+    for (int k = 0; k < p->config->peer_cnt; k++) {
+      log_mac(p, port, k);
+      log_mtu(p, port, k);
+    }
     if (port->link.state != LINK_UP) all_up = false;
   }
   int err = rte_eal_alarm_set(all_up ? TICK_ALL_UP_US : TICK_US, tick, p);

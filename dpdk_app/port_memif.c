@@ -9,6 +9,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "dpdk_app/dev_args.h"
+
 #define DRIVER "net_memif"
 #define HERE "/proc/self/cwd/" /* short, and absolute as the driver wants it */
 #define ETHERNET_HEADER 14
@@ -19,23 +21,9 @@ bool memif_is(const struct config_port *port) {
   return strncmp(port->name, DRIVER, strlen(DRIVER)) == 0;
 }
 
-/* find_arg returns the value of "key=" in "a=b,c=d", *len its length, or NULL. */
-static const char *find_arg(const char *args, const char *key, size_t *len) {
-  size_t key_len = strlen(key);
-  for (const char *p = args; *p;) {
-    size_t n = strcspn(p, ",");
-    if (n > key_len && strncmp(p, key, key_len) == 0 && p[key_len] == '=') {
-      *len = n - key_len - 1;
-      return p + key_len + 1;
-    }
-    p += n + (p[n] == ',');
-  }
-  return NULL;
-}
-
 bool memif_is_client(const struct config_port *port) {
   size_t len;
-  const char *role = find_arg(port->args, "role", &len);
+  const char *role = dev_args_find(port->args, "role", &len);
   return memif_is(port) && !(role && len == 6 && strncmp(role, "server", 6) == 0);
 }
 
@@ -90,7 +78,7 @@ static int remove_leftover(const char *name, const char *path, struct open_error
 /* Absolute form of the socket's path; buf holds LIMIT_SOCKET_PATH_LEN. */
 static int socket_path(const struct config_port *port, char *buf, struct open_error *e) {
   size_t len;
-  const char *given = find_arg(port->args, "socket", &len);
+  const char *given = dev_args_find(port->args, "socket", &len);
   if (!given || len == 0)
     return open_error_set(e, "port %s: args must name a socket (socket=PATH)", port->name);
   const char *here = *given == '/' ? "" : HERE;
@@ -103,14 +91,14 @@ static int socket_path(const struct config_port *port, char *buf, struct open_er
 
 static int check_args(const struct config_port *port, uint32_t slot, struct open_error *e) {
   size_t len;
-  const char *v = find_arg(port->args, "bsize", &len);
+  const char *v = dev_args_find(port->args, "bsize", &len);
   if (v && strtoul(v, NULL, 10) < slot)
     return open_error_set(e, "port %s: bsize=%.*s cannot hold a frame of the mtu, needed: %u",
                           port->name, (int)len, v, slot);
-  v = find_arg(port->args, "zero-copy", &len);
+  v = dev_args_find(port->args, "zero-copy", &len);
   if (v && *v == 'y') /* its buffers are lost with every peer that dies */
     return open_error_set(e, "port %s: zero-copy=yes is not supported, allowed: no", port->name);
-  v = find_arg(port->args, "socket-abstract", &len);
+  v = dev_args_find(port->args, "socket-abstract", &len);
   if (v && *v == 'y')
     return open_error_set(e, "port %s: socket-abstract=yes is not supported, allowed: no",
                           port->name);
@@ -127,9 +115,9 @@ static int complete(const struct config_port *port, uint32_t slot, const char *p
       at += (size_t)snprintf(args + at, LIMIT_ARG_LEN - at, "%.*s,", (int)n, p);
     p += n + (p[n] == ',');
   }
-  if (!find_arg(port->args, "bsize", &ignored))
+  if (!dev_args_find(port->args, "bsize", &ignored))
     at += (size_t)snprintf(args + at, LIMIT_ARG_LEN - at, "bsize=%u,", slot);
-  if (at < LIMIT_ARG_LEN && !find_arg(port->args, "rsize", &ignored))
+  if (at < LIMIT_ARG_LEN && !dev_args_find(port->args, "rsize", &ignored))
     at += (size_t)snprintf(args + at, LIMIT_ARG_LEN - at, "rsize=%d,", MEMIF_RING_LOG2);
   if (at < LIMIT_ARG_LEN)
     at += (size_t)snprintf(args + at, LIMIT_ARG_LEN - at, "socket-abstract=no,socket=%s", path);

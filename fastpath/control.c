@@ -111,7 +111,7 @@ void control_detach(struct bcast *b, struct bcast_peer *p, enum reason reason,
 }
 
 void control_tell_heard(struct bcast *b, struct bcast_peer *p, struct bcast_actions *a) {
-  if (p->told_heard || p->out.acked < p->hold_to) return;
+  if (p->told_heard || !p->echo_time || p->out.acked < p->hold_to) return;
   p->told_heard = true;
   tell_peer(b, p, FAST_HEARD, a);
 }

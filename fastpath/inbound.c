@@ -36,6 +36,7 @@ void leader_heard(struct bcast *b, struct bcast_peer *p, const struct frame_head
   if (p->phase == PEER_ATTACHED) {
     p->phase = PEER_HEARD;
     p->heard_us = b->now_us;
+    p->owes_at_once = true; /* it cannot echo before it hears us */
   }
   if (h->echo_time) { /* C7, F12: alive when it was sent what it echoes, not when its frame came */
     uint64_t alive = b->now_us - peer_echo_age(b->now_us, h->echo_time);

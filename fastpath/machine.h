@@ -42,7 +42,8 @@ void control_attach_waiting(struct bcast *b, struct bcast_actions *a);
 /* control_detach forgets the attachment; reason NONE: slow asked for it, so it is not told. */
 void control_detach(struct bcast *b, struct bcast_peer *p, enum reason reason,
                     struct bcast_actions *a);
-/* control_tell_heard gives HEARD once, when the peer holds what was appended at ATTACHED. */
+/* control_tell_heard gives HEARD once, when the peer has echoed a frame of ours (the path works
+ * both ways) and holds what was appended at ATTACHED. */
 void control_tell_heard(struct bcast *b, struct bcast_peer *p, struct bcast_actions *a);
 /* control_lost stops everything at once: nothing leaves until the next LEAD or OPEN. */
 void control_lost(struct bcast *b, enum reason reason, struct bcast_actions *a);

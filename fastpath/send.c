@@ -117,7 +117,9 @@ static bool owes_ack(const struct bcast *b, const struct bcast_peer *p) {
 
 static void send_leader_bare(struct bcast *b, struct bcast_peer *p, struct bcast_actions *a) {
   bool heard = p->phase == PEER_HEARD;
-  if (heard && committed_up_to(b, p->out.next) > p->told_committed)
+  if (heard && p->owes_at_once)
+    send_bare(b, p, FRAME_PING, a);
+  else if (heard && committed_up_to(b, p->out.next) > p->told_committed)
     send_bare(b, p, FRAME_COMMIT, a);
   else if (heard && owes_ack(b, p))
     send_bare(b, p, FRAME_ACK, a);

@@ -5,8 +5,8 @@
  *
  * slow -> fast                                   fast -> slow
  *   LEAD       epoch, zxid = Z0: stream starts     ATTACHED  P, Z: all after P is kept for peer
- *              at 0 behind Z0, nothing counted     HEARD     peer answers in this iteration, and
- *                                                            holds what was appended at ATTACH
+ *              at 0 behind Z0, nothing counted     HEARD     peer echoes us in this iteration,
+ *                                                            and holds what was appended at ATTACH
  *   ATTACH     peer, iteration, zxid = F's last    DETACHED  peer fell behind or is silent (reason)
  *   DETACH     peer, iteration: TCP is gone        LOST      the path as a whole stopped (reason)
  *   COUNT      peer, iteration: durable counts     CLOSED    answer to CLOSE; pos = appended: all

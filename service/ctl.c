@@ -10,12 +10,14 @@
 struct command {
   const char *name;
   int (*run)(struct ctl *c);
+  bool offline; /* needs no node */
 };
 
 static const struct command commands[] = {
-    {"status", ctl_status},       {"submit", ctl_submit},   {"tail", ctl_tail},
-    {"digest", ctl_digest},       {"recover", ctl_recover}, {"bench", ctl_bench},
-    {"step-down", ctl_step_down},
+    {"status", ctl_status, false},       {"submit", ctl_submit, false},
+    {"tail", ctl_tail, false},           {"digest", ctl_digest, false},
+    {"recover", ctl_recover, false},     {"bench", ctl_bench, false},
+    {"step-down", ctl_step_down, false}, {"doctor", ctl_doctor, true},
 };
 
 int ctl_fail(const struct ctl *c, int code, const char *format, ...) {
@@ -52,6 +54,11 @@ void ctl_help(FILE *out) {
       "                            lets a `memory` node that did not stop cleanly vote with what "
       "its\n"
       "                            disk holds; asks for the cluster name\n"
+      "  doctor [--json] [--peer-config FILE]...\n"
+      "                            checks this machine for the node of --config, which need not "
+      "run;\n"
+      "                            names the command that mends what is not ok; exit code 1 if a\n"
+      "                            check FAILs\n"
       "\n"
       "  --timeout S               give up after S seconds without progress (default 30)\n"
       "  --version, --help\n"
@@ -96,6 +103,10 @@ static int connect_patiently(struct ctl *c) {
 }
 
 static int run(struct ctl *c, const struct command *command) {
+  if (command->offline) {
+    int verdict = command->run(c);
+    return fflush(c->io.out) && !verdict ? ctl_output_failed(c) : verdict;
+  }
   int code = find_path(c);
   if (code) return code;
   if (connect_patiently(c)) {

@@ -26,6 +26,8 @@ struct ctl_options {
   uint64_t from, count;
   uint32_t size, outstanding;
   uint32_t timeout_s;
+  const char *peer_configs[LIMIT_PEERS];
+  int peer_config_cnt;
 };
 
 struct ctl {
@@ -83,5 +85,6 @@ int ctl_digest(struct ctl *c);
 int ctl_step_down(struct ctl *c);
 int ctl_recover(struct ctl *c);
 int ctl_bench(struct ctl *c);
+int ctl_doctor(struct ctl *c); /* without a connection */
 
 #endif

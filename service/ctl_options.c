@@ -5,12 +5,12 @@
 
 #include "service/ctl.h"
 
-enum kind { FLAG, TEXT, NUMBER, NUMBER64 };
+enum kind { FLAG, TEXT, TEXTS, NUMBER, NUMBER64 };
 
 struct option {
   const char *name;
   enum kind kind;
-  void *to;
+  void *to; /* TEXTS: the struct's own list */
   uint64_t min, max;
   const char *commands; /* that take it; NULL: all */
 };
@@ -31,6 +31,16 @@ static bool take_number(const struct option *o, const char *text, FILE *err) {
   return true;
 }
 
+static bool take_one_more(struct ctl_options *o, const char *value, FILE *err) {
+  if (o->peer_config_cnt == LIMIT_PEERS) {
+    fprintf(err, "zabctl: --peer-config: found more than %d, allowed: one for each peer\n",
+            LIMIT_PEERS);
+    return false;
+  }
+  o->peer_configs[o->peer_config_cnt++] = value;
+  return true;
+}
+
 static bool take(const struct option *o, const char *value, FILE *err) {
   if (o->kind == FLAG) {
     *(bool *)o->to = true;
@@ -44,6 +54,7 @@ static bool take(const struct option *o, const char *value, FILE *err) {
     *(const char **)o->to = value;
     return true;
   }
+  if (o->kind == TEXTS) return take_one_more(o->to, value, err);
   return take_number(o, value, err);
 }
 
@@ -74,6 +85,7 @@ bool ctl_options_parse(struct ctl_options *o, int argc, char **argv, FILE *err) 
       {"--socket", TEXT, &o->socket, 0, 0, NULL},
       {"--acks", TEXT, &o->acks, 0, 0, "submit"},
       {"--cluster", TEXT, &o->cluster, 0, 0, "recover"},
+      {"--peer-config", TEXTS, o, 0, 0, "doctor"},
       {"--json", FLAG, &o->json, 0, 0, NULL},
       {"--follow", FLAG, &o->follow, 0, 0, "tail"},
       {"--accept-loss", FLAG, &o->accept_loss, 0, 0, "recover"},

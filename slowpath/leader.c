@@ -35,8 +35,25 @@ void leader_leave(struct replica *r, enum reason why, struct replica_actions *a)
     act_log(a, (struct log_event){.id = LOG_LEADING_ENDED, .epoch = r->lead.epoch, .reason = why});
 }
 
+static nodeset_t unheard(const struct replica *r) {
+  nodeset_t set = r->lead.unheard;
+  for (int i = 1; i <= LIMIT_LEARNERS; i++)
+    if (leader_is_unheard(&r->conns[i])) set |= node_bit(r->conns[i].peer_idx);
+  return set;
+}
+
+/* The election knows of TCP only: who is mute or deaf on the fast path would win it again and
+ * again, for its history or its id (F9, J5).  Which side is to blame cannot be told from here. */
+static bool lost_its_quorum(const struct replica *r, enum reason why) {
+  if (why == REASON_QUORUM_SILENT || why == REASON_NO_FAST_PATH) return true;
+  if (why != REASON_NO_QUORUM) return false;
+  if (r->lead.step == LEADING_ESTABLISHED) return true;
+  return r->lead.step == LEADING_SYNC && quorum_has(&r->quorum, r->lead.counted | unheard(r));
+}
+
 void leader_step_down(struct replica *r, enum reason why, struct replica_actions *a) {
   counters_add(r->counters, why, 1);
+  if (lost_its_quorum(r, why) && looking_others_suffice(r)) r->shy_us = r->now_us + SHY_US;
   replica_fence(r, why, -1, a);
 }
 
@@ -133,8 +150,12 @@ void leader_try_establish(struct replica *r, struct replica_actions *a) {
 }
 
 void leader_progress(struct replica *r, int conn) {
-  r->conns[conn].deadline_us = r->now_us + init_limit_us(r);
-  if (r->lead.step == LEADING_SYNC) r->lead.deadline_us = r->conns[conn].deadline_us; /* B23 */
+  struct learner_conn *c = &r->conns[conn];
+  c->deadline_us = r->now_us + init_limit_us(r);
+  /* Who was not heard on the fast path and starts over brings us no nearer to a quorum. */
+  bool again = c->peer_idx >= 0 && (r->lead.unheard & node_bit(c->peer_idx));
+  if (r->lead.step == LEADING_SYNC && !again)
+    r->lead.deadline_us = r->conns[conn].deadline_us; /* B23 */
 }
 
 /* ---- time ---- */
@@ -168,15 +189,14 @@ uint64_t leader_deadline(const struct replica *r) {
 /* No quorum within init_limit: say who is there, but not on the fast path (5.2 step 5). */
 static void give_up(struct replica *r, struct replica_actions *a) {
   enum reason why = REASON_NO_QUORUM;
-  nodeset_t with_silent = r->lead.counted;
+  nodeset_t with_unheard = r->lead.counted | unheard(r);
   for (int i = 1; i <= LIMIT_LEARNERS; i++) {
     const struct learner_conn *c = &r->conns[i];
     if (c->step != CONN_ACKED || c->heard) continue;
     act_log(a,
             (struct log_event){.id = LOG_NO_FAST_PATH, .peer = r->config->peers[c->peer_idx].id});
-    if (c->counts) with_silent |= node_bit(c->peer_idx);
   }
-  if (r->lead.step == LEADING_SYNC && quorum_has(&r->quorum, with_silent))
+  if (r->lead.step == LEADING_SYNC && quorum_has(&r->quorum, with_unheard))
     why = REASON_NO_FAST_PATH;
   leader_step_down(r, why, a);
 }

@@ -17,6 +17,14 @@ static bool is_ahead(const struct replica *r, uint32_t current, zxid_t last) {
   return last > r->durable.last_zxid;
 }
 
+/* R3 asks for a quorum of promises none of which is ahead: which quorum is free to choose.  Who has
+ * just shown that it cannot lead is left out if there is one without it; what it has beyond our
+ * history is then in no quorum, so not committed. */
+static bool can_do_without(const struct replica *r, const struct learner_conn *c) {
+  nodeset_t others = leader_supporters(r) & ~node_bit(c->peer_idx);
+  return (c->features & FEATURE_YIELDS) && quorum_has(&r->quorum, others);
+}
+
 void leader_on_ackepoch(struct replica *r, int conn, const struct packet *p,
                         struct replica_actions *a) {
   struct learner_conn *c = &r->conns[conn];
@@ -27,8 +35,11 @@ void leader_on_ackepoch(struct replica *r, int conn, const struct packet *p,
   }
   bool promise = current != NO_PROMISE && c->counts;
   if (promise && r->lead.step == LEADING_ACKEPOCH && is_ahead(r, current, p->zxid)) {
-    leader_step_down(r, REASON_LEARNER_AHEAD, a); /* R3: it must lead, or lose what it has */
-    return;
+    if (!can_do_without(r, c)) {
+      leader_step_down(r, REASON_LEARNER_AHEAD, a); /* R3: it must lead, or lose what it has */
+      return;
+    }
+    promise = false;
   }
   c->last = p->zxid;
   c->step = CONN_READY;

@@ -58,6 +58,7 @@ static void end(struct replica *r, int conn, enum reason why, struct replica_act
   int idx = r->conns[conn].peer_idx;
   counters_add(r->counters, why, 1);
   log_no_fast_path(r, conn, a);
+  if (leader_is_unheard(&r->conns[conn])) r->lead.unheard |= node_bit(idx);
   if (idx >= 0 && r->conns[conn].step >= CONN_READY)
     act_log(a, (struct log_event){
                    .id = LOG_LEARNER_ENDED, .peer = r->config->peers[idx].id, .reason = why});

@@ -71,6 +71,7 @@ void learner_on_connected(struct replica *r, struct replica_actions *a) {
   struct extension e = own_extension(r);
   if (!replica_counting(r)) e.features |= FEATURE_NON_COUNTING;
   if (!r->durable.may_vote) e.features |= FEATURE_REJOIN;
+  if (l->yields) e.features |= FEATURE_YIELDS;
   uint8_t head[LEARNER_INFO_LEN];
   learner_info_write(head, &info);
   bool observer = r->config->peers[r->config->self_idx].role == ROLE_OBSERVER;

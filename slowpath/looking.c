@@ -5,11 +5,13 @@
 
 static void decided(struct replica *r, struct election_result d, struct replica_actions *a) {
   if (!d.decided) return;
+  bool yields = r->shy_us != 0;
   r->shy_us = 0;
   if (d.leader_idx == r->config->self_idx)
     leader_start(r, a);
   else
     learner_start(r, d.leader_idx, a);
+  r->learn.yields = yields;
 }
 
 /* From durable state only (R12, A5); ZXID_NONE neither wins nor counts. */
@@ -18,6 +20,11 @@ static struct vote initial_vote(const struct replica *r) {
   return (struct vote){.leader = r->config->id,
                        .zxid = votes ? r->durable.last_zxid : ZXID_NONE,
                        .peer_epoch = r->durable.current_epoch};
+}
+
+bool looking_others_suffice(const struct replica *r) {
+  nodeset_t others = r->quorum.voters & ~r->election.unreachable;
+  return quorum_has(&r->quorum, others & ~node_bit(r->config->self_idx));
 }
 
 static bool is_avoided(const struct replica *r, int64_t id) {
@@ -110,13 +117,18 @@ void looking_restart(struct replica *r, struct replica_actions *a) {
   if (!r->hold_us && !r->stopping) ballot(r, a);
 }
 
+/* The others did not settle without us, or cannot: vote again. */
+static void end_shyness(struct replica *r, struct replica_actions *a) {
+  r->shy_us = 0;
+  ballot(r, a);
+}
+
 void looking_on_tick(struct replica *r, struct replica_actions *a) {
   if (r->stopping) return;
   if (r->hold_us) {
     if (r->now_us >= r->hold_us) ballot(r, a);
   } else if (r->shy_us && r->now_us >= r->shy_us) {
-    r->shy_us = 0; /* the others did not settle without us: vote again */
-    ballot(r, a);
+    end_shyness(r, a);
   } else {
     decided(r, election_on_tick(&r->election, r->now_us, a), a);
   }
@@ -145,6 +157,7 @@ void replica_on_link(struct replica *r, const struct replica_event *e, struct re
   struct election_result d = election_on_link(&r->election, r->now_us, e->peer_idx, e->link, a);
   if (r->phase == PHASE_LOOKING && !r->stopping && !r->hold_us) {
     decided(r, d, a);
+    if (r->phase == PHASE_LOOKING && r->shy_us && !looking_others_suffice(r)) end_shyness(r, a);
   } else if (r->role == ROLE_FOLLOWING && r->learn.step == LEARNING_CONNECT &&
              e->link == LINK_REFUSED && e->peer_idx == r->learn.leader_idx) {
     learner_abandon(r, REASON_CONNECT_FAILED, true, a); /* its process is gone */

@@ -44,7 +44,7 @@ uint8_t *arena_take(struct replica *r, uint32_t len) {
 
 struct extension own_extension(const struct replica *r) {
   const struct config *c = r->config;
-  const struct config_fast *fast = &c->peers[c->self_idx].fast;
+  const struct config_fast *fast = &c->peers[c->self_idx].fast[0];
   struct extension e = {.present = true,
                         .durability = (uint8_t)c->durability,
                         .largest_record = c->largest_record,

@@ -54,6 +54,7 @@ struct learning {
   bool open;    /* conn 0 stands or is being made */
   int refusals; /* times it did not let us in */
   bool zabline; /* the leader sent an extension */
+  bool yields;  /* we have just lost a quorum, and were shy in the election */
   uint32_t epoch;
   uint64_t iteration;
   pos_t pos;            /* P */
@@ -80,6 +81,7 @@ struct leading {
   nodeset_t promised; /* counting ACKEPOCHs, own included */
   nodeset_t acked;   /* ACKs of NEWLEADER in this epoch, own included; not lost with a connection */
   nodeset_t counted; /* COUNTed and connected, own included */
+  nodeset_t unheard; /* voters gone with NEWLEADER acked and not HEARD on the fast path */
   zxid_t initial;    /* last zxid of the initial history */
   int snap_conn;     /* whose snapshot is open; 0: nobody's */
   bool push_on;      /* the app takes no requests now */
@@ -115,7 +117,7 @@ struct learner_conn {
   int peer_idx; /* -1: not yet known */
   bool zabline;
   bool counts;       /* a voter, as follower, that may be counted (R16) */
-  bool heard;        /* on the fast path */
+  bool heard;        /* on the fast path, and hears us there */
   bool at_end;       /* the records in the buffer are all there was, and less than a quarter ring */
   uint64_t features; /* FEATURE_* of its FOLLOWERINFO; cleared when it has been told MAY_VOTE */
   uint64_t iteration;
@@ -164,7 +166,7 @@ struct replica {
   uint64_t fence_warn_us;
   int lost_idx;        /* leader just lost, for the election; -1 */
   uint64_t hold_us;    /* LOOKING: the ballot starts then; 0: it runs */
-  uint64_t shy_us;     /* stepped down by request: no vote for ourselves until then; 0: not */
+  uint64_t shy_us;     /* stepped down, others go first: no vote for ourselves until then; 0: not */
   int failures;        /* attempts in a row that did not reach BROADCAST */
   uint32_t seen_epoch; /* largest acceptedEpoch ever heard of (R2, A10) */
   uint64_t bumped_us;  /* last time we stepped down for a higher acceptedEpoch (A10) */

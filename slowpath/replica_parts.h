@@ -14,7 +14,7 @@
 #define CONNECT_RETRY_US 2000u   /* the leader may not know yet that it leads */
 #define CEPOCH_LIMIT_US 2000000u /* who voted for us is alive: it connects soon, or not at all */
 #define CONNECT_LIMIT_US 500000u /* then the election was wrong */
-#define SHY_US 1000000u          /* after step-down by request others go first so long */
+#define SHY_US 1000000u          /* who stepped down lets others go first so long */
 #define AVOID_US 2000000u        /* a leader that we cannot work with is not voted for so long */
 #define COMMIT_POLL_US 500u      /* an UPTODATE waits for the committed position */
 #define EPOCH_STEP (1u << 24)    /* an epoch further above all that we have seen is garbage */
@@ -89,6 +89,8 @@ void replica_on_clean_stop(struct replica *r, struct replica_actions *a);
 void replica_fail(struct replica *r, int exit_code, enum reason why, struct replica_actions *a);
 
 void looking_start(struct replica *r, struct replica_actions *a);
+/* looking_others_suffice: as far as we know the other voters can elect without us. */
+bool looking_others_suffice(const struct replica *r);
 void looking_restart(struct replica *r, struct replica_actions *a);
 void looking_on_tick(struct replica *r, struct replica_actions *a);
 void replica_on_notification(struct replica *r, const struct replica_event *e,
@@ -133,6 +135,10 @@ void replica_on_may_vote(struct replica *r, const struct disk_msg *m, struct rep
 /* ---- as a leader ---- */
 void leader_start(struct replica *r, struct replica_actions *a);
 void leader_leave(struct replica *r, enum reason why, struct replica_actions *a);
+/* leader_is_unheard: a voter that acked NEWLEADER and is not HEARD on the fast path. */
+static inline bool leader_is_unheard(const struct learner_conn *c) {
+  return c->step == CONN_ACKED && !c->heard && c->counts;
+}
 void leader_step_down(struct replica *r, enum reason why, struct replica_actions *a);
 void leader_on_accepted_conn(struct replica *r, int conn, struct replica_actions *a);
 void leader_on_tick(struct replica *r, struct replica_actions *a);

@@ -53,7 +53,7 @@ class Node:
     def start(self):
         assert not self.running()
         with open(self.log_file, "ab") as log:
-            self.process = subprocess.Popen([ZABD, "--config", self.config_file], stdout=log, stderr=log,
+            self.process = subprocess.Popen(self.cluster.command(self), stdout=log, stderr=log,
                                             stdin=subprocess.DEVNULL,
                                             env=dict(os.environ, **self.environment))
 
@@ -126,23 +126,30 @@ class Cluster:
             self.write_config(n)
         atexit.register(self.end)
 
-    def write_config(self, node, **changes):
-        ids = [n.id for n in self.nodes]
-        others = [i for i in ids if i != node.id]
-        peers, ports = [], []
-        for i in ids:
-            fast = {"ip": "10.91.0.%d" % i, "udp_port": 2988}
-            if i != node.id:
-                fast["port"] = "net_memif%d" % i
-            peers.append({"id": i, "role": "voter", "address": "127.0.0.1",
-                          "quorum_port": self.base_port + 10 + i, "election_port": self.base_port + 20 + i,
-                          "fast": fast})
-        for i in others:
+    def command(self, node):
+        """What starts zabd of the node, in the foreground."""
+        return [ZABD, "--config", node.config_file]
+
+    def peer_config(self, node, i):
+        """The entry of node i among the peers in the config of node."""
+        fast = {"ip": "10.91.0.%d" % i, "udp_port": 2988}
+        if i != node.id:
+            fast["port"] = "net_memif%d" % i
+        return {"id": i, "role": "voter", "address": "127.0.0.1", "quorum_port": self.base_port + 10 + i,
+                "election_port": self.base_port + 20 + i, "fast": fast}
+
+    def port_configs(self, node):
+        ports = []
+        for i in [n.id for n in self.nodes if n is not node]:
             low, high = min(i, node.id), max(i, node.id)
             ports.append({"name": "net_memif%d" % i,
                           "args": "role=%s,id=%d,socket-abstract=no,socket=%s/memif-%d-%d.sock" %
                                   ("server" if node.id == low else "client", 10 * low + high, self.dir, low,
                                    high)})
+        return ports
+
+    def write_config(self, node, **changes):
+        peers, ports = [self.peer_config(node, n.id) for n in self.nodes], self.port_configs(node)
         config = {
             "cluster": self.name, "id": node.id, "data_dir": node.dir + "/data",
             "control_socket": node.socket, "durability": "sync", "client_port": self.base_port + node.id,

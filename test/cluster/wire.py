@@ -1,4 +1,4 @@
-"""wire.py - the fast path between two nodes in hostile hands: build/.../mangler (test/dpdk_app/mangler.c)."""
+"""wire.py - the fast path between two nodes in hostile hands: memif_mangler (test/dpdk_app/memif_mangler.c)."""
 import json
 import os
 import re
@@ -9,7 +9,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from cluster import BUILD, Cluster, check, wait_for  # noqa: E402
 
-MANGLER = os.path.join(BUILD, "mangler")
+MANGLER = os.path.join(BUILD, "memif_mangler")
 ETHERNET, IPV4, UDP, FRAME, PAYLOAD = 0, 14, 34, 42, 130  # offsets in a packet
 # The frame header: name -> (offset in it, bytes).
 FIELDS = {"magic": (0, 2), "version": (2, 1), "type": (3, 1), "flags": (4, 1), "key_id": (5, 1),

@@ -103,10 +103,10 @@ TEST(Config, AcceptsTheBaseFileAndSortsPeersById) {
   EXPECT_EQ(3, r.c->peers[2].id);
   EXPECT_EQ(1, r.c->self_idx);
   EXPECT_STREQ("F", r.c->file);
-  EXPECT_EQ(0, r.c->peers[0].fast.port_idx);
-  EXPECT_EQ(-1, r.c->peers[1].fast.port_idx);
-  EXPECT_EQ(1, r.c->peers[2].fast.port_idx);
-  EXPECT_EQ(0x0a000003u, r.c->peers[2].fast.ip);
+  EXPECT_EQ(0, r.c->peers[0].fast[0].port_idx);
+  EXPECT_EQ(-1, r.c->peers[1].fast[0].port_idx);
+  EXPECT_EQ(1, r.c->peers[2].fast[0].port_idx);
+  EXPECT_EQ(0x0a000003u, r.c->peers[2].fast[0].ip);
 }
 
 TEST(Config, FillsEveryDefault) {
@@ -124,9 +124,9 @@ TEST(Config, FillsEveryDefault) {
   EXPECT_EQ(ROLE_VOTER, c.peers[0].role);
   EXPECT_EQ(2888, c.peers[0].quorum_port);
   EXPECT_EQ(3888, c.peers[0].election_port);
-  EXPECT_EQ(2988, c.peers[0].fast.udp_port);
+  EXPECT_EQ(2988, c.peers[0].fast[0].udp_port);
   const uint8_t mac[6] = {0x02, 0x5a, 0x42, 0, 0, 3};
-  EXPECT_EQ(0, memcmp(mac, c.peers[2].fast.mac, 6));
+  EXPECT_EQ(0, memcmp(mac, c.peers[2].fast[0].mac, 6));
   EXPECT_EQ(0xfffffffeu, c.counter_limit);
   EXPECT_STREQ("d/control.sock", c.control_socket);
   EXPECT_STREQ("", c.ports[0].args);
@@ -339,8 +339,142 @@ TEST(Config, OnePortLeadsToEveryPeerWithoutBeingNamed) {
     "peers": [{"id": 1, "address": "h1", "fast": {"ip": "10.0.0.1"}},
               {"id": 2, "address": "h2", "fast": {"ip": "10.0.0.2"}}]})");
   ASSERT_EQ(0, r.rc) << r.error;
-  EXPECT_EQ(-1, r.c->peers[0].fast.port_idx);
-  EXPECT_EQ(0, r.c->peers[1].fast.port_idx);
+  EXPECT_EQ(-1, r.c->peers[0].fast[0].port_idx);
+  EXPECT_EQ(0, r.c->peers[1].fast[0].port_idx);
+}
+
+const char kTwoPaths[] = R"({
+  "cluster": "c", "id": 2, "data_dir": "d",
+  "ports": [{"name": "m0"}, {"name": "m1"}],
+  "peers": [
+    {"id": 3, "address": "h3", "fast": [{"ip": "10.0.0.3", "port": "m0"},
+                                        {"ip": "10.0.1.3", "port": "m1"}]},
+    {"id": 1, "address": "h1", "fast": [{"ip": "10.0.0.1", "port": "m0"},
+                                        {"ip": "10.0.1.1", "port": "m1"}]},
+    {"id": 2, "address": "h2", "fast": [{"ip": "10.0.0.2", "port": "m0"},
+                                        {"ip": "10.0.1.2", "port": "m1"}]}
+  ]})";
+
+// kTwoPaths with the first `from` replaced.
+std::string TwoPaths(const std::string &from, const std::string &to) {
+  std::string text = kTwoPaths;
+  text.replace(text.find(from), from.size(), to);
+  return text;
+}
+
+TEST(ConfigFast, TwoAddressesAreReachedThroughTheirOwnPorts) {
+  Result r = Parse(kTwoPaths);
+  ASSERT_EQ(0, r.rc) << r.error;
+  for (int i = 0; i < 3; i++) {
+    ASSERT_EQ(2, r.c->peers[i].fast_cnt);
+    for (int k = 0; k < 2; k++) {
+      const config_fast &f = r.c->peers[i].fast[k];
+      EXPECT_EQ(0x0a000000u + 256u * (unsigned)k + (unsigned)i + 1, f.ip);
+      EXPECT_EQ(i == 1 ? -1 : k, f.port_idx);
+      const uint8_t mac[6] = {0x02, 0x5a, 0x42, 0, (uint8_t)k, (uint8_t)(i + 1)};
+      EXPECT_EQ(0, memcmp(mac, f.mac, 6));
+      EXPECT_EQ(i != 1, f.mac_static);
+    }
+  }
+  EXPECT_EQ(0, r.c->ports[0].fast_idx);
+  EXPECT_EQ(1, r.c->ports[1].fast_idx);
+  EXPECT_EQ(nullptr, config_warning(r.c.get(), 0));
+}
+
+TEST(ConfigFast, AListOfOneIsOneAddress) {
+  Result r = ParseEdited("peers[0].fast", R"([{"ip": "10.0.0.3", "port": "p1"}])");
+  ASSERT_EQ(0, r.rc) << r.error;
+  EXPECT_EQ(1, r.c->peers[2].fast_cnt);
+  EXPECT_EQ(0x0a000003u, r.c->peers[2].fast[0].ip);
+}
+
+TEST(ConfigFast, OurOwnPortMayBeLeftOut) {
+  Result r = Parse(TwoPaths(R"("10.0.0.2", "port": "m0")", R"("10.0.0.2")"));
+  EXPECT_EQ(0, r.rc) << r.error;
+}
+
+TEST(ConfigFast, MistakesInAListNameTheEntry) {
+  const struct {
+    const char *from, *to, *error;
+  } rows[] = {
+      {"10.0.1.3", "10.0.0",
+       "peers[0].fast[1].ip: found \"10.0.0\", allowed: one host's IPv4 "
+       "address, like 10.0.0.1"},
+      {"\"ip\": \"10.0.1.3\", ", "",
+       "peers[0].fast[1].ip: found nothing, allowed: one host's "
+       "IPv4 address"},
+      {"10.0.1.3", "10.0.0.3",
+       "peers[0].fast[1].ip: found that of peers[0].fast[0], allowed: each "
+       "address once"},
+      {"10.0.1.2", "10.0.0.1",
+       "peers[2].fast[1].ip: found that of peers[1].fast[0], allowed: each "
+       "address once"},
+      {"\"10.0.1.2\"", "\"10.0.1.2\", \"mac\": \"02:5a:42:00:00:01\"",
+       "peers[2].fast[1].mac: found that of peers[1].fast[0], allowed: each address once"},
+      {", \"port\": \"m1\"", "",
+       "peers[0].fast[1].port: found nothing, allowed: the name of one of "
+       "ports[]"},
+      {"\"m1\"}]}", "\"m0\"}]}",
+       "peers[0].fast[1].port: found \"m0\", which leads to the other address of a peer, allowed: "
+       "another port for each of the two"},
+      {"\"10.0.1.2\", \"port\": \"m1\"", "\"10.0.1.2\", \"port\": \"m0\"",
+       "peers[2].fast[1].port: found \"m0\", which leads to the other address of the peers, "
+       "allowed: a port that leads to this one"},
+      {"\"10.0.0.1\", \"port\": \"m0\"", "\"10.0.0.1\", \"port\": \"m1\"",
+       "peers[1].fast[0].port: found \"m1\", which leads to the other address of a peer, allowed: "
+       "another port for each of the two"},
+  };
+  for (auto &row : rows)
+    EXPECT_EQ(std::string("F: ") + row.error, Parse(TwoPaths(row.from, row.to)).error);
+}
+
+TEST(ConfigFast, EveryPeerHasAsManyAddresses) {
+  EXPECT_EQ(
+      "F: peers[1].fast: found 1 of them, and peers[0] has 2, allowed: the same number for all "
+      "peers",
+      Parse(TwoPaths(R"([{"ip": "10.0.0.1", "port": "m0"},
+                                        {"ip": "10.0.1.1", "port": "m1"}])",
+                     R"({"ip": "10.0.0.1", "port": "m0"})"))
+          .error);
+}
+
+TEST(ConfigFast, TakesOneObjectOrAListAndNothingElse) {
+  EXPECT_EQ("F: peers[0].fast: found 5, allowed: an object or a list of 1 to 2 objects",
+            ParseEdited("peers[0].fast", "5").error);
+  EXPECT_EQ("F: peers[0].fast: found a list of 0, allowed: a list of 1 to 2 objects",
+            ParseEdited("peers[0].fast", "[]").error);
+  EXPECT_EQ("F: peers[0].fast: found a list of 3, allowed: a list of 1 to 2 objects",
+            ParseEdited("peers[0].fast", "[{}, {}, {}]").error);
+  EXPECT_EQ("F: peers[0].fast[0]: found 7, allowed: an object",
+            ParseEdited("peers[0].fast", "[7]").error);
+}
+
+TEST(ConfigFast, MacsOfNicsAreLearntUnlessGiven) {
+  for (const char *name : {"net_af_xdp0", "net_af_packet1", "net_tap0", "0000:03:00.0"}) {
+    std::string text = kBase;
+    for (size_t at; (at = text.find("\"p0\"")) != std::string::npos;)
+      text.replace(at, 4, std::string("\"") + name + "\"");
+    Result r = Parse(text);
+    ASSERT_EQ(0, r.rc) << r.error;
+    EXPECT_TRUE(r.c->ports[0].ethernet) << name;
+    EXPECT_FALSE(r.c->ports[1].ethernet);
+    EXPECT_FALSE(r.c->peers[0].fast[0].mac_static);
+    EXPECT_TRUE(r.c->peers[2].fast[0].mac_static);
+    text.insert(text.find("\"10.0.0.1\"") + 10, ", \"mac\": \"aa:00:00:00:00:01\"");
+    r = Parse(text);
+    ASSERT_EQ(0, r.rc) << r.error;
+    EXPECT_TRUE(r.c->peers[0].fast[0].mac_static);
+    EXPECT_EQ(0xaa, r.c->peers[0].fast[0].mac[0]);
+  }
+}
+
+TEST(ConfigFast, VlanIsANumberOfThePort) {
+  Result r = ParseEdited("ports[1].vlan", "4094");
+  ASSERT_EQ(0, r.rc) << r.error;
+  EXPECT_EQ(4094, r.c->ports[1].vlan);
+  EXPECT_EQ(0, r.c->ports[0].vlan);
+  EXPECT_EQ("F: ports[1].vlan: found 4095, allowed: a whole number from 0 to 4094",
+            ParseEdited("ports[1].vlan", "4095").error);
 }
 
 std::string Ensemble(int voters, int observers) {
@@ -395,7 +529,7 @@ TEST(Config, KeepsWhatIsGivenInsteadOfADefault) {
   EXPECT_EQ(0, r.c->eal_cnt);
   r = ParseEdited("peers[1].fast.mac", "\"aE:00:00:00:00:fF\"");
   const uint8_t mac[6] = {0xae, 0, 0, 0, 0, 0xff};
-  EXPECT_EQ(0, memcmp(mac, r.c->peers[0].fast.mac, 6));
+  EXPECT_EQ(0, memcmp(mac, r.c->peers[0].fast[0].mac, 6));
   r = ParseEdited("ports[0].args", "\"role=server\"");
   EXPECT_STREQ("role=server", r.c->ports[0].args);
 }
@@ -539,7 +673,7 @@ TEST_P(ConfigDev3, IsCompleteAndWithoutWarning) {
     EXPECT_EQ(3881 + i, p.election_port);
     if (i + 1 == id) continue;
     // both ends of a memif name the same socket; the smaller id is its server
-    const config_port &port = c->ports[p.fast.port_idx];
+    const config_port &port = c->ports[p.fast[0].port_idx];
     int low = std::min(id, (int)p.id), high = std::max(id, (int)p.id);
     std::string socket = "memif-" + std::to_string(low) + "-" + std::to_string(high) + ".sock";
     EXPECT_NE(nullptr, strstr(port.args, socket.c_str())) << port.args;
@@ -547,6 +681,35 @@ TEST_P(ConfigDev3, IsCompleteAndWithoutWarning) {
   }
 }
 INSTANTIATE_TEST_SUITE_P(All, ConfigDev3, testing::Values(1, 2, 3));
+
+/* What a rack begins with is good without a warning, and the files of one ensemble differ in `id`
+ * alone. */
+TEST(Config, SamplesForRacksAreGood) {
+  const struct {
+    const char *name;
+    int nodes, networks;
+  } samples[] = {
+      {"rack3/mlx5", 3, 1}, {"rack3/vfio", 3, 1}, {"rack5/mlx5", 5, 2}, {"rack5/vfio", 5, 2}};
+  for (auto &s : samples) {
+    std::string first;
+    for (int id = 1; id <= s.nodes; id++) {
+      std::string file = "config/" + std::string(s.name) + "-" + std::to_string(id) + ".json";
+      auto c = std::make_unique<config>();
+      config_error e = {};
+      ASSERT_EQ(0, config_load(c.get(), file.c_str(), &e)) << e.text;
+      EXPECT_EQ(nullptr, config_warning(c.get(), 0)) << file;
+      EXPECT_EQ(id, c->id);
+      EXPECT_EQ(s.nodes, c->peer_cnt);
+      EXPECT_EQ(s.networks, c->peers[0].fast_cnt);
+      std::ifstream in(file);
+      std::string line, rest;
+      while (std::getline(in, line))
+        if (line != "  \"id\": " + std::to_string(id) + ",") rest += line + "\n";
+      if (id == 1) first = rest;
+      EXPECT_EQ(first, rest) << file;
+    }
+  }
+}
 
 TEST(Config, Dev1IsOneNodeAlone) {
   auto c = std::make_unique<config>();

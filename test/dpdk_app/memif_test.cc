@@ -66,13 +66,15 @@ class Peer {
 
   void signal(int sig) { kill(pid_, sig); }
 
-  /* The next line, or "" when the process has ended or says nothing. */
+  /* The next line that is not of the log, or "" when the process has ended or says nothing. */
   std::string line() {
     for (;;) {
       size_t end = buf_.find('\n');
       if (end != std::string::npos) {
         std::string l = buf_.substr(0, end);
         buf_.erase(0, end + 1);
+        if (l.find("Z INFO ") != std::string::npos || l.find("Z WARN ") != std::string::npos)
+          continue;
         return l;
       }
       struct pollfd p = {fd_, POLLIN, 0};

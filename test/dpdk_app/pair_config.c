@@ -16,8 +16,11 @@ void pair_config(struct config *c, int self_idx, uint16_t mtu) {
   for (int i = 0; i < 2; i++) {
     struct config_peer *peer = &c->peers[i];
     peer->id = (uint8_t)(i + 1);
-    peer->fast = (struct config_fast){
-        .ip = 0x0a5a0001u + (uint32_t)i, .udp_port = 2988, .mac = {2, 0x5a, 0x42, 0, 0, peer->id}};
-    peer->fast.port_idx = i == self_idx ? -1 : 0;
+    peer->fast_cnt = 1;
+    peer->fast[0] = (struct config_fast){.ip = 0x0a5a0001u + (uint32_t)i,
+                                         .udp_port = 2988,
+                                         .mac_static = true,
+                                         .mac = {2, 0x5a, 0x42, 0, 0, peer->id},
+                                         .port_idx = i == self_idx ? -1 : 0};
   }
 }

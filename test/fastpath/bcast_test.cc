@@ -246,6 +246,24 @@ TEST(Handover, HeardComesOnlyWhenThePeerHoldsWhatWasAppendedAtAttach) {
   EXPECT_FALSE(o.Told(FAST_HEARD)) << "once";
 }
 
+TEST(Handover, HeardComesOnlyWhenThePeerHasHeardUsToo) {
+  One o;
+  o.Lead();
+  frame_header first = o.Ack(0, 0);
+  first.echo_time = 0; /* as a follower sends it until it hears us: our frames may all be lost */
+  o.Frame(first);
+  EXPECT_FALSE(o.Told(FAST_HEARD));
+  o.Turn();
+  EXPECT_EQ(1, o.Sent(FRAME_PING, 1)) << "it is answered at once, for it to echo";
+  first.seq = ++o.seq[1];
+  o.Frame(first);
+  EXPECT_FALSE(o.Told(FAST_HEARD));
+  o.Turn();
+  EXPECT_EQ(0, o.SentAny()) << "but once only: it repeats itself every heartbeat";
+  o.Frame(o.Ack(0, 0));
+  EXPECT_TRUE(o.Told(FAST_HEARD));
+}
+
 TEST(Handover, AnEarlierDurablePositionCountsFromCountOn) {
   One o;
   o.Lead();

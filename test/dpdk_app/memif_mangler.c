@@ -1,6 +1,6 @@
-/* mangler.c - the wire between two nodes joined by net_memif, in hostile hands.
+/* memif_mangler.c - the wire between two nodes joined by net_memif, in hostile hands.
  *
- *     mangler ARGS0 ARGS1          memif arguments of its port towards either node
+ *     memif_mangler ARGS0 ARGS1          memif arguments of its port towards either node
  *
  * Every packet from the one node goes to the other, but as the rule of its direction says.
  * Direction d: what comes in at port d and leaves at 1 - d.  Commands on stdin, one per line, each
@@ -41,7 +41,7 @@
 #include "proto/exit_code.h"
 #include "test/dpdk_app/pair_config.h"
 
-#define FRAME_AT sizeof(struct wire_header)
+#define FRAME_AT 42u
 #define RECORDED 512
 #define LARGEST 2048
 #define LINE 512

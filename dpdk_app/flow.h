@@ -1,0 +1,27 @@
+/* flow.h - a NIC that the kernel uses too (bifurcated: mlx5) gives us only the flows we ask for.
+ *
+ *   isolated   UDP to our address and port, ICMP to our address, ARP -> our one queue; the kernel
+ *              has the rest
+ *   else       the device is wholly ours, with one queue and RSS off: there is nothing to steer
+ *
+ * Either way the fast lcore is alone on its queue.  ARP cannot be told by its target: with a peer
+ * whose MAC is not static all ARP of the port's VLAN is ours, so such a NIC wants a VLAN of its own
+ * or static MACs if the kernel needs ARP there.
+ *
+ * Owner: main.  Blocks: the driver's calls.  Source: DPDK's rte_flow guide, "Isolated mode". */
+#ifndef ZABLINE_DPDK_APP_FLOW_H
+#define ZABLINE_DPDK_APP_FLOW_H
+
+#include <stdbool.h>
+
+#include "config/config.h"
+#include "dpdk_app/open_error.h"
+
+/* flow_isolate, before the device is configured: is it isolated from now on? */
+bool flow_isolate(const struct config_port *port, uint16_t dev);
+
+/* flow_open asks for our flows on a started, isolated device of config port idx.  0, or -1 with *e.
+ */
+int flow_open(const struct config *c, int idx, uint16_t dev, struct open_error *e);
+
+#endif

@@ -1,0 +1,91 @@
+#include "dpdk_app/xdp.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "dpdk_app/dev_args.h"
+
+/* One zabd per queue: a name in the network namespace, which goes with the process. */
+static int take_queue(const char *port, const char *iface, unsigned long queue,
+                      struct open_error *e) {
+  struct sockaddr_un addr = {.sun_family = AF_UNIX};
+  int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  int len = snprintf(addr.sun_path + 1, sizeof addr.sun_path - 1, "zabline/%s/%lu", iface, queue);
+  socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)len);
+  if (fd >= 0 && bind(fd, (const struct sockaddr *)&addr, size) == 0) return 0;
+  int err = errno;
+  if (fd >= 0) close(fd);
+  if (err == EADDRINUSE)
+    return open_error_set(e, "port %s: queue %lu of %s is in use by another zabd", port, queue,
+                          iface);
+  return open_error_set(e, "port %s: %s", port, strerror(err));
+}
+
+static void name_of(uint32_t id, char name[BPF_OBJ_NAME_LEN]) {
+  struct bpf_prog_info info = {0};
+  uint32_t len = sizeof info;
+  int fd = bpf_prog_get_fd_by_id(id);
+  if (fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &len) == 0)
+    memcpy(name, info.name, BPF_OBJ_NAME_LEN);
+  else
+    strcpy(name, "unknown");
+  if (fd >= 0) close(fd);
+}
+
+/* The kernel keeps the program of a process that was killed; the driver takes no interface that has
+ * one. */
+static int remove_program(const char *port, const char *iface, struct open_error *e) {
+  char name[BPF_OBJ_NAME_LEN];
+  uint32_t id = 0;
+  int ifindex = (int)if_nametoindex(iface);
+  int err = bpf_xdp_query_id(ifindex, 0, &id);
+  if (err || id == 0) return 0; /* what is wrong, the driver will say */
+  name_of(id, name);
+  if (strcmp(name, XDP_NAME) != 0)
+    return open_error_set(e,
+                          "port %s: %s has an XDP program already (id %u, %s): `ip link set dev %s "
+                          "xdp off` removes it",
+                          port, iface, id, name, iface);
+  err = bpf_xdp_detach(ifindex, 0, NULL);
+  if (!err) return 0;
+  return open_error_set(e, "port %s: cannot remove the XDP program of an ended zabd from %s: %s",
+                        port, iface, strerror(-err));
+}
+
+void xdp_release(const char *iface) {
+  char name[BPF_OBJ_NAME_LEN];
+  uint32_t id = 0;
+  int ifindex = (int)if_nametoindex(iface);
+  if (bpf_xdp_query_id(ifindex, 0, &id) || id == 0) return;
+  name_of(id, name);
+  if (strcmp(name, XDP_NAME) == 0) bpf_xdp_detach(ifindex, 0, NULL);
+}
+
+size_t xdp_complete(const struct config *c, int idx, const char *iface, char *args, size_t at,
+                    struct open_error *e) {
+  const char *port = c->ports[idx].name;
+  struct xdp_program program;
+  size_t len;
+  const char *queue = dev_args_find(args, "start_queue", &len);
+  if (take_queue(port, iface, queue ? strtoul(queue, NULL, 10) : 0, e)) return 0;
+  if (!dev_args_find(args, "busy_budget", &len) && at < LIMIT_ARG_LEN)
+    at += (size_t)snprintf(args + at, LIMIT_ARG_LEN - at, ",busy_budget=0");
+  if (dev_args_find(args, "xdp_prog", &len) || at >= LIMIT_ARG_LEN) return at;
+  if (remove_program(port, iface, e)) return 0;
+  libbpf_set_print(NULL); /* the driver says what fails */
+  xdp_write(&program, c, idx);
+  int fd = xdp_object(&program);
+  if (fd < 0) {
+    open_error_set(e, "port %s: no memory for its XDP program: %s", port, strerror(errno));
+    return 0;
+  }
+  return at + (size_t)snprintf(args + at, LIMIT_ARG_LEN - at, ",xdp_prog=/proc/self/fd/%d", fd);
+}

@@ -1,0 +1,136 @@
+/* What the running node knows of its peers: the fast path, and whether their configs agree. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "service/doctor/doctor.h"
+
+static const char *text_of(const cJSON *o, const char *name) {
+  const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, name);
+  return cJSON_IsString(v) ? v->valuestring : "?";
+}
+
+static double number_of(const cJSON *o, const char *name) {
+  const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, name);
+  return cJSON_IsNumber(v) ? v->valuedouble : 0;
+}
+
+static bool on_fast_path(const cJSON *peer) {
+  return strncmp(text_of(peer, "path"), "fast", 4) == 0;
+}
+
+static const cJSON *status_of(const struct doctor *d, int id) {
+  const cJSON *p;
+  cJSON_ArrayForEach(p, cJSON_GetObjectItemCaseSensitive(
+                            d->status, "peers")) if ((int)number_of(p, "id") == id) return p;
+  return NULL;
+}
+
+/* A follower has a path to its leader only; a node that looks for one has none. */
+static void judge_path(struct doctor *d, struct doctor_row *row, int id) {
+  const cJSON *p = status_of(d, id);
+  const char *own = text_of(d->status, "state"), *state = p ? text_of(p, "state") : "?";
+  int leader = (int)number_of(d->status, "leader");
+  if (!p)
+    row_mend(row_says(row, DOCTOR_UNKNOWN, "the running node does not know it"),
+             "restart the node: its config has changed since");
+  else if (on_fast_path(p))
+    row_says(row, DOCTOR_OK, "%s, path %s", state, text_of(p, "path"));
+  else if (strcmp(text_of(p, "path"), "tcp") == 0)
+    row_mend(
+        row_says(row, DOCTOR_FAIL, "%s, but over TCP: the fast path does not answer", state),
+        "zabctl status shows counters; check cable, VLAN and MTU on both sides and the switch");
+  else if (strcmp(own, "following") == 0 && leader != id)
+    row_says(row, DOCTOR_NOT_APPLICABLE, "a follower has a path to its leader only (node %d)",
+             leader);
+  else
+    row_mend(row_says(row, DOCTOR_WARN, "not attached (this node is %s, the peer %s)", own, state),
+             "zabctl doctor on that node; journalctl -u 'zabd@*' on both");
+}
+
+static void check_fast(struct doctor *d) {
+  for (int i = 0; i < d->config->peer_cnt; i++) {
+    int id = d->config->peers[i].id;
+    char name[16];
+    if (i == d->config->self_idx) continue;
+    snprintf(name, sizeof name, "%d fast", id);
+    struct doctor_row *row = row_add(d, "peer", name);
+    if (d->status)
+      judge_path(d, row, id);
+    else
+      row_mend(row_says(row, DOCTOR_UNKNOWN, "only the running node knows"),
+               "start the nodes, then zabctl doctor again");
+  }
+}
+
+/* Counters like class_differs: a peer was refused for it since the node's start. */
+static const char *first_difference(const struct doctor *d) {
+  const cJSON *v;
+  cJSON_ArrayForEach(v, cJSON_GetObjectItemCaseSensitive(d->status, "counters")) {
+    const char *end = strstr(v->string, "_differs");
+    if (end && !end[8] && strcmp(v->string, "digest_differs") != 0 && v->valuedouble > 0)
+      return v->string;
+  }
+  return NULL;
+}
+
+static int attached(const struct doctor *d) {
+  const cJSON *p;
+  int cnt = 0;
+  cJSON_ArrayForEach(p, cJSON_GetObjectItemCaseSensitive(d->status, "peers")) cnt +=
+      on_fast_path(p);
+  return cnt;
+}
+
+static void check_agreement(struct doctor *d) {
+  struct doctor_row *row = row_add(d, "config", "of peers");
+  const char *difference = d->status ? first_difference(d) : NULL;
+  const char *mend = "zabctl --config %s doctor --peer-config FILE (of each peer)";
+  if (!d->status)
+    row_mend(row_says(row, DOCTOR_UNKNOWN, "the node does not run"), mend, d->config->file);
+  else if (difference)
+    row_mend(
+        row_says(row, DOCTOR_FAIL, "a peer's differs: counter %s of zabctl status", difference),
+        "journalctl -u 'zabd@*' names both values");
+  else if (attached(d))
+    row_says(row, DOCTOR_OK, "attached to %d, which agreed on cluster, class, records and peers",
+             attached(d));
+  else
+    row_mend(row_says(row, DOCTOR_UNKNOWN, "no peer is attached"), mend, d->config->file);
+}
+
+static bool has_nic(const struct config *c) {
+  for (int i = 0; i < c->port_cnt; i++)
+    if (c->ports[i].ethernet) return true;
+  return false;
+}
+
+/* zabd sends nothing to a peer before a ping of the full MTU has come back, so an attached one
+ * proves it; the switch itself tells nobody. */
+static void check_mtu(struct doctor *d) {
+  struct doctor_row *row = row_add(d, "mtu", "end to end");
+  const cJSON *counters = cJSON_GetObjectItemCaseSensitive(d->status, "counters");
+  int mtu = d->config->mtu, frame = mtu + 18; /* Ethernet's header and checksum */
+  if (!has_nic(d->config))
+    row_says(row, DOCTOR_NOT_APPLICABLE, "shared memory, no NIC");
+  else if (d->status && attached(d))
+    row_says(row, DOCTOR_OK, "packets of %d bytes pass to %d peers", mtu, attached(d));
+  else if (d->status && number_of(counters, "path_mtu") > 0)
+    row_mend(row_says(row, DOCTOR_FAIL, "no packet of %d bytes has come back from a peer", mtu),
+             "let the switch pass frames of %d bytes (%d with a VLAN tag), or a smaller \"mtu\" on "
+             "all nodes",
+             frame, frame + 4);
+  else
+    row_mend(row_says(row, DOCTOR_UNKNOWN, "only a running node with an attached peer knows"),
+             "start the nodes, then zabctl doctor again");
+}
+
+void doctor_check_peers(struct doctor *d) {
+  if (d->config->peer_cnt == 1) {
+    row_says(row_add(d, "peer", NULL), DOCTOR_NOT_APPLICABLE, "one node alone");
+    return;
+  }
+  doctor_check_control(d);
+  check_fast(d);
+  check_mtu(d);
+  if (!d->peer_file_cnt) check_agreement(d);
+}
