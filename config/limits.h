@@ -33,7 +33,11 @@
 #define LIMIT_FRAME_HEADER 88
 #define LIMIT_FRAME_OVERHEAD 28 /* IPv4 + UDP, inside the MTU */
 #define LIMIT_FRAME_TAG 16      /* reserved behind the payload (security.md) */
-#define LIMIT_GAP_RANGES 8      /* missing ranges in one GAP report */
+#define LIMIT_PATHS 3           /* ways to one peer: two fast addresses and TCP */
+#define LIMIT_TCP_FRAMES 512 /* frames waiting between fast lcore and slow thread, each direction */
+#define LIMIT_TCP_FLIGHT 64  /* slices in flight to one peer over TCP */
+#define LIMIT_TCP_WAITING (1u << 20) /* bytes waiting on a connection: frames are dropped above */
+#define LIMIT_GAP_RANGES 8           /* missing ranges in one GAP report */
 #define LIMIT_MTU_MIN (LIMIT_FRAME_HEADER + LIMIT_FRAME_OVERHEAD + LIMIT_FRAME_TAG + 128)
 #define LIMIT_MTU_MAX 9216
 
@@ -82,6 +86,8 @@ static_assert(LIMIT_VOTERS <= LIMIT_PEERS, "every voter is a peer");
 static_assert((LIMIT_FLIGHT & (LIMIT_FLIGHT - 1)) == 0, "an index mask");
 static_assert(LIMIT_FLIGHT_REQUESTS <= LIMIT_FLIGHT, "same array");
 static_assert((LIMIT_PEERS - 1) * LIMIT_FLIGHT_REQUESTS <= 512, "fits the rx ring");
+static_assert((LIMIT_PEERS - 1) * LIMIT_TCP_FLIGHT <= LIMIT_TCP_FRAMES, "fits the ring to TCP");
+static_assert(LIMIT_TCP_WAITING < LIMIT_OUTPUT, "frames never fill a connection");
 static_assert(LIMIT_PEERS - 1 <= LIMIT_LEARNERS, "every peer may be a learner at once");
 static_assert(LIMIT_HELLO_ADDR + 20 <= LIMIT_LOBBY_BYTES, "a hello fits");
 static_assert(LIMIT_EXTENSION + 256 <= LIMIT_LOBBY_BYTES, "a FOLLOWERINFO fits");

@@ -42,8 +42,13 @@ void arp_start(struct arp *a, uint64_t now_ns) {
   }
 }
 
+struct host {
+  const uint8_t *mac;
+  uint32_t ip;
+};
+
 static void write(const struct arp *a, struct arp_packet *out, const uint8_t to[6], uint8_t op,
-                  const uint8_t target_mac[6], uint32_t target_ip) {
+                  struct host target) {
   uint8_t *b = out->body;
   memcpy(out->to, to, sizeof out->to);
   memcpy(b, head, sizeof head);
@@ -51,19 +56,19 @@ static void write(const struct arp *a, struct arp_packet *out, const uint8_t to[
   b[AT_OP + 1] = op;
   memcpy(b + AT_SENDER_MAC, a->mac, 6);
   memcpy(b + AT_SENDER_IP, &a->ip, 4);
-  memcpy(b + AT_TARGET_MAC, target_mac, 6);
-  memcpy(b + AT_TARGET_IP, &target_ip, 4);
+  memcpy(b + AT_TARGET_MAC, target.mac, 6);
+  memcpy(b + AT_TARGET_IP, &target.ip, 4);
 }
 
 static void announce(struct arp *a, uint64_t now_ns, struct arp_packet *out) {
-  write(a, out, everybody, OP_REQUEST, nobody, a->ip);
+  write(a, out, everybody, OP_REQUEST, (struct host){nobody, a->ip});
   a->announcements--;
   a->announce_ns = a->announcements ? now_ns + ARP_GAP_NS : NEVER;
 }
 
 static void ask(const struct arp *a, struct arp_peer *p, uint64_t now_ns, struct arp_packet *out) {
   bool poll = p->is_known && p->unanswered < ARP_UNICASTS;
-  write(a, out, poll ? p->mac : everybody, OP_REQUEST, nobody, p->ip);
+  write(a, out, poll ? p->mac : everybody, OP_REQUEST, (struct host){nobody, p->ip});
   p->is_asked = true;
   p->unanswered++;
   p->asked_ns = now_ns;
@@ -151,7 +156,7 @@ struct arp_result arp_take(struct arp *a, uint64_t now_ns, const void *body, siz
   }
   int idx = find(a, sender);
   if (op == OP_REQUEST && target == a->ip) {
-    write(a, out, mac, OP_REPLY, mac, sender);
+    write(a, out, mac, OP_REPLY, (struct host){mac, sender});
     r.answer = true;
     if (idx >= 0 && is_asked_for(&a->peers[idx])) ask_soon(&a->peers[idx], now_ns, mac);
     return r;

@@ -30,7 +30,7 @@ bool icmp_answer(void *packet, size_t len, uint32_t ip) {
   h->hdr_checksum = 0;
   h->hdr_checksum = rte_ipv4_cksum(h);
   icmp->icmp_type = RTE_IP_ICMP_ECHO_REPLY;
-  /* The sum of the message is less by the type; the checksum, its complement, is more (RFC 1624). */
+  /* The sum of the message is less by the type; its complement is more (RFC 1624). */
   uint32_t sum = icmp->icmp_cksum + rte_cpu_to_be_16(RTE_IP_ICMP_ECHO_REQUEST << 8);
   icmp->icmp_cksum = (uint16_t)(sum + (sum >> 16));
   return true;

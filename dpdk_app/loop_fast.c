@@ -31,16 +31,40 @@ struct fast {
   pos_t appended, committed, held_pos; /* as last published */
 };
 
+static void send_frame(struct node *n, const struct bcast_action *a) {
+  if (a->path != PATH_TCP) {
+    struct port_to to = {a->peer_idx, a->path};
+    bool hopeless = (a->header.flags & FRAME_PROBE) && !port_reaches(n->ports, to);
+    if (!hopeless) port_tx(n->ports, to, &a->header, a->payload, a->len);
+    return;
+  }
+  struct frame_parts parts = {.peer_idx = a->peer_idx,
+                              .head = &a->header,
+                              .head_len = sizeof a->header,
+                              .payload = a->payload,
+                              .payload_len = a->len};
+  if (!frame_put(&n->topo, RING_FAST_TCP, &n->fast_tcp, &parts))
+    counters_add(&n->counters[THREAD_FAST], REASON_TCP_FULL, 1);
+}
+
+/* MOVED is for people only: it takes no place that the hand-over may need. */
+static void tell_slow(struct node *n, const struct fast_msg *m) {
+  if (m->type == FAST_MOVED && topo_count(&n->topo, RING_FAST_SLOW) >= LIMIT_RING_DEPTH / 2)
+    counters_add(&n->counters[THREAD_FAST], REASON_RING_FULL, 1);
+  else
+    topo_must_send(&n->topo, RING_FAST_SLOW, m);
+}
+
 static void carry_out(struct fast *f) {
   struct node *n = f->node;
   for (uint32_t i = 0; i < f->actions.cnt; i++) {
     const struct bcast_action *a = &f->actions.at[i];
     switch (a->type) {
       case BCAST_ACT_SEND:
-        port_tx(n->ports, a->peer_idx, &a->header, a->payload, a->len);
+        send_frame(n, a);
         break;
       case BCAST_ACT_FAST:
-        topo_must_send(&n->topo, RING_FAST_SLOW, &a->fast);
+        tell_slow(n, &a->fast);
         break;
       case BCAST_ACT_REQUEST: {
         struct bytes_msg m = {.data = a->payload, .len = a->len};
@@ -67,6 +91,7 @@ static int receive(struct fast *f) {
       struct bcast_event e = {.type = BCAST_FRAME,
                               .data = frames[i].frame,
                               .len = frames[i].len,
+                              .path = f->node->config.ports[p].fast_idx,
                               .from = drops_of(&f->node->drops, p, frames[i].peer_idx)};
       step(f, &e);
     }
@@ -74,6 +99,19 @@ static int receive(struct fast *f) {
     total += cnt;
   }
   return total;
+}
+
+/* Frames that came over TCP: at most a burst, as of a port. */
+static int receive_tcp(struct fast *f) {
+  struct topo *t = &f->node->topo;
+  struct tcp_msg m;
+  int cnt = 0;
+  for (; cnt < LIMIT_BURST && frame_peek(t, RING_TCP_FAST, &m); cnt++) {
+    struct bcast_event e = {.type = BCAST_FRAME, .data = m.data, .len = m.len, .path = PATH_TCP};
+    step(f, &e);
+    frame_drop(t, RING_TCP_FAST);
+  }
+  return cnt;
 }
 
 /* What stands in app_fast belongs to the epoch that ended: the app sends nothing between STOPPED
@@ -200,6 +238,7 @@ int loop_fast(void *node) {
     work += hand_over(f);
     work += submissions(f);
     if (!is_quiet(f, work)) {
+      work += receive_tcp(f); /* no hurry: an empty turn does not look there */
       work += turn(f);
       publish(f);
     }

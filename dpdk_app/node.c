@@ -79,6 +79,8 @@ static int open_memory(struct node *n) {
     m->request_ring[i] = ring_map(m->request_ring_bytes);
     all = all && m->request_ring[i];
   }
+  all = all && frame_slots_open(&n->fast_tcp, n->config.mtu) == 0;
+  all = all && frame_slots_open(&n->tcp_fast, n->config.mtu) == 0;
   all = all && arena_open(&n->arena, 4 * m->request_ring_bytes) == 0;
   if (all) return 0;
   log_line(LEVEL_ERROR, n->config.id, "cannot take memory for rings of %u bytes: %s",
@@ -133,6 +135,8 @@ void node_close(struct node *n) {
   topo_close(&n->topo);
   if (n->done_fd >= 0) close(n->done_fd);
   arena_close(&n->arena);
+  frame_slots_close(&n->fast_tcp);
+  frame_slots_close(&n->tcp_fast);
   for (int i = 0; i < n->config.peer_cnt; i++)
     ring_unmap(n->bcast_memory.request_ring[i], n->bcast_memory.request_ring_bytes);
   ring_unmap(n->bcast_memory.stream_ring, n->config.ring_bytes);

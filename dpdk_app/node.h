@@ -4,6 +4,7 @@
  *
  *   member                       owner
  *   bcast, ports (bursts)        fast       loop_fast.c
+ *   fast_tcp, tcp_fast           fast, slow tcp_frames.h
  *   store                        disk       loop_disk.c
  *   replica (inside slow_uv)     slow       loop_slow.c
  *   app, arena                   app        loop_app.c
@@ -19,6 +20,7 @@
 #include "config/config.h"
 #include "dpdk_app/arena.h"
 #include "dpdk_app/port.h"
+#include "dpdk_app/tcp_frames.h"
 #include "dpdk_app/topo.h"
 #include "fastpath/bcast.h"
 #include "proto/drops.h"
@@ -40,6 +42,7 @@ struct node {
   struct bcast bcast;
   struct bcast_memory bcast_memory;
   struct ports *ports;
+  struct frame_slots fast_tcp, tcp_fast;
   struct disk disk;
   bool disk_is_open;
   struct store *store;

@@ -11,8 +11,12 @@ static bool is_up(const struct port *port) {
   return atomic_load_explicit(&port->up, memory_order_acquire);
 }
 
-bool port_link_up(const struct ports *p, int peer_idx) {
-  int idx = p->config->peers[peer_idx].fast[0].port_idx;
+static int port_of(const struct ports *p, struct port_to to) {
+  return p->config->peers[to.peer_idx].fast[to.fast_idx].port_idx;
+}
+
+bool port_link_up(const struct ports *p, struct port_to to) {
+  int idx = port_of(p, to);
   return idx >= 0 && is_up(&p->ports[idx]);
 }
 
@@ -93,9 +97,13 @@ static enum reason why_not(const struct port *port, int peer_idx) {
   return port->ethernet && !port->reach.peers[peer_idx].is_proven ? REASON_PATH_MTU : REASON_NONE;
 }
 
-void port_tx(struct ports *p, int peer_idx, const struct frame_header *header, const void *payload,
-             uint32_t len) {
-  int port_idx = p->config->peers[peer_idx].fast[0].port_idx;
+bool port_reaches(const struct ports *p, struct port_to to) {
+  return why_not(&p->ports[port_of(p, to)], to.peer_idx) == REASON_NONE;
+}
+
+void port_tx(struct ports *p, struct port_to to, const struct frame_header *header,
+             const void *payload, uint32_t len) {
+  int port_idx = port_of(p, to), peer_idx = to.peer_idx;
   assert(port_idx >= 0 && port_idx < p->cnt);
   struct port *port = &p->ports[port_idx];
   enum reason why = why_not(port, peer_idx);

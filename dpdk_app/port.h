@@ -33,6 +33,12 @@ struct rx_frame {
   int peer_idx;      /* who sent it by its addresses; the frame itself is not yet checked */
 };
 
+/* One of a peer's addresses, and so one of our ports. */
+struct port_to {
+  int peer_idx;
+  int fast_idx; /* which of peers[].fast */
+};
+
 /* ports_open configures and starts the ports of the config, which EAL has made (eal_open, or a
  * test). It does not wait for links.  counters: written by the fast lcore.  c stays in use.  0, or
  * -1 with *e set and *out untouched. */
@@ -55,8 +61,10 @@ void port_rx_done(struct ports *p, int port_idx);
 /* port_tx queues one frame of header and len payload bytes, which are copied; at most the mtu
  * (asserted). A full queue is sent first.  Losses are counted: PORT_FULL, PORT_NO_MBUF, PORT_DOWN,
  * ARP_UNKNOWN, PATH_MTU. */
-void port_tx(struct ports *p, int peer_idx, const struct frame_header *header, const void *payload,
-             uint32_t len);
+void port_tx(struct ports *p, struct port_to to, const struct frame_header *header,
+             const void *payload, uint32_t len);
+/* port_reaches: would port_tx send? */
+bool port_reaches(const struct ports *p, struct port_to to);
 /* port_tick is told the time, on every turn that sends: ARP asks, repeats and refreshes by it. */
 void port_tick(struct ports *p, uint64_t now_ns);
 /* port_flush sends what is queued on all ports. */
@@ -66,7 +74,7 @@ void port_flush(struct ports *p);
  * something longer than a turn, and at the end of its loop if other nodes of the process go on. */
 void port_leave(struct ports *p);
 
-/* port_link_up: is there a link towards this peer?  Any thread. */
-bool port_link_up(const struct ports *p, int peer_idx);
+/* port_link_up: is there a link towards this address?  Any thread. */
+bool port_link_up(const struct ports *p, struct port_to to);
 
 #endif

@@ -122,10 +122,10 @@ static int check_permission(const struct config_port *port, const char *iface,
   return 0;
 }
 
-static size_t add(char *args, size_t at, const char *key, unsigned value) {
-  size_t len;
-  if (dev_args_find(args, key, &len) || at >= LIMIT_ARG_LEN) return at;
-  return at + (size_t)snprintf(args + at, LIMIT_ARG_LEN - at, ",%s=%u", key, value);
+static void add(char *args, const char *key, unsigned value) {
+  size_t at = strlen(args), len;
+  if (!dev_args_find(args, key, &len))
+    snprintf(args + at, LIMIT_ARG_LEN - at, ",%s=%u", key, value);
 }
 
 unsigned kernel_slot(uint16_t mtu) {
@@ -134,11 +134,11 @@ unsigned kernel_slot(uint16_t mtu) {
 }
 
 /* The driver's own slots of 2,048 bytes would hold no jumbo frame. */
-static size_t complete_packet(const struct config *c, char *args, size_t at) {
+static void complete_packet(const struct config *c, char *args) {
   unsigned slot = kernel_slot(c->mtu);
-  at = add(args, at, "blocksz", slot > PAGE ? slot : PAGE);
-  at = add(args, at, "framesz", slot);
-  return add(args, at, "framecnt", SLOTS);
+  add(args, "blocksz", slot > PAGE ? slot : PAGE);
+  add(args, "framesz", slot);
+  add(args, "framecnt", SLOTS);
 }
 
 int kernel_prepare(const struct config *c, int idx, char *args, struct open_error *e) {
@@ -153,11 +153,10 @@ int kernel_prepare(const struct config *c, int idx, char *args, struct open_erro
   if (failed || check_address(port, c->peers[c->self_idx].fast[port->fast_idx].ip, e) ||
       check_permission(port, iface, e))
     return -1;
-  size_t at = (size_t)snprintf(args, LIMIT_ARG_LEN, "%s", port->args);
-  at =
-      kernel_is_xdp(port) ? xdp_complete(c, idx, iface, args, at, e) : complete_packet(c, args, at);
-  if (at == 0) return -1;
-  if (at >= LIMIT_ARG_LEN)
+  snprintf(args, LIMIT_ARG_LEN, "%s", port->args);
+  if (!kernel_is_xdp(port)) complete_packet(c, args);
+  if (kernel_is_xdp(port) && xdp_complete(c, idx, iface, args, e)) return -1;
+  if (strlen(args) >= LIMIT_ARG_LEN - 1)
     return open_error_set(e, "port %s: args too long, allowed: %d bytes", port->name,
                           LIMIT_ARG_LEN);
   return 0;

@@ -1,6 +1,6 @@
 /* port_kernel.h - ports on an interface that the kernel drives: net_af_packet and net_af_xdp.
  *
- * Both drivers are told the interface ("iface=eth1") and nothing of what the kernel knows about it:
+ * Both drivers are told the interface ("iface=eth1") and do not look at what the kernel knows:
  * whether it is there, up, has a carrier, which MTU, and that the fast path's address is not the
  * kernel's own, which would answer every frame with an ICMP error.
  *

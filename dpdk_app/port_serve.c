@@ -7,17 +7,24 @@
 #define ANSWERS 4 /* per turn: a flood of questions costs no more */
 #define SMALL_PING 64
 
-static void send_packet(struct ports *p, struct port *port, const uint8_t to[6], uint16_t type,
-                        const void *body, size_t len) {
+/* What stands behind an Ethernet header. */
+struct inside {
+  uint16_t type;
+  const void *at;
+  size_t len;
+};
+
+static void send_packet(struct ports *p, struct port *port, const uint8_t to[6],
+                        struct inside inside) {
   struct rte_mbuf *m = rte_pktmbuf_alloc(port->pool);
   if (!m) {
     counters_add(p->counters, REASON_PORT_NO_MBUF, 1);
     return;
   }
   uint8_t *packet = rte_pktmbuf_mtod(m, uint8_t *);
-  uint32_t l2_len = wire_write_l2(&port->wire, packet, to, type);
-  memcpy(packet + l2_len, body, len);
-  m->data_len = (uint16_t)(l2_len + len);
+  uint32_t l2_len = wire_write_l2(&port->wire, packet, to, inside.type);
+  memcpy(packet + l2_len, inside.at, inside.len);
+  m->data_len = (uint16_t)(l2_len + inside.len);
   m->pkt_len = m->data_len;
   port_queue(p, port, m);
 }
@@ -39,7 +46,8 @@ static void serve_arp(struct ports *p, struct port *port, const void *body, size
   struct arp_packet answer;
   struct arp_result r = arp_take(&port->arp, p->now_ns, body, len, &answer);
   if (r.answer && may_answer(port))
-    send_packet(p, port, answer.to, RTE_ETHER_TYPE_ARP, answer.body, sizeof answer.body);
+    send_packet(p, port, answer.to,
+                (struct inside){RTE_ETHER_TYPE_ARP, answer.body, sizeof answer.body});
   if (r.conflict) counters_add(p->counters, REASON_ARP_CONFLICT, 1);
   if (r.peer_idx >= 0) take_mac(p, port, r);
   p->ask_due_ns = 0; /* to be looked up anew */
@@ -56,13 +64,16 @@ static void serve_icmp(struct ports *p, struct port *port, const uint8_t from[6]
                           memory_order_relaxed);
   }
   if (icmp_answer(ip, len, port->wire.ip) && may_answer(port))
-    send_packet(p, port, from, RTE_ETHER_TYPE_IPV4, ip, rte_be_to_cpu_16(ip->total_length));
+    send_packet(p, port, from,
+                (struct inside){RTE_ETHER_TYPE_IPV4, ip, rte_be_to_cpu_16(ip->total_length)});
   p->ask_due_ns = 0;
 }
 
 /* `why` counts only what was meant for us: on a shared NIC there is much that was not. */
-static enum reason serve_ip(struct ports *p, struct port *port, const struct rte_mbuf *m, void *ip,
-                            size_t len, enum reason why) {
+static enum reason serve_ip(struct ports *p, struct port *port, const struct rte_mbuf *m,
+                            uint32_t l2_len, enum reason why) {
+  void *ip = rte_pktmbuf_mtod_offset(m, void *, l2_len);
+  size_t len = m->data_len - l2_len;
   const struct wire_l3 *h = ip;
   const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
   if (len < sizeof *h) return REASON_NONE;
@@ -84,8 +95,7 @@ enum reason port_serve(struct ports *p, struct port *port, const struct rte_mbuf
   if (l2.type == RTE_ETHER_TYPE_ARP && !l2.foreign)
     serve_arp(p, port, packet + l2.len, m->data_len - l2.len);
   if (l2.type != RTE_ETHER_TYPE_IPV4) return REASON_NONE;
-  return serve_ip(p, port, m, packet + l2.len, m->data_len - l2.len,
-                  l2.foreign ? REASON_FRAME_VLAN : why);
+  return serve_ip(p, port, m, l2.len, l2.foreign ? REASON_FRAME_VLAN : why);
 }
 
 void port_serve_start(struct ports *p, struct port *port) {
@@ -99,7 +109,8 @@ static void send_ping(struct ports *p, struct port *port, struct reach_ping ping
   uint8_t packet[LIMIT_MTU_MAX];
   size_t len = ping.is_full ? port->wire.mtu : SMALL_PING;
   icmp_ask(packet, len, port->wire.ip, port->wire.peers[ping.peer_idx].ip);
-  send_packet(p, port, port->wire.peers[ping.peer_idx].header, RTE_ETHER_TYPE_IPV4, packet, len);
+  send_packet(p, port, port->wire.peers[ping.peer_idx].header,
+              (struct inside){RTE_ETHER_TYPE_IPV4, packet, len});
 }
 
 static void ask(struct ports *p, struct port *port) {
@@ -107,7 +118,8 @@ static void ask(struct ports *p, struct port *port) {
   struct reach_ping ping;
   if (!port->seen_up) return;
   while (arp_next(&port->arp, p->now_ns, &packet))
-    send_packet(p, port, packet.to, RTE_ETHER_TYPE_ARP, packet.body, sizeof packet.body);
+    send_packet(p, port, packet.to,
+                (struct inside){RTE_ETHER_TYPE_ARP, packet.body, sizeof packet.body});
   while (reach_next(&port->reach, p->now_ns, &ping)) send_ping(p, port, ping);
   uint64_t arp = arp_due(&port->arp), reach = reach_due(&port->reach);
   if (arp < p->ask_due_ns) p->ask_due_ns = arp;

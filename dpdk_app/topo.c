@@ -35,6 +35,8 @@ struct ring_row {
 
 #define ROW(id, text, a, b, type) \
   [id] = {text, THREAD_##a, THREAD_##b, LIMIT_RING_DEPTH, sizeof(struct type)}
+#define FRAMES(id, text, a, b) \
+  [id] = {text, THREAD_##a, THREAD_##b, LIMIT_TCP_FRAMES, sizeof(struct tcp_msg)}
 static const struct ring_row rings[RING_CNT] = {
     ROW(RING_SLOW_FAST, "slow_fast", SLOW, FAST, fast_msg),
     ROW(RING_FAST_SLOW, "fast_slow", FAST, SLOW, fast_msg),
@@ -46,11 +48,15 @@ static const struct ring_row rings[RING_CNT] = {
     ROW(RING_FAST_APP, "fast_app", FAST, APP, bytes_msg),
     ROW(RING_APP_DISK, "app_disk", APP, DISK, disk_msg),
     ROW(RING_DISK_APP, "disk_app", DISK, APP, disk_msg),
+    FRAMES(RING_FAST_TCP, "fast_tcp", FAST, SLOW),
+    FRAMES(RING_TCP_FAST, "tcp_fast", SLOW, FAST),
 };
+#undef FRAMES
 #undef ROW
 
 static_assert(sizeof(struct fast_msg) % 4 == 0 && sizeof(struct disk_msg) % 4 == 0 &&
-                  sizeof(struct app_msg) % 4 == 0 && sizeof(struct bytes_msg) % 4 == 0,
+                  sizeof(struct app_msg) % 4 == 0 && sizeof(struct bytes_msg) % 4 == 0 &&
+                  sizeof(struct tcp_msg) % 4 == 0,
               "rte_ring elements are multiples of four bytes");
 static_assert((LIMIT_RING_DEPTH & (LIMIT_RING_DEPTH - 1)) == 0, "rte_ring sizes are powers of two");
 static_assert(LIMIT_REQUESTS <= LIMIT_RING_DEPTH, "fast_app never overflows");

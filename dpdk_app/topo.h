@@ -29,6 +29,8 @@ enum ring_id {
   RING_FAST_APP,
   RING_APP_DISK,
   RING_DISK_APP,
+  RING_FAST_TCP, /* to the slow thread */
+  RING_TCP_FAST,
   RING_CNT
 };
 
@@ -39,6 +41,13 @@ struct bytes_msg {
   uint32_t len;
   uint32_t is_proposal; /* app_fast: 1 proposal (zxid), 0 REQUEST to forward */
   zxid_t zxid;
+};
+
+/* Element of fast_tcp and tcp_fast (tcp_frames.h). */
+struct tcp_msg {
+  const void *data;
+  uint32_t len;
+  int32_t peer_idx;
 };
 
 struct topo {

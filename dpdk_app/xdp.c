@@ -69,23 +69,29 @@ void xdp_release(const char *iface) {
   if (strcmp(name, XDP_NAME) == 0) bpf_xdp_detach(ifindex, 0, NULL);
 }
 
-size_t xdp_complete(const struct config *c, int idx, const char *iface, char *args, size_t at,
-                    struct open_error *e) {
+/* One that is cut off uses all the room, which the caller sees. */
+static void add(char *args, const char *key, const char *value) {
+  size_t at = strlen(args);
+  snprintf(args + at, LIMIT_ARG_LEN - at, ",%s=%s", key, value);
+}
+
+int xdp_complete(const struct config *c, int idx, const char *iface, char *args,
+                 struct open_error *e) {
   const char *port = c->ports[idx].name;
   struct xdp_program program;
   size_t len;
   const char *queue = dev_args_find(args, "start_queue", &len);
-  if (take_queue(port, iface, queue ? strtoul(queue, NULL, 10) : 0, e)) return 0;
-  if (!dev_args_find(args, "busy_budget", &len) && at < LIMIT_ARG_LEN)
-    at += (size_t)snprintf(args + at, LIMIT_ARG_LEN - at, ",busy_budget=0");
-  if (dev_args_find(args, "xdp_prog", &len) || at >= LIMIT_ARG_LEN) return at;
-  if (remove_program(port, iface, e)) return 0;
+  if (take_queue(port, iface, queue ? strtoul(queue, NULL, 10) : 0, e)) return -1;
+  if (!dev_args_find(args, "busy_budget", &len)) add(args, "busy_budget", "0");
+  if (dev_args_find(args, "xdp_prog", &len)) return 0;
+  if (remove_program(port, iface, e)) return -1;
   libbpf_set_print(NULL); /* the driver says what fails */
   xdp_write(&program, c, idx);
   int fd = xdp_object(&program);
-  if (fd < 0) {
-    open_error_set(e, "port %s: no memory for its XDP program: %s", port, strerror(errno));
-    return 0;
-  }
-  return at + (size_t)snprintf(args + at, LIMIT_ARG_LEN - at, ",xdp_prog=/proc/self/fd/%d", fd);
+  if (fd < 0)
+    return open_error_set(e, "port %s: no memory for its XDP program: %s", port, strerror(errno));
+  char path[LIMIT_NAME_LEN];
+  snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+  add(args, "xdp_prog", path);
+  return 0;
 }

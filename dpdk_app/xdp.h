@@ -37,9 +37,10 @@ void xdp_write(struct xdp_program *p, const struct config *c, int idx);
 int xdp_object(const struct xdp_program *p);
 
 /* xdp_complete takes the interface's queue for this process, removes a program that a killed zabd
- * left there, and adds to args (of length at) what is missing.  The new length, or 0 with *e set. */
-size_t xdp_complete(const struct config *c, int idx, const char *iface, char *args, size_t at,
-                    struct open_error *e);
+ * left there, and adds what is missing to args[LIMIT_ARG_LEN], which is full afterwards if the room
+ * does not suffice.  0, or -1 with *e set. */
+int xdp_complete(const struct config *c, int idx, const char *iface, char *args,
+                 struct open_error *e);
 
 /* xdp_release takes the program off the interface, if it is ours. */
 void xdp_release(const char *iface);

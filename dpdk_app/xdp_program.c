@@ -25,39 +25,39 @@ struct writer {
   int at[TARGETS];
 };
 
-static struct bpf_insn *put(struct writer *w, uint8_t code, uint8_t dst, uint8_t src, int16_t off,
-                            int32_t imm) {
+#define INSN(c, d, s, o, i) \
+  (struct bpf_insn) { .code = (c), .dst_reg = (d), .src_reg = (s), .off = (o), .imm = (i) }
+
+static void put(struct writer *w, struct bpf_insn insn) {
   assert(w->p->cnt < XDP_INSNS);
-  struct bpf_insn *i = &w->p->insns[w->p->cnt++];
-  *i = (struct bpf_insn){
-      .code = code, .dst_reg = dst & 15u, .src_reg = src & 15u, .off = off, .imm = imm};
-  return i;
+  w->p->insns[w->p->cnt++] = insn;
 }
 
 static void jump(struct writer *w, uint8_t op, uint32_t value, enum target to) {
   w->to[w->p->cnt] = to;
-  put(w, (uint8_t)(BPF_JMP32 | op | BPF_K), BPF_REG_4, 0, 0, (int32_t)value);
+  put(w, INSN((uint8_t)(BPF_JMP32 | op | BPF_K), BPF_REG_4, 0, 0, (int32_t)value));
 }
 
 /* r4 = the 1, 2 or 4 bytes (BPF_B, BPF_H, BPF_W) of the packet at `at`, as they stand there. */
 static void load(struct writer *w, uint8_t size, int at) {
-  put(w, (uint8_t)(BPF_LDX | size | BPF_MEM), BPF_REG_4, BPF_REG_2, (int16_t)at, 0);
+  put(w, INSN((uint8_t)(BPF_LDX | size | BPF_MEM), BPF_REG_4, BPF_REG_2, (int16_t)at, 0));
 }
 
 static void mask(struct writer *w, uint32_t bits) {
-  put(w, BPF_ALU | BPF_AND | BPF_K, BPF_REG_4, 0, 0, (int32_t)bits);
+  put(w, INSN(BPF_ALU | BPF_AND | BPF_K, BPF_REG_4, 0, 0, (int32_t)bits));
 }
 
 static void label(struct writer *w, enum target t) { w->at[t] = w->p->cnt; }
 
 /* Too short for what is looked at below: not ours. */
 static void check_length(struct writer *w, int len) {
-  put(w, BPF_LDX | BPF_W | BPF_MEM, BPF_REG_2, BPF_REG_1, offsetof(struct xdp_md, data), 0);
-  put(w, BPF_LDX | BPF_W | BPF_MEM, BPF_REG_3, BPF_REG_1, offsetof(struct xdp_md, data_end), 0);
-  put(w, BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_4, BPF_REG_2, 0, 0);
-  put(w, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_4, 0, 0, len);
+  put(w, INSN(BPF_LDX | BPF_W | BPF_MEM, BPF_REG_2, BPF_REG_1, offsetof(struct xdp_md, data), 0));
+  put(w,
+      INSN(BPF_LDX | BPF_W | BPF_MEM, BPF_REG_3, BPF_REG_1, offsetof(struct xdp_md, data_end), 0));
+  put(w, INSN(BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_4, BPF_REG_2, 0, 0));
+  put(w, INSN(BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_4, 0, 0, len));
   w->to[w->p->cnt] = TO_PASS;
-  put(w, BPF_JMP | BPF_JGT | BPF_X, BPF_REG_4, BPF_REG_3, 0, 0);
+  put(w, INSN(BPF_JMP | BPF_JGT | BPF_X, BPF_REG_4, BPF_REG_3, 0, 0));
 }
 
 static void check_vlan(struct writer *w, uint16_t vlan) {
@@ -86,29 +86,29 @@ static void choose_ip(struct writer *w, int ip, const struct config_fast *self) 
 static void choose_arp(struct writer *w, int arp, const struct config *c, int k) {
   load(w, BPF_W, arp + AT_TARGET_IP);
   jump(w, BPF_JEQ, htonl(c->peers[c->self_idx].fast[k].ip), TO_TAKE);
-  put(w, BPF_ALU | BPF_MOV | BPF_X, BPF_REG_3, BPF_REG_4, 0, 0);
+  put(w, INSN(BPF_ALU | BPF_MOV | BPF_X, BPF_REG_3, BPF_REG_4, 0, 0));
   load(w, BPF_W, arp + AT_SENDER_IP);
   w->to[w->p->cnt] = TO_PASS; /* not gratuitous: the answer to a question of the kernel's */
-  put(w, BPF_JMP32 | BPF_JNE | BPF_X, BPF_REG_4, BPF_REG_3, 0, 0);
+  put(w, INSN(BPF_JMP32 | BPF_JNE | BPF_X, BPF_REG_4, BPF_REG_3, 0, 0));
   for (int i = 0; i < c->peer_cnt; i++)
     if (i != c->self_idx) jump(w, BPF_JEQ, htonl(c->peers[i].fast[k].ip), TO_TAKE);
 }
 
 static void pass(struct writer *w) {
-  put(w, BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, XDP_PASS);
-  put(w, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+  put(w, INSN(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, XDP_PASS));
+  put(w, INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0));
 }
 
-/* return bpf_redirect_map(&xsks_map, queue, XDP_PASS): of a queue without a socket, the kernel's. */
+/* return bpf_redirect_map(&xsks_map, queue, XDP_PASS): no socket on the queue, the kernel's. */
 static void take(struct writer *w) {
-  put(w, BPF_LDX | BPF_W | BPF_MEM, BPF_REG_2, BPF_REG_1, offsetof(struct xdp_md, rx_queue_index),
-      0);
+  put(w, INSN(BPF_LDX | BPF_W | BPF_MEM, BPF_REG_2, BPF_REG_1,
+              offsetof(struct xdp_md, rx_queue_index), 0));
   w->p->map_at = w->p->cnt;
-  put(w, BPF_LD | BPF_DW | BPF_IMM, BPF_REG_1, 0, 0, 0);
-  put(w, 0, 0, 0, 0, 0);
-  put(w, BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_3, 0, 0, XDP_PASS);
-  put(w, BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_redirect_map);
-  put(w, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+  put(w, INSN(BPF_LD | BPF_DW | BPF_IMM, BPF_REG_1, 0, 0, 0));
+  put(w, INSN(0, 0, 0, 0, 0));
+  put(w, INSN(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_3, 0, 0, XDP_PASS));
+  put(w, INSN(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_redirect_map));
+  put(w, INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0));
 }
 
 void xdp_write(struct xdp_program *p, const struct config *c, int idx) {

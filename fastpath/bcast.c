@@ -30,12 +30,13 @@ void bcast_init(struct bcast *b, const struct config *c, const struct bcast_memo
   b->counters = counters;
   b->latency = latency;
   b->payload_max = (c->mtu - FRAME_ROOM_TAKEN) & ~7u;
+  b->path_limits = path_limits_of(c->heartbeat_us, c->timeout_us);
   stream_init(&b->stream, m->stream_ring, c->ring_bytes, c->largest_record);
   init_peers(b, c, m);
 }
 
 /* Who sent it, and does it belong to an attachment that stands?  (R13, J3, J10) */
-static enum reason check_channel(const struct bcast *b, const struct frame_header *h) {
+static enum reason check_channel(const struct bcast *b, const struct frame_header *h, int path) {
   if (h->cluster_id != b->config->cluster_id) return REASON_FRAME_CLUSTER;
   int idx = b->idx_of_id[h->source];
   if (h->destination != b->config->id || idx < 0 || idx == b->config->self_idx)
@@ -44,6 +45,7 @@ static enum reason check_channel(const struct bcast *b, const struct frame_heade
   if (h->epoch != b->epoch) return REASON_STALE_EPOCH;
   const struct bcast_peer *p = &b->peers[idx];
   if (!peer_is_open(p) || h->iteration != p->iteration) return REASON_STALE_ITERATION;
+  if (!path_exists(&p->paths, path)) return REASON_FRAME_PEER;
   unsigned from = b->phase == BCAST_LEADING ? SENDER_FOLLOWER : SENDER_LEADER;
   if (!(frame_sender(h->type) & from)) return REASON_WRONG_ROLE;
   if (!positions_possible(b, p, h)) return REASON_IMPOSSIBLE_POSITION;
@@ -52,7 +54,8 @@ static enum reason check_channel(const struct bcast *b, const struct frame_heade
 
 static void on_leader(struct bcast *b, struct bcast_peer *p, struct inbound in,
                       struct bcast_actions *a) {
-  leader_heard(b, p, in.h, a);
+  leader_heard(b, p, in, a);
+  if (in.h->flags & FRAME_PROBE) return;
   switch (in.h->type) {
     case FRAME_ACK:
       leader_on_ack(b, p, in, a);
@@ -67,7 +70,8 @@ static void on_leader(struct bcast *b, struct bcast_peer *p, struct inbound in,
 
 static void on_follower(struct bcast *b, struct bcast_peer *p, struct inbound in,
                         struct bcast_actions *a) {
-  follower_heard(b, p, in.h);
+  follower_heard(b, p, in, a);
+  if (in.h->flags & FRAME_PROBE) return;
   switch (in.h->type) {
     case FRAME_PROPOSAL:
     case FRAME_INFORM:
@@ -87,17 +91,17 @@ static void on_follower(struct bcast *b, struct bcast_peer *p, struct inbound in
 static void on_frame(struct bcast *b, const struct bcast_event *e, struct bcast_actions *a) {
   struct frame_header h;
   enum reason reason = frame_check(&h, e->data, e->len);
-  if (reason == REASON_NONE) reason = check_channel(b, &h);
+  if (reason == REASON_NONE) reason = check_channel(b, &h, e->path);
   if (reason != REASON_NONE) {
     drop(b, reason);
     return;
   }
   struct bcast_peer *p = &b->peers[(int)b->idx_of_id[h.source]];
-  if (!peer_take_seq(p, h.seq)) {
+  if (!(h.flags & FRAME_PROBE) && !peer_take_seq(p, h.seq)) {
     drop(b, REASON_STALE_SEQ);
     return;
   }
-  struct inbound in = {&h, (const uint8_t *)e->data + sizeof h};
+  struct inbound in = {&h, (const uint8_t *)e->data + sizeof h, e->path};
   if (b->phase == BCAST_LEADING)
     on_leader(b, p, in, a);
   else if (follower_alive(b, a)) /* first: what waited in a queue revives nobody (F12, J8) */
@@ -195,13 +199,20 @@ static void publish(struct position *p, pos_t pos) {
   if (position_get(p) != pos) position_set(p, pos);
 }
 
+static uint64_t path_told(const struct bcast_peer *p) {
+  return p->phase == PEER_HEARD ? p->paths.use + 1u : 0u;
+}
+
 void bcast_publish(const struct bcast *b, struct positions *p) {
   if (b->phase != BCAST_LEADING && b->phase != BCAST_FOLLOWING) return; /* the slow thread's now */
   publish(&p->appended, bcast_appended(b));
   publish(&p->committed, bcast_committed(b));
   publish(&p->held, b->held); /* after committed, which is not below it */
+  if (b->phase == BCAST_FOLLOWING)
+    publish(&p->peer_path[b->leader_idx], path_told(&b->peers[b->leader_idx]));
   if (b->phase != BCAST_LEADING) return;
   for (int i = 0; i < b->config->peer_cnt; i++) {
+    publish(&p->peer_path[i], path_told(&b->peers[i]));
     publish(&p->peer_received[i], b->peers[i].out.acked);
     publish(&p->peer_durable[i], b->peers[i].durable);
   }

@@ -8,8 +8,11 @@
  * time until its commit to *latency.  In DURABILITY_MEMORY the own acknowledged position is
  * stream.whole, in DURABILITY_SYNC it is the durable position of the last BCAST_TURN.
  *
+ * A peer is reached on up to LIMIT_PATHS paths (path.h); FRAME says on which one a frame came, SEND
+ * on which one it goes.
+ *
  * Owner: fast lcore.  Blocks: no.  Allocates: no.  Reads no clock.
- * Source: design 3, 4, 5.2; zab-rules R6, R7, R10, R11, R13, R16, C3, C7, F11, F12, J1-J11. */
+ * Source: design 3, 4, 5.2, 5.4; zab-rules R6, R7, R10, R11, R13, R16, C3, C7, F11, F12, J1-J11. */
 #ifndef ZABLINE_FASTPATH_BCAST_H
 #define ZABLINE_FASTPATH_BCAST_H
 
@@ -45,6 +48,7 @@ struct bcast {
   struct latency *latency;
   struct quorum quorum;
   uint32_t payload_max; /* of one frame: multiple of 8 */
+  struct path_limits path_limits;
   int8_t idx_of_id[256];
 
   enum bcast_phase phase;

@@ -43,6 +43,12 @@ static void on_lead(struct bcast *b, const struct fast_msg *m) {
   b->counted = 1u << b->config->self_idx;
 }
 
+/* Which ways lead to a peer; TCP when it takes frames there. */
+static unsigned paths_to(const struct bcast *b, const struct fast_msg *m) {
+  unsigned fast = (1u << b->config->peers[m->peer_idx].fast_cnt) - 1u;
+  return fast | (m->tcp ? 1u << PATH_TCP : 0u);
+}
+
 static void on_open(struct bcast *b, const struct fast_msg *m) {
   assert(m->peer_idx != b->config->self_idx);
   begin(b, m, m->pos);
@@ -50,7 +56,7 @@ static void on_open(struct bcast *b, const struct fast_msg *m) {
   b->leader_idx = m->peer_idx;
   struct bcast_peer *p = &b->peers[m->peer_idx];
   stream_reset(&b->requests[b->config->self_idx], 0, 0);
-  peer_attach(p, m->iteration, b->now_us);
+  peer_attach(p, m->iteration, b->now_us, paths_to(b, m));
   peer_start(p, 0, m->pos, LIMIT_FLIGHT_REQUESTS);
   p->phase = PEER_ATTACHED;
   p->owes_answer = p->owes_at_once = true; /* the first ACK, with position P */
@@ -59,7 +65,7 @@ static void on_open(struct bcast *b, const struct fast_msg *m) {
 static void on_attach(struct bcast *b, struct bcast_peer *p, const struct fast_msg *m) {
   assert(p->idx != b->config->self_idx);
   control_detach(b, p, REASON_NONE, NULL);
-  peer_attach(p, m->iteration, b->now_us);
+  peer_attach(p, m->iteration, b->now_us, paths_to(b, m));
   p->last_zxid = m->zxid;
   p->phase = PEER_WAITING;
   b->waiting = true;
@@ -128,6 +134,21 @@ void control_lost(struct bcast *b, enum reason reason, struct bcast_actions *a) 
   b->phase = BCAST_LOST;
   b->more = false;
   drop(b, reason);
+}
+
+/* What the old path lost is repaired: the first frame by the new one says how much there is. */
+void control_move(struct bcast *b, struct bcast_peer *p, struct path_move move,
+                  struct bcast_actions *a) {
+  path_use(&p->paths, move.to);
+  uint32_t flight = b->phase == BCAST_FOLLOWING ? LIMIT_FLIGHT_REQUESTS : LIMIT_FLIGHT;
+  if (move.to == PATH_TCP && flight > LIMIT_TCP_FLIGHT) flight = LIMIT_TCP_FLIGHT;
+  outflow_moved(&p->out, flight, b->now_us);
+  p->rtt_us = 0; /* measured anew */
+  p->owes_answer = p->owes_at_once = true;
+  drop(b, move.reason);
+  struct fast_msg *m = tell_peer(b, p, FAST_MOVED, a);
+  m->pos = move.to;
+  m->reason = move.reason;
 }
 
 static void on_close(struct bcast *b, const struct fast_msg *m, struct bcast_actions *a) {

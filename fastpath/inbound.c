@@ -31,19 +31,31 @@ static void heard_end(struct bcast_peer *p, const struct frame_header *h, uint64
   if (bare) inflow_idle(&p->in, end_of(h), now_us);
 }
 
-void leader_heard(struct bcast *b, struct bcast_peer *p, const struct frame_header *h,
+/* A path on which the peer comes and that has not answered us yet is asked at once. */
+static void heard_on(const struct bcast *b, struct bcast_peer *p, struct inbound in) {
+  path_heard(&p->paths, &b->path_limits, in.path, b->now_us, in.h->send_time, in.h->echo_time);
+  struct path *path = &p->paths.at[in.path];
+  bool asks = b->phase == BCAST_FOLLOWING ? in.h->flags & FRAME_PROBE : !path->answered_us;
+  if (asks) path->owes = true;
+}
+
+void leader_heard(struct bcast *b, struct bcast_peer *p, struct inbound in,
                   struct bcast_actions *a) {
+  const struct frame_header *h = in.h;
   if (p->phase == PEER_ATTACHED) {
     p->phase = PEER_HEARD;
     p->heard_us = b->now_us;
+    path_begin(&p->paths, b->now_us);
     p->owes_at_once = true; /* it cannot echo before it hears us */
   }
+  heard_on(b, p, in);
+  bool probe = h->flags & FRAME_PROBE;
   if (h->echo_time) { /* C7, F12: alive when it was sent what it echoes, not when its frame came */
     uint64_t alive = b->now_us - peer_echo_age(b->now_us, h->echo_time);
     if (alive > p->alive_us) p->alive_us = alive;
-    peer_measure(p, b->now_us, h->echo_time);
+    if (!probe) peer_measure(p, b->now_us, h->echo_time);
   }
-  peer_heard_time(p, h->send_time);
+  if (probe) return;
   outflow_ack(&p->out, h->received, h->window, b->now_us);
   heard_end(p, h, b->now_us);
   if (h->durable > p->durable) { /* never back: frames may overtake each other (J6) */
@@ -53,8 +65,23 @@ void leader_heard(struct bcast *b, struct bcast_peer *p, const struct frame_head
   control_tell_heard(b, p, a);
 }
 
-void follower_heard(struct bcast *b, struct bcast_peer *p, const struct frame_header *h) {
+/* Its newest frame but a probe came by the path that the leader uses. */
+static void go_with_leader(struct bcast *b, struct bcast_peer *p, struct inbound in,
+                           struct bcast_actions *a) {
+  if (in.path == p->paths.use || in.h->seq != p->rx_seq) return;
+  control_move(b, p, (struct path_move){REASON_PATH_FOLLOWED, (uint8_t)in.path}, a);
+}
+
+void follower_heard(struct bcast *b, struct bcast_peer *p, struct inbound in,
+                    struct bcast_actions *a) {
+  const struct frame_header *h = in.h;
   p->phase = PEER_HEARD;
+  heard_on(b, p, in);
+  if (h->flags & FRAME_PROBE) {
+    if (peer_heard_time(p, h->send_time)) p->alive_us = b->now_us;
+    return;
+  }
+  go_with_leader(b, p, in, a);
   p->owes_answer = true;
   if (peer_heard_time(p, h->send_time)) p->alive_us = b->now_us;
   if (h->echo_time && h->received > p->out.acked) peer_measure(p, b->now_us, h->echo_time);

@@ -55,6 +55,15 @@ static void detach_silent(struct bcast *b, struct bcast_actions *a) {
   }
 }
 
+static void choose_paths(struct bcast *b, struct bcast_actions *a) {
+  for (int i = 0; i < b->config->peer_cnt; i++) {
+    struct bcast_peer *p = &b->peers[i];
+    if (p->phase != PEER_HEARD) continue; /* before, it answers nowhere */
+    struct path_move move = path_choose(&p->paths, &b->path_limits, b->now_us);
+    if (move.reason != REASON_NONE) control_move(b, p, move, a);
+  }
+}
+
 /* What a quorum without p holds of the stream. */
 static pos_t held_without(const struct bcast *b, const struct bcast_peer *p) {
   uint64_t held[LIMIT_PEERS] = {0};
@@ -98,12 +107,13 @@ pos_t leader_reclaimable(const struct bcast *b) {
   return pos;
 }
 
-/* Who is silent, who is behind: questions of milliseconds, asked every KEEP_US.  A record's way to
+/* Who is silent, by which path, who is behind: questions of milliseconds, asked every KEEP_US.  A record's way to
  * its commit is not held up by them. */
 static void keep_house(struct bcast *b, struct bcast_actions *a) {
   if (b->now_us - b->kept_us < KEEP_US) return;
   b->kept_us = b->now_us;
   detach_silent(b, a);
+  choose_paths(b, a);
   detach_behind(b, a);
 }
 

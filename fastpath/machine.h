@@ -11,6 +11,7 @@
 struct inbound {
   const struct frame_header *h;
   const uint8_t *payload;
+  int path;
 };
 
 /* ---- frames (bcast.c dispatches) ---- */
@@ -27,10 +28,12 @@ void take_slice(struct bcast *b, struct bcast_peer *p, struct inbound in);
 /* take_gaps notes what p misses; false: it misses what the ring has lost (PEER_BEHIND). */
 bool take_gaps(struct bcast *b, struct bcast_peer *p, struct inbound in);
 
-/* leader_heard, follower_heard take the header's positions and times; every frame passes here. */
-void leader_heard(struct bcast *b, struct bcast_peer *p, const struct frame_header *h,
+/* leader_heard, follower_heard take the header's positions and times, of a probe the times only;
+ * every frame passes here. */
+void leader_heard(struct bcast *b, struct bcast_peer *p, struct inbound in,
                   struct bcast_actions *a);
-void follower_heard(struct bcast *b, struct bcast_peer *p, const struct frame_header *h);
+void follower_heard(struct bcast *b, struct bcast_peer *p, struct inbound in,
+                    struct bcast_actions *a);
 
 /* positions_possible: could a peer that keeps the rules have sent this header? */
 bool positions_possible(const struct bcast *b, const struct bcast_peer *p,
@@ -47,6 +50,9 @@ void control_detach(struct bcast *b, struct bcast_peer *p, enum reason reason,
 void control_tell_heard(struct bcast *b, struct bcast_peer *p, struct bcast_actions *a);
 /* control_lost stops everything at once: nothing leaves until the next LEAD or OPEN. */
 void control_lost(struct bcast *b, enum reason reason, struct bcast_actions *a);
+/* control_move sends what follows to p by another path; reason: why. */
+void control_move(struct bcast *b, struct bcast_peer *p, struct path_move move,
+                  struct bcast_actions *a);
 
 /* ---- one turn ---- */
 void turn_step(struct bcast *b, const struct bcast_event *e, struct bcast_actions *a);

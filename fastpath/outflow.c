@@ -29,6 +29,13 @@ void outflow_ack(struct outflow *o, pos_t received, uint32_t window, uint64_t no
   }
 }
 
+void outflow_moved(struct outflow *o, uint32_t flight_max, uint64_t now_us) {
+  assert(flight_max <= LIMIT_FLIGHT);
+  o->flight_max = flight_max;
+  o->moved_us = now_us;
+  o->doublings = 0;
+}
+
 void outflow_missing(struct outflow *o, struct frame_range range) {
   if (range.to > o->next) range.to = o->next;
   if (range.from >= range.to || range.from < o->start) return;
@@ -77,7 +84,7 @@ struct outflow_slice outflow_take(struct outflow *o, pos_t end, uint32_t max, ui
   struct outflow_slice slice = {.pos = o->next};
   if (o->repair_cnt) return take_missing(o, max);
   if (end > o->limit) end = o->limit;
-  if (o->next >= end || o->flight_cnt == o->flight_max) return slice;
+  if (o->next >= end || o->flight_cnt >= o->flight_max) return slice;
   uint64_t len = end - o->next;
   slice.len = len < max ? (uint32_t)len : max;
   if (o->acked == o->next) o->moved_us = now_us;

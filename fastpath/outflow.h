@@ -43,6 +43,10 @@ struct outflow_slice {
 
 void outflow_init(struct outflow *o, pos_t start, uint32_t flight_max);
 
+/* outflow_moved: another path, with room for flight_max slices; the tail is due for repetition as
+ * soon as no answer comes. */
+void outflow_moved(struct outflow *o, uint32_t flight_max, uint64_t now_us);
+
 /* outflow_ack notes that the peer holds all below received and can take window bytes more. */
 void outflow_ack(struct outflow *o, pos_t received, uint32_t window, uint64_t now_us);
 

@@ -1,6 +1,6 @@
 #include "fastpath/peer.h"
 
-void peer_attach(struct bcast_peer *p, uint64_t iteration, uint64_t now_us) {
+void peer_attach(struct bcast_peer *p, uint64_t iteration, uint64_t now_us, unsigned exist) {
   p->told_heard = p->owes_answer = p->owes_at_once = false;
   p->iteration = iteration;
   p->last_zxid = 0;
@@ -11,6 +11,7 @@ void peer_attach(struct bcast_peer *p, uint64_t iteration, uint64_t now_us) {
   p->heard_us = p->behind_us = p->sent_us = 0;
   p->send_time = p->echo_time = 0;
   p->rtt_us = 0;
+  path_attach(&p->paths, exist);
   peer_start(p, 0, 0, 0);
 }
 

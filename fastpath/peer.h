@@ -19,6 +19,7 @@
 
 #include "fastpath/inflow.h"
 #include "fastpath/outflow.h"
+#include "fastpath/path.h"
 
 #define PEER_SEQ_WINDOW 64
 
@@ -48,20 +49,21 @@ struct bcast_peer {
   uint64_t heard_us;  /* leader: the first frame came */
   uint64_t behind_us; /* leader: behind the ring since then; 0: is not */
   uint64_t sent_us;   /* last frame to the peer */
-  uint32_t send_time; /* newest of the peer: echoed to it */
+  uint32_t send_time; /* newest of the peer, on whatever path */
   uint32_t echo_time; /* newest that the peer echoed */
   uint64_t rtt_us;
 
   pos_t durable; /* leader: acknowledged by the peer; counts once COUNTed */
   pos_t told_committed, told_received, told_durable, told_edge; /* in the last frame sent */
   struct frame_range gaps[LIMIT_GAP_RANGES]; /* payload of the report being sent */
+  struct path_set paths;
   struct inflow in;
   struct outflow out;
 };
 
-/* peer_attach forgets everything and begins a new iteration; streams start at out_start and
- * in_start. */
-void peer_attach(struct bcast_peer *p, uint64_t iteration, uint64_t now_us);
+/* peer_attach forgets everything and begins a new iteration, on the paths that exist; streams start
+ * at out_start and in_start. */
+void peer_attach(struct bcast_peer *p, uint64_t iteration, uint64_t now_us, unsigned exist);
 void peer_start(struct bcast_peer *p, pos_t out_start, pos_t in_start, uint32_t flight_max);
 
 /* peer_take_seq returns false for a frame seen before or too old to tell. */

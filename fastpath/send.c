@@ -10,6 +10,7 @@ static struct bcast_action *begin_frame(const struct bcast_peer *p, enum frame_t
   struct bcast_action *act = &a->at[a->cnt++];
   act->type = BCAST_ACT_SEND;
   act->peer_idx = p->idx;
+  act->path = p->paths.use;
   act->payload = NULL;
   act->len = 0;
   act->header.type = (uint8_t)type;
@@ -27,10 +28,9 @@ static uint32_t window_of(const struct bcast *b, const struct bcast_peer *p, pos
   return (uint32_t)(edge_of(b, p) - received); /* at most LIMIT_RING_MAX */
 }
 
-/* type, flags, position, payload and len are set; end: of the sender's stream, as the frame tells.
- */
-static void finish_frame(struct bcast *b, struct bcast_peer *p, struct bcast_action *act,
-                         pos_t end) {
+/* type, flags, path, position, payload and len are set; end: of the sender's stream, as the frame
+ * tells. */
+static void seal(struct bcast *b, struct bcast_peer *p, struct bcast_action *act, pos_t end) {
   struct frame_header *h = &act->header;
   h->payload_len = (uint16_t)act->len;
   h->cluster_id = b->config->cluster_id;
@@ -44,8 +44,15 @@ static void finish_frame(struct bcast *b, struct bcast_peer *p, struct bcast_act
   h->committed = committed_up_to(b, end);
   h->durable = b->acked;
   h->send_time = peer_send_stamp(b->now_us);
-  h->echo_time = p->send_time;
+  h->echo_time = p->paths.at[act->path].send_time;
   frame_seal(h);
+  path_sent(&p->paths, act->path, b->now_us);
+}
+
+static void finish_frame(struct bcast *b, struct bcast_peer *p, struct bcast_action *act,
+                         pos_t end) {
+  seal(b, p, act, end);
+  const struct frame_header *h = &act->header;
   if (h->committed > p->told_committed) p->told_committed = h->committed;
   p->told_received = h->received;
   p->told_durable = h->durable;
@@ -57,6 +64,28 @@ static void finish_frame(struct bcast *b, struct bcast_peer *p, struct bcast_act
 static void send_bare(struct bcast *b, struct bcast_peer *p, enum frame_type type,
                       struct bcast_actions *a) {
   finish_frame(b, p, begin_frame(p, type, a), p->out.next);
+}
+
+/* The leader asks paths that it does not use; its follower answers, and before it has heard the
+ * leader comes on all of them.  TCP is the connection of the hand-over, the leader's turn there is
+ * after its follower's. */
+static bool probe_is_due(const struct bcast *b, const struct bcast_peer *p, int path) {
+  if (p->paths.at[path].owes) return true;
+  bool asks = b->phase == BCAST_LEADING ? p->phase == PEER_HEARD || path != PATH_TCP
+                                        : p->phase == PEER_ATTACHED;
+  return asks && path_probe_due(&p->paths, &b->path_limits, path, b->now_us);
+}
+
+static void send_probes(struct bcast *b, struct bcast_peer *p, struct bcast_actions *a) {
+  enum frame_type type = b->phase == BCAST_LEADING ? FRAME_PING : FRAME_ACK;
+  for (int i = 0; i < LIMIT_PATHS; i++) {
+    if (!path_exists(&p->paths, i) || !probe_is_due(b, p, i)) continue;
+    p->paths.at[i].owes = false;
+    struct bcast_action *act = begin_frame(p, type, a);
+    act->path = i;
+    act->header.flags = FRAME_PROBE;
+    seal(b, p, act, p->out.next);
+  }
 }
 
 static void send_gaps(struct bcast *b, struct bcast_peer *p, struct bcast_actions *a) {
@@ -140,6 +169,7 @@ static void send_peer(struct bcast *b, struct bcast_peer *p, uint32_t frame_cnt,
   uint32_t end = a->cnt + frame_cnt;
   uint64_t max_us = b->config->timeout_us / 4;
   send_gaps(b, p, a);
+  if (p->paths.exist & (p->paths.exist - 1u)) send_probes(b, p, a); /* more than one */
   outflow_forget(&p->out, stream_to(b)->reclaimed);
   outflow_tick(&p->out, b->now_us, peer_rto_us(p), max_us);
   while (a->cnt + 1 < end)

@@ -17,7 +17,7 @@
 /* ---- broadcast machine ---- */
 
 enum bcast_action_type {
-  BCAST_ACT_SEND,    /* header (sealed), payload, len -> peer_idx */
+  BCAST_ACT_SEND,    /* header (sealed), payload, len -> peer_idx, by path (enum path_id) */
   BCAST_ACT_FAST,    /* fast -> fast_slow */
   BCAST_ACT_REQUEST, /* payload, len from peer_idx -> fast_app; memory stays until consumed */
 };
@@ -25,6 +25,7 @@ enum bcast_action_type {
 struct bcast_action {
   enum bcast_action_type type;
   int peer_idx;
+  int path;
   struct frame_header header;
   const void *payload; /* into the ring; stable until the driver has copied it in this turn */
   uint32_t len;
@@ -45,6 +46,9 @@ enum replica_action_type {
   ACT_CLOSE_CONN, /* conn, reason: no further event of this conn */
   ACT_SEND,       /* conn, packet */
   ACT_SEND_CHUNK, /* conn, packet.data: one SNAP chunk; packet.data.len 0: the end of SNAP */
+  ACT_SEND_FRAME, /* conn, packet: FRAME; dropped and counted when much waits there already */
+  ACT_FRAME,      /* peer_idx, packet.data: a frame that came over TCP -> fast path */
+  ACT_KEEP_CONN,  /* conn: silence ends it no more; the fast path says whether its peer lives */
   ACT_DISK,       /* disk -> slow_disk */
   ACT_FAST,       /* fast -> slow_fast */
   ACT_APP,        /* app -> slow_app */

@@ -29,6 +29,7 @@ struct bcast_event {
   uint64_t now_ns; /* monotonic */
   const void *data;
   uint32_t len;
+  int path; /* FRAME: on which it came (enum path_id) */
   zxid_t zxid;
   struct fast_msg fast;
   struct counters *from; /* BCAST_FRAME: of who sent it (proto/drops.h), NULL: not counted */
@@ -53,6 +54,7 @@ enum replica_event_type {
   EV_CONN_CLOSED, /* conn, reason: by the peer or an error; never after ACT_CLOSE_CONN */
   EV_DISK,        /* disk: answer from disk_slow */
   EV_FAST,        /* fast: from fast_slow */
+  EV_FRAME,       /* peer_idx, frame: the fast path wants it sent over TCP */
   EV_APP,         /* app: from app_slow */
   EV_STOP,        /* SIGTERM: clean stop */
 };
@@ -74,6 +76,7 @@ struct replica_event {
   pos_t committed; /* struct positions, in every event: UPTODATE waits for P (R7) */
   const struct notification *notification;
   const struct packet *packet;
+  struct span frame; /* header and payload */
   struct disk_msg disk;
   struct fast_msg fast;
   struct app_msg app;

@@ -37,6 +37,7 @@ enum extension_type {
 #define FEATURE_NON_COUNTING (1u << 0) /* FOLLOWERINFO: sender must not be counted */
 #define FEATURE_REJOIN (1u << 1)       /* FOLLOWERINFO: ... because its disk was lost (E5) */
 #define FEATURE_MAY_VOTE (1u << 2)     /* UPTODATE: from now on the learner may vote and count */
+#define FEATURE_TCP_FRAMES (1u << 3)   /* sender takes frames of the broadcast over TCP (5.4) */
 #define FEATURE_YIELDS (1u << 4) /* FOLLOWERINFO: sender, if it can be spared, shall not lead */
 
 struct extension {

@@ -50,6 +50,7 @@ static enum reason check_payload(const struct frame_header *h, const struct row 
   uint32_t len = h->payload_len, gap = h->flags & FRAME_GAP;
   uint32_t unit = sizeof(struct frame_range);
   if (gap && row->payload != PAYLOAD_GAPS) return REASON_FRAME_FIELD;
+  if ((h->flags & FRAME_PROBE) && (gap || len)) return REASON_FRAME_FIELD;
   if (gap) {
     bool whole = len && len % unit == 0 && len <= LIMIT_GAP_RANGES * unit;
     return whole ? REASON_NONE : REASON_FRAME_FIELD;
@@ -65,7 +66,7 @@ enum reason frame_check(struct frame_header *h, const void *frame, size_t len) {
   if (in.magic != FRAME_MAGIC || in.version != FRAME_VERSION) return REASON_FRAME_MAGIC;
   if (in.crc != crc32c(&in, CRC_COVERS)) return REASON_FRAME_CRC;
   const struct row *row = row_of(in.type);
-  if (!row || in.zero_a || in.zero_b || in.key_id || (in.flags & ~FRAME_GAP))
+  if (!row || in.zero_a || in.zero_b || in.key_id || (in.flags & ~(FRAME_GAP | FRAME_PROBE)))
     return REASON_FRAME_FIELD;
   if (in.send_time == 0) return REASON_FRAME_FIELD;
   if (len < sizeof in + in.payload_len) return REASON_FRAME_SHORT;

@@ -11,7 +11,8 @@
  *   received    of the follower's REQUEST stream       of the epoch stream
  *   window      room for REQUESTs beyond received      room in the ring beyond received
  *   send_time   the sender's clock, never 0            the same
- *   echo_time   newest send_time heard, 0: none yet    the same
+ *   echo_time   newest send_time heard on the path     the same
+ *               that this frame takes, 0: none yet
  *
  * Source: design 4 (the table there is this struct). */
 #ifndef ZABLINE_PROTO_FRAME_H
@@ -39,6 +40,9 @@ enum frame_payload { PAYLOAD_EMPTY, PAYLOAD_SLICE, PAYLOAD_GAPS };
 
 #define FRAME_GAP 0x01u   /* payload: up to LIMIT_GAP_RANGES of struct frame_range */
 #define FRAME_GROUP 0x02u /* multicast; not sent yet */
+/* Only the times count: does the path on which it comes answer?  PING of the leader, answered by an
+ * ACK on the same path.  Takes a seq, but is not ordered with the other frames. */
+#define FRAME_PROBE 0x04u
 
 struct frame_range {
   uint64_t from, to;

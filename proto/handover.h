@@ -14,6 +14,9 @@
  *   OPEN       (follower) leader = peer, epoch, iteration, P, Z
  *   CLOSE      stop at once; answered by CLOSED whatever the state
  *
+ * MOVED (fast -> slow) is only for people: the attachment's frames take another path (pos: enum
+ * path_id), and why.
+ *
  * Source: design 5.2. */
 #ifndef ZABLINE_PROTO_HANDOVER_H
 #define ZABLINE_PROTO_HANDOVER_H
@@ -36,6 +39,7 @@ enum fast_msg_type {
   FAST_DETACHED,
   FAST_LOST,
   FAST_CLOSED,
+  FAST_MOVED,
 };
 
 struct fast_msg {
@@ -46,6 +50,7 @@ struct fast_msg {
   uint64_t iteration; /* of the attachment; LEAD: 0 */
   pos_t pos;
   zxid_t zxid;
+  uint64_t tcp; /* ATTACH, OPEN: 1: frames may go over the TCP connection too */
 };
 
 #endif

@@ -114,9 +114,10 @@ static enum parse parse_authinfo(struct cursor *c, struct packet *p) {
 static enum parse parse_packet(struct cursor *c, struct packet *p) {
   p->type = cursor_i32(c);
   if (c->bad) return PARSE_MORE;
-  if (p->type < PACKET_REQUEST || p->type > PACKET_INFORMANDACTIVATE) return PARSE_MALFORMED;
+  bool zookeeper = p->type >= PACKET_REQUEST && p->type <= PACKET_INFORMANDACTIVATE;
+  if (!zookeeper && p->type != PACKET_FRAME) return PARSE_MALFORMED;
   p->zxid = (zxid_t)cursor_i64(c);
-  enum parse status = parse_buf(c, &p->data, LIMIT_PACKET_DATA);
+  enum parse status = parse_buf(c, &p->data, zookeeper ? LIMIT_PACKET_DATA : LIMIT_MTU_MAX);
   return status == PARSE_OK ? parse_authinfo(c, p) : status;
 }
 
@@ -199,6 +200,7 @@ const char *packet_name(int32_t type) {
       [PACKET_ACKEPOCH] = "ACKEPOCH",
       [PACKET_INFORMANDACTIVATE] = "INFORMANDACTIVATE",
   };
+  if (type == PACKET_FRAME) return "FRAME";
   if (type == PACKET_SNAP_CHUNK) return "SNAP_CHUNK";
   if (type == PACKET_SNAP_END) return "SNAP_END";
   if (type < PACKET_REQUEST || type > PACKET_INFORMANDACTIVATE) return "unknown";

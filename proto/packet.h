@@ -31,6 +31,7 @@ enum packet_type {
   PACKET_LEADERINFO = 17,
   PACKET_ACKEPOCH = 18,
   PACKET_INFORMANDACTIVATE = 19,
+  PACKET_FRAME = 100, /* data: one frame of the broadcast (frame.h); FEATURE_TCP_FRAMES only */
   /* not on the wire: what the reader makes of the raw bytes behind SNAP (between Zabline peers
    * (i4 length, u4 crc32c, bytes)*, i4 0, str "BenWasHere") */
   PACKET_SNAP_CHUNK = 1000, /* data: one verified chunk, at most LIMIT_SNAP_CHUNK */
@@ -58,7 +59,7 @@ struct packet_reader {
 };
 
 /* packet_read parses one packet at buf.  Returns the bytes it took, 0 if more are needed, -1 if it
- * is malformed (REASON_PACKET_BAD), types out of 1..19 included, as soon as the bad field is there.
+ * is malformed (REASON_PACKET_BAD), unknown types included, as soon as the bad field is there.
  * A packet needs at most LIMIT_PACKET_DATA + 4096 bytes. */
 long packet_read(struct packet_reader *r, struct packet *p, const void *buf, size_t len);
 

@@ -33,6 +33,7 @@ struct positions {
   /* for status only; writer fast */
   struct position peer_received[LIMIT_PEERS];
   struct position peer_durable[LIMIT_PEERS];
+  struct position peer_path[LIMIT_PEERS]; /* enum path_id + 1; 0: not heard */
 };
 
 static inline pos_t position_get(const struct position *p) {

@@ -16,7 +16,7 @@ struct status_peer {
   int id;
   const char *state;  /* static text: "self", "unknown", "unreachable", "connected", "syncing",
                          "following", "leading" */
-  const char *path;   /* static text: "none", "fast" */
+  const char *path;   /* static text: "none", "fast", "fast2", "tcp" */
   uint64_t lag_bytes; /* leader: appended - peer's durable; 0 if not attached */
   char build[LIMIT_NAME_LEN];
 };

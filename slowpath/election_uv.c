@@ -72,6 +72,7 @@ static void up(struct election_uv *e, uint64_t now_us, int i, struct sock_uv *s)
   struct election_uv_peer *p = &e->peer[i];
   if (p->sock) sock_close(p->sock);
   p->sock = s;
+  sock_expect_acks(s);
   p->called = false;
   p->delay_us = FIRST_DELAY_US;
   p->not_before_us = now_us + FIRST_DELAY_US;

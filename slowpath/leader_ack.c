@@ -29,7 +29,7 @@ static void send_uptodate(struct replica *r, int conn, struct replica_actions *a
   struct extension e = own_extension(r);
   e.iteration = c->iteration;
   if (may_grant(r, c)) {
-    e.features = FEATURE_MAY_VOTE;
+    e.features |= FEATURE_MAY_VOTE;
     c->features = 0;
     c->counts = true;
   }
@@ -51,6 +51,7 @@ static void try_settle(struct replica *r, int conn, struct replica_actions *a) {
                                 .epoch = r->lead.epoch,
                                 .zxid = c->target});
   send_uptodate(r, conn, a);
+  act(a, ACT_KEEP_CONN)->conn = conn;
 }
 
 void leader_try_count(struct replica *r, int conn, struct replica_actions *a) {

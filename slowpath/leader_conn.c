@@ -21,6 +21,8 @@ void leader_on_packet(struct replica *r, int conn, const struct packet *p,
   bool is_info = p->type == PACKET_FOLLOWERINFO || p->type == PACKET_OBSERVERINFO;
   if (step == CONN_FOLLOWERINFO && is_info)
     leader_on_followerinfo(r, conn, p, a);
+  else if (p->type == PACKET_FRAME)
+    frames_on_packet(r, conn, p, a);
   else if (step == CONN_ACKEPOCH && p->type == PACKET_ACKEPOCH)
     leader_on_ackepoch(r, conn, p, a);
   else if ((step == CONN_ACK || step == CONN_SETTLED) && p->type == PACKET_ACK)

@@ -45,6 +45,7 @@ static bool is_mismatch(const struct replica *r, enum reason why) {
     case REASON_CLUSTER_DIFFERS:
     case REASON_CLASS_DIFFERS:
     case REASON_RECORD_LIMIT_DIFFERS:
+    case REASON_MTU_DIFFERS:
     case REASON_CONFIG_DIFFERS:
     case REASON_EXTENSION_BAD:
     case REASON_PACKET_BAD:
@@ -125,6 +126,8 @@ void learner_on_packet(struct replica *r, const struct packet *p, struct replica
   r->learn.deadline_us = r->now_us + init_limit_us(r);
   if (step == LEARNING_LEADERINFO && p->type == PACKET_LEADERINFO)
     learner_on_leaderinfo(r, p, a);
+  else if (p->type == PACKET_FRAME)
+    frames_on_packet(r, 0, p, a);
   else if (step == LEARNING_OP && p->type == PACKET_PING && r->learn.zabline)
     return; /* another learner's snapshot comes first; that it lives is progress (B23) */
   else if (step == LEARNING_OP)

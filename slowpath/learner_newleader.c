@@ -65,7 +65,8 @@ void learner_on_current(struct replica *r, struct replica_actions *a) {
                                 .epoch = l->epoch,
                                 .iteration = l->iteration,
                                 .pos = l->pos,
-                                .zxid = l->tail});
+                                .zxid = l->tail,
+                                .tcp = l->tcp});
   r->fast_open = true;
   l->step = LEARNING_UPTODATE;
   l->deadline_us = r->now_us + init_limit_us(r);
@@ -78,6 +79,7 @@ static void settle(struct replica *r, struct replica_actions *a) {
   r->refused[l->leader_idx] = REASON_NONE;
   replica_set_phase(r, PHASE_BROADCAST);
   election_established(&r->election, l->epoch);
+  act(a, ACT_KEEP_CONN)->conn = 0;
   act_app(a, (struct app_msg){.type = APP_FOLLOW,
                               .leader_idx = l->leader_idx,
                               .epoch = l->epoch,

@@ -33,14 +33,19 @@ static void log_texts(struct replica *r, int peer_idx, enum reason why, struct r
                                 .other = r->differs[1]});
 }
 
-static void log_record_limits(struct replica *r, int peer_idx, uint32_t theirs,
-                              struct replica_actions *a) {
-  if (!first_time(r, peer_idx, REASON_RECORD_LIMIT_DIFFERS)) return;
-  act_log(a, (struct log_event){.id = LOG_NUMBER_DIFFERS,
-                                .peer = r->config->peers[peer_idx].id,
-                                .reason = REASON_RECORD_LIMIT_DIFFERS,
-                                .a = r->config->largest_record,
-                                .b = theirs});
+struct numbers {
+  uint32_t ours, theirs;
+};
+
+static enum reason refuse_numbers(struct replica *r, int peer_idx, enum reason why,
+                                  struct numbers n, struct replica_actions *a) {
+  if (first_time(r, peer_idx, why))
+    act_log(a, (struct log_event){.id = LOG_NUMBER_DIFFERS,
+                                  .peer = r->config->peers[peer_idx].id,
+                                  .reason = why,
+                                  .a = n.ours,
+                                  .b = n.theirs});
+  return why;
 }
 
 enum reason match_extension(struct replica *r, int peer_idx, const struct extension *e,
@@ -59,10 +64,11 @@ enum reason match_extension(struct replica *r, int peer_idx, const struct extens
     log_texts(r, peer_idx, REASON_CLASS_DIFFERS, a);
     return REASON_CLASS_DIFFERS;
   }
-  if (e->largest_record != c->largest_record) {
-    log_record_limits(r, peer_idx, e->largest_record, a);
-    return REASON_RECORD_LIMIT_DIFFERS;
-  }
+  if (e->largest_record != c->largest_record)
+    return refuse_numbers(r, peer_idx, REASON_RECORD_LIMIT_DIFFERS,
+                          (struct numbers){c->largest_record, e->largest_record}, a);
+  if (e->mtu != c->mtu)
+    return refuse_numbers(r, peer_idx, REASON_MTU_DIFFERS, (struct numbers){c->mtu, e->mtu}, a);
   memcpy(r->builds[peer_idx], e->build, sizeof e->build);
   return REASON_NONE;
 }

@@ -50,7 +50,8 @@ struct extension own_extension(const struct replica *r) {
                         .largest_record = c->largest_record,
                         .mtu = c->mtu,
                         .fast_ip = fast->ip,
-                        .fast_port = fast->udp_port};
+                        .fast_port = fast->udp_port,
+                        .features = FEATURE_TCP_FRAMES};
   memcpy(e.build, r->build, sizeof e.build);
   memcpy(e.cluster, c->cluster, sizeof e.cluster);
   return e;

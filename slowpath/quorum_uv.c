@@ -63,6 +63,24 @@ void quorum_uv_send(struct quorum_uv *q, int conn, const struct packet *p) {
   sock_commit(q->conn[conn].sock, used);
 }
 
+void quorum_uv_send_frame(struct quorum_uv *q, int conn, const struct packet *p) {
+  struct quorum_uv_conn *c = &q->conn[conn];
+  size_t len = PACKET_OVERHEAD + (size_t)p->data.len;
+  bool full = c->sock && sock_waiting(c->sock) + len > LIMIT_TCP_WAITING;
+  uint8_t *dst = c->sock && !full ? sock_reserve(c->sock, len) : NULL;
+  if (!dst) {
+    counters_add(q->counters, full ? REASON_TCP_FULL : REASON_TCP_DOWN, 1);
+    return;
+  }
+  size_t used = packet_write(dst, len, p);
+  assert(used > 0);
+  sock_commit(c->sock, used);
+}
+
+void quorum_uv_keep_conn(struct quorum_uv *q, int conn) {
+  if (q->conn[conn].sock) sock_be_patient(q->conn[conn].sock);
+}
+
 void quorum_uv_send_chunk(struct quorum_uv *q, int conn, struct span chunk) {
   bool last = chunk.len <= 0;
   size_t len = last ? SNAP_END_ROOM : PACKET_OVERHEAD + (size_t)chunk.len;
@@ -208,6 +226,7 @@ int quorum_uv_open(struct quorum_uv *q, uv_loop_t *loop, const struct config *c,
                    struct counters *counters) {
   memset(q, 0, sizeof *q);
   q->config = c;
+  q->counters = counters;
   q->dialling = -1;
   complaint_init(&q->complaints, c, counters, "quorum port");
   q->lobby.complaints = &q->complaints;

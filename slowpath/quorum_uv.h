@@ -5,7 +5,8 @@
  * place. Packets are parsed when the machine wants them: what it does not want stays in the buffer
  * and then in the peer's TCP.  What it sends in one step goes out in one write; EV_WRITABLE follows
  * every step that sent on a connection, as soon as nothing of it waits here any more.  A connection
- * whose output passes LIMIT_OUTPUT is closed (REASON_OUTPUT_FULL).
+ * whose output passes LIMIT_OUTPUT is closed (REASON_OUTPUT_FULL).  Frames of the broadcast are
+ * dropped long before (LIMIT_TCP_WAITING): they are repaired, and old ones are of no use.
  *
  * Owner: slow thread.  Blocks: no.  Source: quorum.md 1, 2; design 5; action.h, event.h. */
 #ifndef ZABLINE_SLOWPATH_QUORUM_UV_H
@@ -30,6 +31,7 @@ struct quorum_uv_conn {
 
 struct quorum_uv {
   const struct config *config;
+  struct counters *counters;
   bool dirty;
   int turn; /* the connection looked at last */
   struct complaints complaints;
@@ -46,12 +48,14 @@ int quorum_uv_open(struct quorum_uv *q, uv_loop_t *loop, const struct config *c,
                    struct counters *counters);
 void quorum_uv_close(struct quorum_uv *q);
 
-/* These carry out ACT_CONNECT, ACT_CLOSE_CONN, ACT_SEND and ACT_SEND_CHUNK; quorum_uv_flush ends a
- * step. */
+/* These carry out ACT_CONNECT, ACT_CLOSE_CONN, ACT_SEND, ACT_SEND_CHUNK, ACT_SEND_FRAME and
+ * ACT_KEEP_CONN; quorum_uv_flush ends a step. */
 void quorum_uv_connect(struct quorum_uv *q, uint64_t now_us, int peer_idx);
 void quorum_uv_close_conn(struct quorum_uv *q, int conn);
 void quorum_uv_send(struct quorum_uv *q, int conn, const struct packet *p);
 void quorum_uv_send_chunk(struct quorum_uv *q, int conn, struct span chunk);
+void quorum_uv_send_frame(struct quorum_uv *q, int conn, const struct packet *p);
+void quorum_uv_keep_conn(struct quorum_uv *q, int conn);
 void quorum_uv_flush(struct quorum_uv *q);
 
 /* quorum_uv_next fills the next event; false: none now.  wanted: bit i: the machine wants packets

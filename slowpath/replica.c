@@ -108,6 +108,8 @@ static void on_fast(struct replica *r, const struct fast_msg *m, struct replica_
   bool leading = r->role == ROLE_LEADING;
   if (m->type == FAST_CLOSED) {
     fence_on_closed(r, m, a);
+  } else if (m->type == FAST_MOVED) {
+    if (is_current(r, m)) frames_on_moved(r, m, a);
   } else if (!is_current(r, m) || (m->type != FAST_LOST && !leading)) {
     counters_add(r->counters, REASON_HANDOVER_STALE, 1);
   } else if (m->type == FAST_LOST) {
@@ -234,6 +236,9 @@ static void dispatch(struct replica *r, const struct replica_event *e, struct re
       break;
     case EV_FAST:
       on_fast(r, &e->fast, a);
+      break;
+    case EV_FRAME:
+      frames_on_fast(r, e, a);
       break;
     case EV_APP:
       on_app(r, &e->app, a);

@@ -54,6 +54,7 @@ struct learning {
   bool open;    /* conn 0 stands or is being made */
   int refusals; /* times it did not let us in */
   bool zabline; /* the leader sent an extension */
+  bool tcp;     /* ... and takes frames over TCP */
   bool yields;  /* we have just lost a quorum, and were shy in the election */
   uint32_t epoch;
   uint64_t iteration;
@@ -117,7 +118,8 @@ struct learner_conn {
   int peer_idx; /* -1: not yet known */
   bool zabline;
   bool counts;       /* a voter, as follower, that may be counted (R16) */
-  bool heard;        /* on the fast path, and hears us there */
+  bool heard;        /* by the fast path, and hears us, on whatever way */
+  bool tcp;          /* takes frames over TCP */
   bool at_end;       /* the records in the buffer are all there was, and less than a quarter ring */
   uint64_t features; /* FEATURE_* of its FOLLOWERINFO; cleared when it has been told MAY_VOTE */
   uint64_t iteration;
@@ -185,6 +187,10 @@ struct replica {
 
   enum reason last_loss;
   uint64_t elections;
+  struct {
+    uint64_t again_us; /* the next line may come then */
+    uint64_t unsaid;
+  } moves[LIMIT_PEERS];             /* of the path to a peer */
   enum reason refused[LIMIT_PEERS]; /* last refusal logged: one line per peer and cause */
   char builds[LIMIT_PEERS][LIMIT_NAME_LEN];
 };

@@ -3,6 +3,7 @@
  *   fence.c       leave a role, close everything     looking.c   the ballot and its outcome
  *   learner*.c    as a learner, one file a message   leader*.c   as a leader, the same
  *   sync_*.c      history to one learner             match.c     do we fit together?
+ *   frames.c      frames of the broadcast over TCP
  *   out.c         building actions
  *
  * Owner: slow thread.  Source: design 5; style "Machines". */
@@ -16,6 +17,7 @@
 #define CONNECT_LIMIT_US 500000u /* then the election was wrong */
 #define SHY_US 1000000u          /* who stepped down lets others go first so long */
 #define AVOID_US 2000000u        /* a leader that we cannot work with is not voted for so long */
+#define MOVES_US 1000000u        /* between two lines about the path to one peer */
 #define COMMIT_POLL_US 500u      /* an UPTODATE waits for the committed position */
 #define EPOCH_STEP (1u << 24)    /* an epoch further above all that we have seen is garbage */
 #define FREE_FAILURES 3          /* attempts in a row before looking again is slowed down */
@@ -102,7 +104,7 @@ enum reason match_extension(struct replica *r, int peer_idx, const struct extens
                             struct replica_actions *a);
 enum reason match_config(struct replica *r, int peer_idx, struct span text,
                          struct replica_actions *a);
-/* log_no_fast_path: it acked NEWLEADER and was never heard on the fast path (5.2 step 5). */
+/* log_no_fast_path: it acked NEWLEADER and was never heard by the fast path (5.2 step 5). */
 void log_no_fast_path(struct replica *r, int conn, struct replica_actions *a);
 /* log_refusal says once per peer and cause that node id was refused. */
 void log_refusal(struct replica *r, int peer_idx, int64_t id, enum reason why,
@@ -191,6 +193,13 @@ void sync_buffer_back(struct replica *r, int conn, struct replica_actions *a);
 void sync_release(struct replica *r, int conn, struct replica_actions *a);
 /* sync_ping tells a learner that waits for its turn that we live (B23). */
 void sync_ping(struct replica *r, int conn, struct replica_actions *a);
+
+/* ---- frames.c: frames of the broadcast over TCP (5.4) ---- */
+void frames_on_fast(struct replica *r, const struct replica_event *e, struct replica_actions *a);
+void frames_on_packet(struct replica *r, int conn, const struct packet *p,
+                      struct replica_actions *a);
+/* frames_on_moved says by which path a peer's frames go now, a flapping one once in a while. */
+void frames_on_moved(struct replica *r, const struct fast_msg *m, struct replica_actions *a);
 
 /* ---- sync_rounds.c: catch-up in rounds ---- */
 /* rounds_next: a part has been sent and the learner is not yet near; true: where the next round

@@ -10,6 +10,7 @@
 #include "config/log.h"
 #include "proto/action.h"
 #include "proto/exit_code.h"
+#include "proto/path_id.h"
 #include "slowpath/election_uv.h"
 #include "slowpath/quorum_uv.h"
 #include "slowpath/replica.h"
@@ -24,6 +25,7 @@ struct slow_uv {
   uint64_t random[4];
   int source;           /* the source of events looked at last */
   bool ticked, stopped; /* EV_TICK in this turn, EV_STOP ever: given */
+  bool frame_held;      /* the frame of the last EV_FRAME is still in its ring */
   bool exiting;
   int exit_code;
   struct election_uv election;
@@ -71,6 +73,12 @@ static void reset_positions(struct positions *p, pos_t pos) {
   position_set(&p->held, 0);
 }
 
+static void give_frame(struct slow_uv *s, const struct replica_action *a) {
+  struct tcp_frame f = {a->packet.data.data, (uint32_t)a->packet.data.len, a->peer_idx};
+  if (!s->c->rings.frame_to_fast(s->c->rings.self, &f))
+    counters_add(s->c->counters, REASON_TCP_FULL, 1);
+}
+
 static void carry_out(struct slow_uv *s, const struct replica_action *a, uint64_t now_us) {
   const struct slow_rings *r = &s->c->rings;
   switch (a->type) {
@@ -88,6 +96,15 @@ static void carry_out(struct slow_uv *s, const struct replica_action *a, uint64_
       break;
     case ACT_SEND_CHUNK:
       quorum_uv_send_chunk(&s->quorum, a->conn, a->packet.data);
+      break;
+    case ACT_SEND_FRAME:
+      quorum_uv_send_frame(&s->quorum, a->conn, &a->packet);
+      break;
+    case ACT_FRAME:
+      give_frame(s, a);
+      break;
+    case ACT_KEEP_CONN:
+      quorum_uv_keep_conn(&s->quorum, a->conn);
       break;
     case ACT_DISK:
       r->to_disk(r->self, &a->disk);
@@ -120,7 +137,7 @@ static void step(struct slow_uv *s, struct replica_event *e) {
   replica_check(&s->replica); /* before anything of it leaves this node */
   assert(s->actions.cnt <= LIMIT_SLOW_ACTIONS);
   for (uint32_t i = 0; i < s->actions.cnt; i++) carry_out(s, &s->actions.at[i], e->now_us);
-  quorum_uv_flush(&s->quorum);
+  if (e->type != EV_FRAME) quorum_uv_flush(&s->quorum); /* frames of one turn go in one write */
 }
 
 /* ---- events ---- */
@@ -133,7 +150,10 @@ static void answer_status(struct slow_uv *s, const struct app_msg *m) {
   for (int i = 0; i < m->status->peer_cnt; i++) {
     struct status_peer *peer = &m->status->peers[i];
     int idx = config_peer_idx(s->c->config, (uint8_t)peer->id);
-    bool attached = m->status->role == ROLE_LEADING && strcmp(peer->path, "fast") == 0;
+    bool on_path = strcmp(peer->path, "none") != 0;
+    bool attached = m->status->role == ROLE_LEADING && on_path;
+    uint64_t path = idx >= 0 ? position_get(&p->peer_path[idx]) : 0;
+    if (on_path && path) peer->path = path_name((int)path - 1);
     pos_t durable = attached && idx >= 0 ? position_get(&p->peer_durable[idx]) : appended;
     peer->lag_bytes = appended > durable ? appended - durable : 0;
   }
@@ -147,6 +167,18 @@ static bool next_app(struct slow_uv *s, struct replica_event *e) {
     return false; /* what else is in the ring keeps the thread awake */
   }
   e->type = EV_APP;
+  return true;
+}
+
+static bool next_frame(struct slow_uv *s, struct replica_event *e) {
+  const struct slow_rings *r = &s->c->rings;
+  struct tcp_frame f;
+  if (s->frame_held) r->frame_done(r->self);
+  s->frame_held = r->frame_from_fast(r->self, &f);
+  if (!s->frame_held) return false;
+  e->type = EV_FRAME;
+  e->peer_idx = f.peer_idx;
+  e->frame = (struct span){f.data, (int32_t)f.len};
   return true;
 }
 
@@ -175,6 +207,7 @@ enum {
   SOURCE_FAST,
   SOURCE_DISK,
   SOURCE_APP,
+  SOURCE_FRAME,
   SOURCE_TICK,
   SOURCE_STOP,
   SOURCE_3888,
@@ -195,6 +228,8 @@ static bool next_of(struct slow_uv *s, int source, struct replica_event *e) {
       return r->from_disk(r->self, &e->disk);
     case SOURCE_APP:
       return next_app(s, e);
+    case SOURCE_FRAME:
+      return next_frame(s, e);
     case SOURCE_TICK:
       return next_tick(s, now_us, e);
     case SOURCE_STOP:
@@ -221,13 +256,14 @@ static bool next_event(struct slow_uv *s, struct replica_event *e) {
 /* Returns whether there may be more events without a look at the sockets. */
 static bool turn(struct slow_uv *s) {
   struct replica_event e;
+  bool more = true;
   s->ticked = false;
-  for (int n = 0; n < LIMIT_SLOW_TURN; n++) {
-    if (!next_event(s, &e)) return false;
-    step(s, &e);
-    if (s->exiting) return false;
+  for (int n = 0; n < LIMIT_SLOW_TURN && more && !s->exiting; n++) {
+    more = next_event(s, &e);
+    if (more) step(s, &e);
   }
-  return true;
+  quorum_uv_flush(&s->quorum);
+  return more && !s->exiting;
 }
 
 /* ---- the loop ---- */

@@ -16,6 +16,13 @@
 #include "proto/positions.h"
 #include "proto/reason.h"
 
+/* A frame of the broadcast between fast path and TCP; header and payload in one piece. */
+struct tcp_frame {
+  const void *data;
+  uint32_t len;
+  int32_t peer_idx;
+};
+
 struct slow_rings {
   void *self;
   void (*to_fast)(void *self,
@@ -25,6 +32,10 @@ struct slow_rings {
   bool (*from_fast)(void *self, struct fast_msg *m);
   bool (*from_disk)(void *self, struct disk_msg *m);
   bool (*from_app)(void *self, struct app_msg *m);
+  /* The oldest frame to send stays valid until frame_done.  frame_to_fast copies; false: full. */
+  bool (*frame_from_fast)(void *self, struct tcp_frame *f);
+  void (*frame_done)(void *self);
+  bool (*frame_to_fast)(void *self, const struct tcp_frame *f);
   int wake_fd;                   /* readable after a wake-up write */
   bool (*may_sleep)(void *self); /* sets the sleeping flag; false (flag cleared): rings not empty */
   void (*awake)(void *self);     /* clears the flag and empties wake_fd */

@@ -14,6 +14,8 @@
 #define KEEPALIVE_INTERVAL_S 1
 #define KEEPALIVE_CNT 3
 
+#define PATIENCE_MS (24u * 3600u * 1000u) /* the kernel's own limit is a quarter of an hour */
+
 struct sock_chunk {
   uv_write_t req;
   struct sock_uv *sock;
@@ -207,6 +209,19 @@ static void opened(struct sock_uv *s) {
   mark(s);
 }
 
+/* 0: the kernel's own. */
+static void set_patience(struct sock_uv *s, unsigned ms) {
+  uv_os_fd_t fd;
+  if (uv_fileno((uv_handle_t *)&s->tcp, &fd) == 0)
+    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);
+}
+
+void sock_be_patient(struct sock_uv *s) {
+  if (s->state != SOCK_OPEN) return;
+  uv_tcp_keepalive(&s->tcp, 0, 0);
+  set_patience(s, PATIENCE_MS);
+}
+
 struct sock_uv *sock_accept(uv_stream_t *listener, size_t in_max, bool *dirty, int *error) {
   struct sock_uv *s = sock_new(listener->loop, in_max, dirty, error);
   if (!s) return NULL;
@@ -254,8 +269,16 @@ void sock_adopt(struct sock_uv *s, size_t in_max, bool *dirty) {
   read_on(s);
 }
 
+void sock_expect_acks(struct sock_uv *s) {
+  uv_os_fd_t fd;
+  unsigned limit_ms = 1000u * (KEEPALIVE_IDLE_S + KEEPALIVE_INTERVAL_S * KEEPALIVE_CNT);
+  if (uv_fileno((uv_handle_t *)&s->tcp, &fd) == 0)
+    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &limit_ms, sizeof limit_ms);
+}
+
 void sock_close(struct sock_uv *s) {
   sock_flush(s);
+  set_patience(s, 0); /* the kernel shall not keep what nobody reads */
   s->dirty = NULL;
   uv_close((uv_handle_t *)&s->tcp, on_closed);
 }

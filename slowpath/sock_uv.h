@@ -49,6 +49,15 @@ struct sock_uv *sock_connect(uv_loop_t *loop, const struct sockaddr *to, size_t 
 /* sock_adopt gives s to another owner with another bound. */
 void sock_adopt(struct sock_uv *s, size_t in_max, bool *dirty);
 
+/* sock_expect_acks ends s when what it has sent is not acknowledged by the peer's host for as long
+ * as keepalive takes.  Keepalive itself rests while something is unacknowledged, and TCP then waits
+ * twice as long each time, up to minutes.  Only for a peer that always reads. */
+void sock_expect_acks(struct sock_uv *s);
+
+/* sock_be_patient: from now on silence of the other side, which somebody else watches, does not end
+ * s; what waits for it stays. */
+void sock_be_patient(struct sock_uv *s);
+
 /* sock_close makes one attempt to send what is queued, then closes and frees s. */
 void sock_close(struct sock_uv *s);
 

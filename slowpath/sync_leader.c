@@ -63,7 +63,8 @@ static void attach(struct replica *r, int conn, zxid_t last, struct replica_acti
                                 .peer_idx = c->peer_idx,
                                 .epoch = r->lead.epoch,
                                 .iteration = c->iteration,
-                                .zxid = last});
+                                .zxid = last,
+                                .tcp = c->tcp});
 }
 
 /* ---- SNAP: one learner at a time ---- */

@@ -4,10 +4,15 @@
  *
  *     raw_rtt [--pairs 2] [--size 246] [--count 200000] [--warm-up 20000]
  *             [--idle spin|yield|sleep] [--idle-turns 500] [--dir /tmp]
+ *             [--port memif|af_packet|af_xdp --netns PREFIX]
+ *
+ * Over af_packet and af_xdp process i is in the network namespace PREFIX<i>, on its interface
+ * `fast`, whose MAC is 02:5a:42:00:00:<i>; the asking one is 1.
  *
  * --size: bytes of the frame from its Ethernet header on (246: headers of 42 and 88, a record of
  * 116). Prints one JSON object.  Source: performance.md, "The limits". */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <sched.h>
 #include <signal.h>
@@ -30,6 +35,9 @@
 #define SLOT_BYTES 2048
 #define PATIENCE_S 10
 #define SLEEP_NS 50000
+#define SEQ_AT 16 /* behind an Ethernet header */
+#define XDP_PACKETS 8191
+#define PACKETS 2047
 
 enum idle { SPIN, YIELD, SLEEP };
 
@@ -37,6 +45,7 @@ struct raw {
   long pairs, size, count, warm_up, idle_turns;
   enum idle idle;
   char idle_name[16];
+  const char *port, *netns;
   char dir[64]; /* of the sockets, ours */
   pid_t echoes[PAIRS_MAX];
   int started[2]; /* pipe: one byte from each */
@@ -57,6 +66,20 @@ static void idle(struct raw *r) {
   if (r->idle == SLEEP) nanosleep(&(struct timespec){.tv_nsec = SLEEP_NS}, NULL);
 }
 
+static int is_xdp(const struct raw *r) { return strcmp(r->port, "af_xdp") == 0; }
+
+/* Over the kernel's interfaces there is one port, however many answer. */
+static long port_cnt(const struct raw *r) { return r->netns ? 1 : r->pairs; }
+
+static void enter(const struct raw *r, long host) {
+  char path[128];
+  if (!r->netns) return;
+  snprintf(path, sizeof path, "/var/run/netns/%s%ld", r->netns, host);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0 || setns(fd, CLONE_NEWNET)) die(path);
+  close(fd);
+}
+
 static void start_eal(const struct raw *r, const char *role, long first, long last) {
   char args[8 + PAIRS_MAX][160];
   char *argv[8 + PAIRS_MAX];
@@ -70,7 +93,10 @@ static void start_eal(const struct raw *r, const char *role, long first, long la
                                       "--log-level=*:emergency"};
   int argc = 0;
   for (; argc < 8; argc++) snprintf(args[argc], sizeof args[argc], "%s", fixed[argc]);
-  for (long i = first; i <= last; i++)
+  for (long i = first; r->netns && i == first; i++)
+    snprintf(args[argc++], sizeof args[0], "--vdev=net_%s0,iface=fast%s", r->port,
+             is_xdp(r) ? ",busy_budget=0" : "");
+  for (long i = first; !r->netns && i <= last; i++)
     snprintf(args[argc++], sizeof args[0],
              "--vdev=net_memif%ld,role=%s,id=1,bsize=%d,rsize=10,socket-abstract=no,socket=%s/%ld",
              i - first, role, SLOT_BYTES, r->dir, i);
@@ -92,9 +118,10 @@ static void open_ports(struct raw *r, const char *role, long first, long last) {
   start_eal(r, role, first, last);
   sched_setaffinity(0, sizeof all,
                     &all); /* EAL pins its main thread: the pollers share the cores */
-  r->pool = rte_pktmbuf_pool_create("raw", 2047, 256, 0, SLOT_BYTES + RTE_PKTMBUF_HEADROOM, 0);
+  r->pool = rte_pktmbuf_pool_create("raw", is_xdp(r) ? XDP_PACKETS : PACKETS, 256, 0,
+                                    SLOT_BYTES + RTE_PKTMBUF_HEADROOM, 0);
   if (!r->pool) die("no memory for packets");
-  for (uint16_t port = 0; port <= last - first; port++) set_up_port(r, port);
+  for (uint16_t port = 0; port < (r->netns ? 1 : last - first + 1); port++) set_up_port(r, port);
 }
 
 static void wait_for_link(uint16_t port) {
@@ -107,13 +134,35 @@ static void wait_for_link(uint16_t port) {
   die("no link");
 }
 
+static void write_addresses(uint8_t *frame, uint8_t to, uint8_t from) {
+  const uint8_t header[14] = {2, 0x5a, 0x42, 0, 0, to, 2, 0x5a, 0x42, 0, 0, from, 0x88, 0xb5};
+  memcpy(frame, header, sizeof header);
+}
+
+/* Keeps what is ours of cnt frames, with its addresses exchanged. */
+static uint16_t answer_ours(struct rte_mbuf **frames, uint16_t cnt) {
+  uint16_t kept = 0;
+  for (uint16_t i = 0; i < cnt; i++) {
+    uint8_t *frame = rte_pktmbuf_mtod(frames[i], uint8_t *);
+    if (frame[12] != 0x88 || frame[13] != 0xb5) {
+      rte_pktmbuf_free(frames[i]);
+      continue;
+    }
+    write_addresses(frame, frame[11], frame[5]);
+    frames[kept++] = frames[i];
+  }
+  return kept;
+}
+
 static _Noreturn void echo(struct raw *r, long idx) {
   struct rte_mbuf *frames[BURST];
   prctl(PR_SET_PDEATHSIG, SIGKILL);
+  enter(r, idx + 2);
   open_ports(r, "server", idx, idx);
   if (rte_eth_dev_start(0) || write(r->started[1], "", 1) != 1) die("cannot start a port");
   for (;;) {
     uint16_t cnt = rte_eth_rx_burst(0, 0, frames, BURST);
+    cnt = r->netns ? answer_ours(frames, cnt) : cnt;
     uint16_t sent = cnt ? rte_eth_tx_burst(0, 0, frames, cnt) : 0;
     if (sent < cnt) rte_pktmbuf_free_bulk(frames + sent, cnt - sent);
     if (cnt)
@@ -123,25 +172,27 @@ static _Noreturn void echo(struct raw *r, long idx) {
   }
 }
 
-static void send_frame(struct raw *r, uint16_t port, uint64_t seq) {
+static void send_frame(struct raw *r, long idx, uint64_t seq) {
+  uint16_t port = r->netns ? 0 : (uint16_t)idx;
   struct rte_mbuf *m = rte_pktmbuf_alloc(r->pool);
   if (!m) die("no packet");
   m->data_len = (uint16_t)r->size;
   m->pkt_len = m->data_len;
   memset(rte_pktmbuf_mtod(m, void *), 0, (size_t)r->size);
-  memcpy(rte_pktmbuf_mtod(m, void *), &seq, sizeof seq);
+  write_addresses(rte_pktmbuf_mtod(m, void *), (uint8_t)(idx + 2), 1);
+  memcpy(rte_pktmbuf_mtod_offset(m, void *, SEQ_AT), &seq, sizeof seq);
   if (rte_eth_tx_burst(port, 0, &m, 1) != 1) rte_pktmbuf_free(m);
 }
 
 /* Returns 1 if the answer to seq is among what has come. */
 static int receive(struct raw *r, uint64_t seq) {
   int found = 0, any = 0;
-  for (uint16_t port = 0; port < r->pairs; port++) {
+  for (uint16_t port = 0; port < port_cnt(r); port++) {
     struct rte_mbuf *frames[BURST];
     uint16_t cnt = rte_eth_rx_burst(port, 0, frames, BURST);
     for (uint16_t i = 0; i < cnt; i++) {
       uint64_t got;
-      memcpy(&got, rte_pktmbuf_mtod(frames[i], void *), sizeof got);
+      memcpy(&got, rte_pktmbuf_mtod_offset(frames[i], void *, SEQ_AT), sizeof got);
       found |= got == seq;
     }
     if (cnt) rte_pktmbuf_free_bulk(frames, cnt);
@@ -159,7 +210,7 @@ static void ping(struct raw *r) {
   if (!ns) die("no memory for the samples");
   for (long i = -r->warm_up; i < r->count; i++) {
     uint64_t seq = (uint64_t)(i + r->warm_up + 1), start = rte_rdtsc(), end = start;
-    for (uint16_t port = 0; port < r->pairs; port++) send_frame(r, port, seq);
+    for (long idx = 0; idx < r->pairs; idx++) send_frame(r, idx, seq);
     while (!receive(r, seq)) {
       end = rte_rdtsc();
       if (end - start > hz) {
@@ -171,9 +222,9 @@ static void ping(struct raw *r) {
     if (i >= 0) ns[i] = (uint64_t)((double)(end - start) * 1e9 / (double)hz);
   }
   printf(
-      "{\"name\": \"raw_rtt\", \"unit\": \"us\", \"port\": \"net_memif\", \"pollers\": %ld, "
+      "{\"name\": \"raw_rtt\", \"unit\": \"us\", \"port\": \"net_%s\", \"pollers\": %ld, "
       "\"frame_bytes\": %ld, \"idle\": \"%s\", \"idle_turns\": %ld, ",
-      r->pairs + 1, r->size, r->idle_name, r->idle_turns);
+      r->port, r->pairs + 1, r->size, r->idle_name, r->idle_turns);
   samples_print(ns, (size_t)r->count);
   printf("}\n");
   free(ns);
@@ -182,7 +233,8 @@ static void ping(struct raw *r) {
 static void usage(void) {
   fprintf(stderr,
           "usage: raw_rtt [--pairs N] [--size BYTES] [--count N] [--warm-up N] "
-          "[--idle spin|yield|sleep] [--idle-turns N] [--dir DIR]\n");
+          "[--idle spin|yield|sleep] [--idle-turns N] [--dir DIR] "
+          "[--port memif|af_packet|af_xdp --netns PREFIX]\n");
   exit(2);
 }
 
@@ -190,7 +242,8 @@ static void read_args(struct raw *r, int argc, char **argv, const char **dir) {
   static const struct option options[] = {{"pairs", 1, NULL, 'p'}, {"size", 1, NULL, 's'},
                                           {"count", 1, NULL, 'c'}, {"warm-up", 1, NULL, 'w'},
                                           {"idle", 1, NULL, 'i'},  {"idle-turns", 1, NULL, 't'},
-                                          {"dir", 1, NULL, 'd'},   {NULL, 0, NULL, 0}};
+                                          {"dir", 1, NULL, 'd'},   {"port", 1, NULL, 'P'},
+                                          {"netns", 1, NULL, 'n'}, {NULL, 0, NULL, 0}};
   for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
     if (o == 'p')
       r->pairs = atol(optarg);
@@ -204,12 +257,17 @@ static void read_args(struct raw *r, int argc, char **argv, const char **dir) {
       r->idle_turns = atol(optarg);
     else if (o == 'd')
       *dir = optarg;
+    else if (o == 'P')
+      r->port = optarg;
+    else if (o == 'n')
+      r->netns = optarg;
     else if (o == 'i')
       snprintf(r->idle_name, sizeof r->idle_name, "%s", optarg);
     else
       usage();
   }
   r->idle = *r->idle_name == 'y' ? YIELD : r->idle_name[1] == 'l' ? SLEEP : SPIN;
+  if ((strcmp(r->port, "memif") == 0) != !r->netns) usage();
   if (r->pairs < 1 || r->pairs > PAIRS_MAX || r->size < 60 || r->size > SLOT_BYTES || r->count < 1)
     usage();
 }
@@ -231,7 +289,8 @@ int main(int argc, char **argv) {
                   .count = 200000,
                   .warm_up = 20000,
                   .idle_turns = 500,
-                  .idle_name = "yield"};
+                  .idle_name = "yield",
+                  .port = "memif"};
   const char *dir = "/tmp";
   read_args(&r, argc, argv, &dir);
   if (snprintf(r.dir, sizeof r.dir, "%s/raw_rtt.XXXXXX", dir) >= (int)sizeof r.dir ||
@@ -244,10 +303,11 @@ int main(int argc, char **argv) {
     if (r.echoes[i] == 0) echo(&r, i);
   }
   close(r.started[1]);
+  enter(&r, 1);
   for (long i = 0; i < r.pairs; i++)
     if (read(r.started[0], &(char){0}, 1) != 1) die("an echo process has ended");
   open_ports(&r, "client", 0, r.pairs - 1);
-  for (uint16_t port = 0; port < r.pairs; port++) {
+  for (uint16_t port = 0; port < port_cnt(&r); port++) {
     if (rte_eth_dev_start(port)) die("cannot connect");
     wait_for_link(port);
   }

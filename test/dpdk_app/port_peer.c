@@ -56,7 +56,7 @@ static int other(const struct peer *p) { return 1 - p->config.self_idx; }
 
 static void send(struct peer *p, uint64_t seq, const void *payload, uint32_t len) {
   struct frame_header h = {.magic = FRAME_MAGIC, .seq = seq, .payload_len = (uint16_t)len};
-  port_tx(p->ports, other(p), &h, payload, len);
+  port_tx(p->ports, (struct port_to){other(p), 0}, &h, payload, len);
   p->tx++;
 }
 
@@ -101,7 +101,7 @@ static void on_frame(struct peer *p, const struct rx_frame *f) {
 }
 
 static void between(struct peer *p, uint64_t start) {
-  bool up = port_link_up(p->ports, other(p));
+  bool up = port_link_up(p->ports, (struct port_to){other(p), 0});
   if (up != p->was_up) {
     printf("%s\n", up ? "up" : "down");
     p->was_up = up;

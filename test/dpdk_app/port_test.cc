@@ -1,6 +1,7 @@
 /* Ports of two nodes joined in this process: framing, what is dropped, what is counted. */
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <vector>
 
@@ -33,7 +34,7 @@ class Port : public testing::Test {
     for (uint32_t i = 0; i < len; i++) payload[i] = static_cast<uint8_t>(len * 3 + i);
     struct frame_header h = {};
     h.seq = seq;
-    port_tx(ring_pair_ports(pair, 0), 1, &h, payload.data(), len);
+    port_tx(ring_pair_ports(pair, 0), {1, 0}, &h, payload.data(), len);
   }
 
   std::vector<uint8_t> sent_packet(uint32_t len) {
@@ -226,6 +227,107 @@ TEST_F(Port, CountsMissingPacketMemoryAndRecovers) {
   send(1);
   port_flush(ring_pair_ports(pair, 0));
   EXPECT_EQ(received(), 1);
+}
+
+/* The same two nodes on Ethernet ports: what a NIC brings beside frames. */
+class EthernetPort : public Port {
+ protected:
+  void SetUp() override {}
+  void open_with(uint16_t vlan) {
+    pair = ring_pair_open_ethernet(kMtu, 1024, vlan);
+    tick();
+  }
+
+  /* Time passes, and both nodes take what came until nothing does. */
+  void tick(uint64_t ms = 1) {
+    now += ms * 1000000;
+    for (int round = 0; round < 8; round++)
+      for (int node : {0, 1}) {
+        received(node);
+        port_tick(ring_pair_ports(pair, node), now);
+        port_flush(ring_pair_ports(pair, node));
+      }
+  }
+
+  uint64_t now = 1000000000;
+};
+
+TEST_F(EthernetPort, FindsItsPeerByArpProvesTheWayAndThenCarriesFrames) {
+  for (uint16_t vlan : {0, 7}) {
+    pair = ring_pair_open_ethernet(kMtu, 1024, vlan);
+    send(100);
+    EXPECT_EQ(count(0, REASON_ARP_UNKNOWN), 1u);
+    tick();
+    tick();
+    send(100);
+    send(kLargest);
+    port_flush(ring_pair_ports(pair, 0));
+    EXPECT_EQ(received(), 2) << "VLAN " << vlan;
+    EXPECT_EQ(count(0, REASON_ARP_UNKNOWN), 1u);
+    EXPECT_EQ(count(1, REASON_FRAME_ADDRESS), 0u);
+    if (!vlan) ring_pair_close(pair);
+  }
+}
+
+/* IEEE 802.1Q: the type 0x8100 and the id stand before the type of what is inside. */
+TEST_F(EthernetPort, TagsWhatItSendsWithTheVlanOfThePort) {
+  open_with(7);
+  std::vector<uint8_t> p = sent_packet(4);
+  ASSERT_EQ(p.size(), kHeaders + 4 + 4);
+  const uint8_t expected[] = {0x81, 0x00, 0, 7, 0x08, 0x00, 0x45};
+  EXPECT_EQ(memcmp(p.data() + 12, expected, sizeof expected), 0);
+}
+
+TEST_F(EthernetPort, TakesItsOwnVlanOnly) {
+  open_with(7);
+  std::vector<uint8_t> good = sent_packet(100), bad = good, untagged = good, priority = good;
+  bad[15] = 8;
+  untagged.erase(untagged.begin() + 12, untagged.begin() + 16);
+  priority[14] = 0xe0;
+  expect_dropped(bad, REASON_FRAME_VLAN, "another VLAN");
+  expect_dropped(untagged, REASON_FRAME_VLAN, "no VLAN");
+  ring_pair_put(pair, 1, priority.data(), priority.size());
+  EXPECT_EQ(received(), 1) << "a priority is no VLAN";
+}
+
+TEST_F(EthernetPort, TakesAPeersFramesWhateverMacTheyComeFrom) {
+  open_with(0);
+  std::vector<uint8_t> p = sent_packet(100);
+  p[11] ^= 0x55;
+  ring_pair_put(pair, 1, p.data(), p.size());
+  EXPECT_EQ(received(), 1);
+}
+
+TEST_F(EthernetPort, CountsNothingThatIsSomebodyElses) {
+  open_with(0);
+  std::vector<uint8_t> good = sent_packet(100);
+  for (size_t at : {12u, 30u, 36u}) { /* EtherType, destination address, UDP port */
+    std::vector<uint8_t> p = good;
+    p[at] ^= 0x21;
+    ring_pair_put(pair, 1, p.data(), p.size());
+  }
+  EXPECT_EQ(received(), 0);
+  for (int r = 0; r < REASON_CNT; r++) EXPECT_EQ(count(1, static_cast<enum reason>(r)), 0u) << r;
+  std::vector<uint8_t> stranger = good;
+  stranger[29] ^= 0x40;
+  expect_dropped(stranger, REASON_FRAME_ADDRESS, "to our port, of no peer");
+}
+
+TEST_F(EthernetPort, AnswersAFloodOfPingsWithAFewPerTurn) {
+  open_with(0);
+  std::vector<uint8_t> ping = sent_packet(100);
+  ping[23] = 1; /* ICMP; the frame's bytes behind are replaced */
+  const uint8_t echo[] = {8, 0, 0xf7, 0xff, 0, 0, 0, 0};
+  memcpy(&ping[34], echo, sizeof echo);
+  std::fill(ping.begin() + 42, ping.end(), 0);
+  for (int i = 0; i < LIMIT_BURST; i++) ring_pair_put(pair, 1, ping.data(), ping.size());
+  EXPECT_EQ(received(), 0);
+  port_flush(ring_pair_ports(pair, 1));
+  int answers = 0;
+  uint8_t answer[2048];
+  while (ring_pair_take(pair, 1, answer, sizeof answer))
+    answers += answer[23] == 1 && answer[34] == 0;
+  EXPECT_EQ(answers, 4);
 }
 
 TEST(RingMap, ShowsTheSameBytesTwiceInARow) {

@@ -25,6 +25,8 @@ struct node {
 
 struct ring_pair {
   struct node nodes[2];
+  bool ethernet;
+  uint16_t vlan;
   struct rte_mempool *pool; /* for forged packets */
 };
 
@@ -42,6 +44,18 @@ static struct rte_ring *new_ring(const struct ring_pair *p, int node, unsigned d
   return rte_ring_create(name, depth, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
 }
 
+static void make_ethernet(struct node *n, uint16_t dev, uint16_t vlan) {
+  struct rte_ether_addr mac = {{2, 0, 0, 0, 0, n->config.id}};
+  int err = rte_eth_dev_mac_addr_add(dev, &mac, 0); /* its first one: it has none */
+  assert(!err);
+  n->config.ports[0].ethernet = true;
+  n->config.ports[0].vlan = vlan;
+  for (int i = 0; i < n->config.peer_cnt; i++) {
+    n->config.peers[i].fast[0].mac_static = false;
+    memset(n->config.peers[i].fast[0].mac, 0, sizeof n->config.peers[i].fast[0].mac);
+  }
+}
+
 static void open_node(struct ring_pair *p, int i, uint16_t mtu) {
   struct node *n = &p->nodes[i];
   struct open_error e;
@@ -53,22 +67,32 @@ static void open_node(struct ring_pair *p, int i, uint16_t mtu) {
   rte_eth_dev_get_name_by_port((uint16_t)dev, name);
   snprintf(n->config.ports[0].name, LIMIT_NAME_LEN, "%s", name);
   n->config.port_cnt = 1;
+  if (p->ethernet) make_ethernet(n, (uint16_t)dev, p->vlan);
   int err = ports_open(&n->ports, &n->config, &n->counters, &e);
   assert(!err);
 }
 
-struct ring_pair *ring_pair_open(uint16_t mtu, unsigned depth) {
+static struct ring_pair *open_pair(struct ring_pair kind, uint16_t mtu, unsigned depth) {
   struct ring_pair *p = calloc(1, sizeof *p);
   char name[RTE_MEMPOOL_NAMESIZE];
   assert(p);
+  *p = kind;
   snprintf(name, sizeof name, "t%p", (void *)p);
   p->pool = rte_pktmbuf_pool_create(name, 63, 0, 0, 16384, SOCKET_ID_ANY);
   assert(p->pool);
   for (int i = 0; i < 2; i++) p->nodes[i].rx = new_ring(p, i, depth);
   for (int i = 0; i < 2; i++) open_node(p, i, mtu);
   for (int i = 0; i < 2; i++)
-    while (!port_link_up(p->nodes[i].ports, RING_PAIR_OTHER(i))) sched_yield();
+    while (!port_link_up(p->nodes[i].ports, (struct port_to){RING_PAIR_OTHER(i), 0})) sched_yield();
   return p;
+}
+
+struct ring_pair *ring_pair_open(uint16_t mtu, unsigned depth) {
+  return open_pair((struct ring_pair){.vlan = 0}, mtu, depth);
+}
+
+struct ring_pair *ring_pair_open_ethernet(uint16_t mtu, unsigned depth, uint16_t vlan) {
+  return open_pair((struct ring_pair){.ethernet = true, .vlan = vlan}, mtu, depth);
 }
 
 void ring_pair_close(struct ring_pair *p) {

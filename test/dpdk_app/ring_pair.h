@@ -22,6 +22,9 @@ int ring_pair_eal(struct open_error *e);
 
 /* ring_pair_open opens both nodes and waits for their links; rings hold depth - 1 packets. */
 struct ring_pair *ring_pair_open(uint16_t mtu, unsigned depth);
+/* ring_pair_open_ethernet: the same as Ethernet ports, with MACs 02:00:00:00:00:<id> that each has
+ * to find by ARP; vlan 0: untagged. */
+struct ring_pair *ring_pair_open_ethernet(uint16_t mtu, unsigned depth, uint16_t vlan);
 void ring_pair_close(struct ring_pair *p);
 
 struct ports *ring_pair_ports(struct ring_pair *p, int node);

@@ -36,6 +36,7 @@ struct One {
     m.request_ring_bytes = LIMIT_RING_MIN;
     for (int i = 0; i < 3; i++) {
       c.peers[i].id = static_cast<uint8_t>(i + 1);
+      c.peers[i].fast_cnt = 1;
       c.peers[i].role = i == observer ? ROLE_OBSERVER : ROLE_VOTER;
       m.request_ring[i] = ring_map(LIMIT_RING_MIN);
     }

@@ -42,6 +42,7 @@ static void configure(struct fast_net *net, struct config *c, int self, struct n
   for (int i = 0; i < net->n; i++) {
     c->peers[i].id = (uint8_t)(10 + i);
     c->peers[i].role = ROLE_VOTER;
+    c->peers[i].fast_cnt = o.fast_cnt ? o.fast_cnt : 1;
   }
 }
 
@@ -67,6 +68,7 @@ struct fast_net *net_open(uint64_t seed, struct net_options o) {
   memset(net, 0, sizeof *net);
   net->seed = seed;
   net->n = o.n ? o.n : 3;
+  net->tcp = o.tcp;
   if (!o.ring_bytes) o.ring_bytes = LIMIT_RING_MIN;
   if (!o.largest_record) o.largest_record = 8192;
   if (!o.mtu) o.mtu = 576;
@@ -327,6 +329,7 @@ bool net_quiet(struct fast_net *net, uint64_t max_us) {
   net->propose_permille = net->request_permille = 0;
   net->faults = (struct net_faults){0};
   memset(net->cut, 0, sizeof net->cut);
+  memset(net->cut_path, 0, sizeof net->cut_path);
   for (uint64_t us = 0; us < max_us; us += 100) {
     if (all_there(net)) return true;
     if (!net_run(net, 100)) return false;

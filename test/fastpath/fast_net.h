@@ -26,11 +26,12 @@ extern "C" {
 #define NET_TRUTH (4u << 20) /* bytes of one epoch's stream in one run */
 #define NET_RECORDS 65536
 #define NET_MAILS 256
-#define NET_OLD 64 /* frames kept for replay */
+#define NET_TCP_NS 60000u /* one way */
+#define NET_OLD 64        /* frames kept for replay */
 
 struct net_frame {
   uint64_t due_ns;
-  int from, to;
+  int from, to, path;
   uint32_t len;
   uint8_t bytes[NET_FRAME];
 };
@@ -89,7 +90,9 @@ struct fast_net {
   bool manual; /* the test plays the slow path's retries */
   uint64_t seed, now_ns, next_iteration;
   struct net_faults faults;
-  bool cut[NET_NODES][NET_NODES]; /* [from][to] */
+  bool cut[NET_NODES][NET_NODES];                   /* [from][to] */
+  bool cut_path[LIMIT_PATHS][NET_NODES][NET_NODES]; /* one path only */
+  bool tcp;                                         /* frames may go over TCP */
   struct net_node nodes[NET_NODES];
   struct net_frame *packets;
   int packet_cnt;
@@ -102,7 +105,7 @@ struct fast_net {
   uint32_t propose_permille, record_max;
   uint32_t request_permille;
   uint32_t late_permille; /* of the rounds, a follower's app goes on reading the log */
-  uint64_t frame_cnt, dropped_cnt;
+  uint64_t frame_cnt, path_cnt[LIMIT_PATHS], dropped_cnt;
   pos_t max_committed;
   char error[1024];
 };
@@ -112,6 +115,8 @@ struct net_options {
   enum config_durability durability;
   uint32_t ring_bytes, largest_record;
   uint16_t mtu;
+  int fast_cnt; /* fast addresses of each node */
+  bool tcp;
 };
 
 struct fast_net *net_open(uint64_t seed, struct net_options o);
@@ -127,6 +132,8 @@ bool net_propose(struct fast_net *net, uint32_t len);
 bool net_request(struct fast_net *net, int node, uint32_t len);
 void net_mail(struct fast_net *net, int node, struct fast_msg m);
 void net_cut(struct fast_net *net, int node, bool in, bool out); /* to and from all others */
+/* net_cut_path cuts, or heals, one path between two nodes, in the directions given. */
+void net_cut_path(struct fast_net *net, int path, int from, int to, bool cut);
 uint64_t net_random(struct fast_net *net);
 uint64_t net_count(const struct fast_net *net, enum reason r); /* over all nodes */
 uint64_t net_now_us(const struct fast_net *net);

@@ -5,8 +5,11 @@
 #include "test/fastpath/fast_net.h"
 
 static struct fast_msg message(const struct fast_net *net, enum fast_msg_type type, int peer) {
-  return (struct fast_msg){
-      .type = type, .peer_idx = peer, .epoch = net->epoch, .iteration = net->nodes[peer].iteration};
+  return (struct fast_msg){.type = type,
+                           .peer_idx = peer,
+                           .epoch = net->epoch,
+                           .iteration = net->nodes[peer].iteration,
+                           .tcp = net->tcp};
 }
 
 static bool is_leader(const struct fast_net *net, int i) { return i == net->leader; }

@@ -10,6 +10,7 @@ static void queue(struct fast_net *net, const struct net_frame *packet, uint64_t
   p->due_ns = due_ns;
   p->from = packet->from;
   p->to = packet->to;
+  p->path = packet->path;
   p->len = packet->len;
   memcpy(p->bytes, packet->bytes, packet->len);
 }
@@ -24,13 +25,20 @@ static void damage(struct fast_net *net, struct net_frame *p) {
 }
 
 void net_transmit(struct fast_net *net, int from, const struct bcast_action *act) {
-  struct net_frame p = {.from = from, .to = act->peer_idx, .len = LIMIT_FRAME_HEADER + act->len};
+  struct net_frame p = {
+      .from = from, .to = act->peer_idx, .path = act->path, .len = LIMIT_FRAME_HEADER + act->len};
   assert(p.len <= NET_FRAME && act->header.payload_len == act->len);
   net->frame_cnt++;
+  net->path_cnt[act->path]++;
   memcpy(p.bytes, &act->header, LIMIT_FRAME_HEADER);
   if (act->len) memcpy(p.bytes + LIMIT_FRAME_HEADER, act->payload, act->len);
   if (net_chance(net, 20)) net->old[net->old_cnt++ % NET_OLD] = p;
-  if (net->cut[from][p.to] || net_chance(net, net->faults.loss)) return;
+  if (net->cut[from][p.to] || net->cut_path[p.path][from][p.to]) return;
+  if (p.path == PATH_TCP) { /* in order and whole */
+    queue(net, &p, net->now_ns + NET_TCP_NS);
+    return;
+  }
+  if (net_chance(net, net->faults.loss)) return;
   uint64_t due_ns = net->now_ns + NET_ROUND_NS;
   uint64_t late_ns = net->faults.max_delay_ns ? net_random(net) % net->faults.max_delay_ns : 0;
   if (net_chance(net, net->faults.duplicate)) queue(net, &p, due_ns + late_ns);
@@ -56,7 +64,7 @@ void net_deliver(struct fast_net *net) {
       kept++;
       continue;
     }
-    struct bcast_event e = {.type = BCAST_FRAME, .data = p->bytes, .len = p->len};
+    struct bcast_event e = {.type = BCAST_FRAME, .data = p->bytes, .len = p->len, .path = p->path};
     net_step(net, p->to, &e);
   }
   assert(net->packet_cnt == cnt); /* a FRAME step sends nothing */
@@ -68,4 +76,8 @@ void net_cut(struct fast_net *net, int node, bool in, bool out) {
     net->cut[i][node] = in;
     net->cut[node][i] = out;
   }
+}
+
+void net_cut_path(struct fast_net *net, int path, int from, int to, bool cut) {
+  net->cut_path[path][from][to] = cut;
 }

@@ -323,7 +323,7 @@ TEST(Inflow, ReportsANewGapAtOnceAndAgainOnlyAfterAWhile) {
 
 TEST(Peer, EachSequenceNumberCountsOnceAndMayComeLate) {
   bcast_peer p = {};
-  peer_attach(&p, 1, 0);
+  peer_attach(&p, 1, 0, 1u << PATH_FAST);
   EXPECT_FALSE(peer_take_seq(&p, 0));
   EXPECT_TRUE(peer_take_seq(&p, 5));
   EXPECT_FALSE(peer_take_seq(&p, 5));
@@ -343,7 +343,7 @@ TEST(Peer, EachSequenceNumberCountsOnceAndMayComeLate) {
 
 TEST(Peer, OnlyANewerSendTimeIsNewEvenWhenTheClockWraps) {
   bcast_peer p = {};
-  peer_attach(&p, 1, 0);
+  peer_attach(&p, 1, 0, 1u << PATH_FAST);
   EXPECT_TRUE(peer_heard_time(&p, UINT32_MAX - 1));
   EXPECT_FALSE(peer_heard_time(&p, UINT32_MAX - 1));
   EXPECT_FALSE(peer_heard_time(&p, UINT32_MAX - 100));

@@ -5,8 +5,8 @@
  *   duplicate, delay, hold, corrupt  so many of 10,000 frames, each by chance
  *   delay_us=1000                    a delayed frame leaves so much later
  *   hold_frames=3                    a held frame leaves after so many later ones of its direction
- *   record=4096                      keeps the last so many frames, until SIGUSR2; SIGUSR1 sends all
- *                                    kept again, in order: a switch that comes back with old frames
+ *   record=4096                      keeps the last so many frames, until SIGUSR2; SIGUSR1 sends
+ *                                    them again, in order: a switch that comes back with old frames
  *   seed=1
  *
  * A damaged frame has one bit flipped behind its UDP header, where no NIC's check is left.  What

@@ -67,9 +67,9 @@ def sweep():
             delete(row["name"])
 
 
-def mac(i):
+def mac(i, rail=0):
     """The default of config key fast.mac."""
-    return "02:5a:42:00:00:%02x" % i
+    return "02:5a:42:00:%02x:%02x" % (rail, i)
 
 
 class Mangler:
@@ -140,7 +140,7 @@ class Wire:
             run("ip", "-n", self.host(i), "-batch", "-", text="\n".join(rows) + "\n")
 
     def cable(self, path, i, bridge):
-        address = " address " + mac(i) if path == "fast" else ""
+        address = " address " + mac(i, RAILS.index(path)) if path in RAILS else ""
         host_end = "peer name %s%s netns %s" % (path, address, self.host(i))
         port = self.port(path, i)
         if path != "fast" or i not in self.mangled:

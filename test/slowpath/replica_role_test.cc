@@ -337,10 +337,11 @@ TEST_F(Roles, ANodeOfAnotherClusterIsRefusedWithOneLine) {
 }
 
 TEST_F(Roles, ANodeOfAnotherDurabilityClassOrRecordLimitIsRefused) {
-  for (int what = 0; what < 2; what++) {
+  for (int what = 0; what < 3; what++) { /* 2: another mtu */
     make(3);
     if (what == 0) cluster_config(c, 0)->durability = DURABILITY_MEMORY;
     if (what == 1) cluster_config(c, 0)->largest_record = 80000;
+    if (what == 2) cluster_config(c, 0)->mtu = 9000;
     cluster_start_all(c);
     cluster_run(c, 1500000);
     int l = cluster_leader(c);

@@ -27,7 +27,10 @@ struct Solo {
   std::unique_ptr<struct replica_actions> actions{new struct replica_actions};
   struct durable_state disk = {};
   std::vector<Sent> sent;
-  std::vector<int> closed;  // connections, as they were closed
+  std::vector<Sent> frames;  // to the fast path (conn: the peer's index)
+  std::vector<int> kept;     // connections whose silence is nothing any more
+  std::vector<int> logged;   // enum log_id
+  std::vector<int> closed;   // connections, as they were closed
   std::deque<struct disk_msg> asked;
   std::vector<struct fast_msg> fast;
   std::vector<struct log_event> logged;
@@ -85,6 +88,14 @@ struct Solo {
       sent.push_back({a.conn, p.type, p.zxid,
                       p.data.len > 0 ? std::string((const char *)p.data.data, (size_t)p.data.len)
                                      : std::string()});
+    if (a.type == ACT_SEND_FRAME)
+      sent.push_back(
+          {a.conn, PACKET_FRAME, 0, std::string((const char *)p.data.data, (size_t)p.data.len)});
+    if (a.type == ACT_FRAME)
+      frames.push_back({a.peer_idx, PACKET_FRAME, 0,
+                        std::string((const char *)p.data.data, (size_t)p.data.len)});
+    if (a.type == ACT_KEEP_CONN) kept.push_back(a.conn);
+    if (a.type == ACT_LOG) logged.push_back(a.log.id);
     if (a.type == ACT_CLOSE_CONN) closed.push_back(a.conn);
     if (a.type == ACT_DISK) asked.push_back(a.disk);
     if (a.type == ACT_FAST) fast.push_back(a.fast);
@@ -198,6 +209,7 @@ struct Solo {
     strcpy(e.build, "peer");
     strcpy(e.cluster, "solo");
     e.largest_record = config.largest_record;
+    e.mtu = config.mtu;
     return e;
   }
   static std::string bytes(const struct extension &e) {

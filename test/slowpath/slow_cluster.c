@@ -209,6 +209,12 @@ static void carry_out(struct cluster *c, int node, const struct replica_action *
       judge_send(c, node, a->conn, &a->packet);
       net_send(c, node, a->conn, &a->packet);
       break;
+    case ACT_SEND_FRAME:
+    case ACT_FRAME:
+      CHECK(false); /* the broadcast in small has no frames */
+      break;
+    case ACT_KEEP_CONN:
+      break;
     case ACT_DISK:
       disk_ask(c, node, &a->disk);
       break;

@@ -1,5 +1,8 @@
 // Quorum port 2888: who is shown to the machine, packets in any cut, back-pressure both ways, ends.
 // Source: quorum.md 1, 2; proto/event.h, proto/action.h.
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <atomic>
 #include <memory>
@@ -434,6 +437,61 @@ TEST_F(QuorumUv, OneBusyLearnerDoesNotStarveAnother) {
   auto ping = std::find_if(one.events.begin(), one.events.end(),
                            [](const Event &x) { return x.packet == PACKET_PING; });
   EXPECT_LT(ping - one.events.begin(), 400);
+}
+
+// Frames are repaired, and of no use when they are old: no connection is lost for them, and what is
+// no frame still finds its place behind them.
+TEST_F(QuorumUv, FramesForALearnerThatDoesNotReadAreDroppedAndTheConnectionStays) {
+  Node one(loop, c);
+  Client two(one.port(), 4096);
+  two.send(hello);
+  ASSERT_TRUE(loop.until([&] { return one.count(EV_PACKET) == 1; }));
+  const Bytes frame(1400, 'f');
+  packet p = {};
+  p.type = PACKET_FRAME;
+  p.data = {reinterpret_cast<const uint8_t *>(frame.data()), static_cast<int32_t>(frame.size())};
+  for (int i = 0; i < 20000; i++) {
+    quorum_uv_send_frame(one.q.get(), 1, &p);
+    if (i % 64 == 0) quorum_uv_flush(one.q.get());
+  }
+  EXPECT_GT(one.counted(REASON_TCP_FULL), 5000u);
+  EXPECT_LE(sock_waiting(one.q->conn[1].sock), LIMIT_TCP_WAITING);
+  one.send(1, PACKET_PING, "behind the frames");
+  EXPECT_EQ(0, one.count(EV_CONN_CLOSED));
+  EXPECT_TRUE(
+      loop.until([&] { return two.received().find("behind the frames") != Bytes::npos; }, 20000));
+}
+
+TEST_F(QuorumUv, AFrameIsAtMostAsLargeAsAPacketOfTheNetwork) {
+  Node one(loop, c);
+  Client two(one.port()), three(one.port());
+  two.send(hello + packet_bytes(PACKET_FRAME, Bytes(LIMIT_MTU_MAX, 'f')));
+  ASSERT_TRUE(loop.until([&] { return one.count(EV_PACKET) == 2; }));
+  three.send(hello + packet_bytes(PACKET_FRAME, Bytes(LIMIT_MTU_MAX + 1, 'f')));
+  ASSERT_TRUE(loop.until([&] { return one.count(EV_CONN_CLOSED) == 1; }));
+  EXPECT_EQ(REASON_PACKET_BAD, one.events.back().why);
+}
+
+// Who watches by other means lets neither keepalive nor the kernel's patience end the connection.
+TEST_F(QuorumUv, AKeptConnectionOutlivesSilence) {
+  Node one(loop, c);
+  Client two(one.port());
+  two.send(hello);
+  ASSERT_TRUE(loop.until([&] { return one.count(EV_PACKET) == 1; }));
+  uv_os_fd_t fd;
+  ASSERT_EQ(0, uv_fileno(reinterpret_cast<uv_handle_t *>(&one.q->conn[1].sock->tcp), &fd));
+  int keepalive = 0;
+  unsigned patience_ms = 0;
+  socklen_t len = sizeof keepalive;
+  ASSERT_EQ(0, getsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &keepalive, &len));
+  EXPECT_EQ(1, keepalive) << "while it is made";
+  quorum_uv_keep_conn(one.q.get(), 1);
+  ASSERT_EQ(0, getsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &keepalive, &len));
+  EXPECT_EQ(0, keepalive);
+  ASSERT_EQ(0, getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience_ms, &len));
+  EXPECT_GE(patience_ms, 3600u * 1000u);
+  two.close();
+  EXPECT_TRUE(loop.until([&] { return one.count(EV_CONN_CLOSED) == 1; })) << "its end is seen";
 }
 
 }  // namespace

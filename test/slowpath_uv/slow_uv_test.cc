@@ -19,6 +19,7 @@
 
 extern "C" {
 #include "proto/exit_code.h"
+#include "proto/path_id.h"
 #include "slowpath/slow_uv.h"
 #include "test/slowpath_uv/fake_replica.h"
 }
@@ -51,8 +52,8 @@ class Slow {
     fake_replica fake = {this, step, [](void *, int) { return true; }, fill_status};
     fake_replica_install(&fake);
     slow_uv_config s = {&c_, "test", {}, &pos, &drops, &stop_, poll_};
-    s.rings = {this,      to_fast,  to_disk, to_app,    from_fast,
-               from_disk, from_app, wake_,   may_sleep, awake};
+    s.rings = {this,       to_fast,      to_disk,    to_app, from_fast, from_disk, from_app,
+               peek_frame, finish_frame, take_frame, wake_,  may_sleep, awake};
     return slow_uv_run(&s);
   }
   int join() {
@@ -63,6 +64,7 @@ class Slow {
   void push(const fast_msg &m) { push_to(&fast_in_, m); }
   void push(const disk_msg &m) { push_to(&disk_in_, m); }
   void push(const app_msg &m) { push_to(&app_in_, m); }
+  void push_frame(const std::string &frame) { push_to(&frame_in_, frame); }
   void push_stop() {
     __atomic_store_n(&stop_, 1, __ATOMIC_RELEASE);
     wake();
@@ -74,6 +76,8 @@ class Slow {
 
   std::vector<replica_event> events;  // under wait()
   std::vector<std::string> done;      // "disk 5", "app 1" in their order; under wait()
+  std::vector<std::string> frames;    // given to the fast path; under wait()
+  bool fast_is_full = false;
 
  private:
   template <typename T>
@@ -112,10 +116,30 @@ class Slow {
   static bool from_fast(void *self, fast_msg *m) { return of(self)->pop(&of(self)->fast_in_, m); }
   static bool from_disk(void *self, disk_msg *m) { return of(self)->pop(&of(self)->disk_in_, m); }
   static bool from_app(void *self, app_msg *m) { return of(self)->pop(&of(self)->app_in_, m); }
+  static bool peek_frame(void *self, tcp_frame *f) {
+    Slow *s = of(self);
+    std::lock_guard<std::mutex> lock(s->mutex_);
+    if (s->frame_in_.empty()) return false;
+    *f = {s->frame_in_.front().data(), static_cast<uint32_t>(s->frame_in_.front().size()), 1};
+    return true;
+  }
+  static void finish_frame(void *self) {
+    std::string f;
+    EXPECT_TRUE(of(self)->pop(&of(self)->frame_in_, &f));
+  }
+  static bool take_frame(void *self, const tcp_frame *f) {
+    Slow *s = of(self);
+    std::lock_guard<std::mutex> lock(s->mutex_);
+    if (s->fast_is_full) return false;
+    s->frames.emplace_back(static_cast<const char *>(f->data), f->len);
+    s->changed_.notify_all();
+    return true;
+  }
   static bool may_sleep(void *self) {
     Slow *s = of(self);
     std::lock_guard<std::mutex> lock(s->mutex_);
-    s->sleeping_ = s->fast_in_.empty() && s->disk_in_.empty() && s->app_in_.empty();
+    s->sleeping_ =
+        s->fast_in_.empty() && s->disk_in_.empty() && s->app_in_.empty() && s->frame_in_.empty();
     return s->sleeping_;
   }
   static void awake(void *self) {
@@ -157,6 +181,7 @@ class Slow {
   std::deque<fast_msg> fast_in_;
   std::deque<disk_msg> disk_in_;
   std::deque<app_msg> app_in_;
+  std::deque<std::string> frame_in_;
   std::thread thread_;
 };
 
@@ -267,12 +292,16 @@ TEST_P(SlowUv, StatusIsAnsweredWithLagsAndNotShownToTheMachine) {
   m.status = &st;
   position_set(&s.pos.appended, 1000);
   position_set(&s.pos.peer_durable[1], 400);
+  position_set(&s.pos.peer_path[1], PATH_FAST2 + 1);
+  position_set(&s.pos.peer_path[2], PATH_TCP + 1); /* of an attachment that is over */
   s.push(m);
   s.start();
   EXPECT_TRUE(s.wait([&] { return !s.done.empty(); }));
   EXPECT_EQ("app " + std::to_string(APP_STATUS), s.done[0]);
   EXPECT_EQ(600u, st.peers[1].lag_bytes);
   EXPECT_EQ(0u, st.peers[2].lag_bytes) << "not attached";
+  EXPECT_STREQ("fast2", st.peers[1].path) << "what the fast path uses now";
+  EXPECT_STREQ("none", st.peers[2].path);
   s.push_stop();
   s.join();
   EXPECT_EQ(1u, s.events.size()) << "only EV_STOP";
@@ -343,6 +372,70 @@ TEST_P(SlowUv, TwoThreadsNotifyConnectAndSend) {
   EXPECT_TRUE(two.wait(has(two, EV_CONN_CLOSED)));
   two.push_stop();
   EXPECT_EQ(EXIT_CODE_CLEAN, two.join());
+}
+
+// Frames of the fast path in one step each, those of a peer to the fast path, in their order.
+TEST_P(SlowUv, FramesPassBothWaysInOrder) {
+  Slow one(c, GetParam()), two(as_node(c, 2), GetParam());
+  std::atomic<int> connected{0};
+  one.react = [&](const replica_event &e, replica_actions *a) {
+    if (e.type == EV_PACKET && e.packet->type == PACKET_FRAME) {
+      replica_action *x = add(a, ACT_FRAME);
+      x->peer_idx = 1;
+      x->packet.data = e.packet->data;
+    }
+  };
+  two.react = [&](const replica_event &e, replica_actions *a) {
+    if (e.type == EV_DISK) add(a, ACT_CONNECT)->peer_idx = 0;
+    if (e.type == EV_CONNECTED) {
+      replica_action *x = add(a, ACT_SEND);
+      x->packet.type = PACKET_FOLLOWERINFO;
+      x->packet.data.len = -1;
+      add(a, ACT_KEEP_CONN);
+      connected = 1;
+    }
+    if (e.type == EV_FRAME) {
+      EXPECT_EQ(1, e.peer_idx);
+      replica_action *x = add(a, ACT_SEND_FRAME);
+      x->packet.type = PACKET_FRAME;
+      x->packet.data = e.frame;
+    }
+  };
+  two.push(disk_msg{});
+  one.start();
+  two.start();
+  EXPECT_TRUE(two.wait([&] { return connected == 1; }));
+  std::vector<std::string> sent;
+  for (size_t i = 0; i < 1000; i++) {
+    sent.push_back(std::string(88 + i % 1300, static_cast<char>(i)));
+    two.push_frame(sent.back());
+  }
+  EXPECT_TRUE(one.wait([&] { return one.frames.size() == sent.size(); }));
+  one.push_stop();
+  two.push_stop();
+  one.join();
+  two.join();
+  EXPECT_EQ(sent, one.frames);
+  EXPECT_EQ(0u, counters_get(&two.drops, REASON_TCP_FULL));
+}
+
+TEST_P(SlowUv, AFrameThatTheFastPathHasNoRoomForIsLostAndCounted) {
+  Slow s(c, GetParam());
+  s.fast_is_full = true;
+  s.react = [&](const replica_event &e, replica_actions *a) {
+    if (e.type != EV_DISK) return;
+    static const uint8_t frame[100] = {};
+    add(a, ACT_FRAME)->packet.data = {frame, sizeof frame};
+    replica_action *x = add(a, ACT_SEND_FRAME); /* to a connection that is gone */
+    x->conn = 3;
+    x->packet.type = PACKET_FRAME;
+    x->packet.data = {frame, sizeof frame};
+    add(a, ACT_EXIT);
+  };
+  s.push(disk_msg{});
+  EXPECT_EQ(EXIT_CODE_CLEAN, s.run());
+  EXPECT_EQ(1u, counters_get(&s.drops, REASON_TCP_FULL));
+  EXPECT_EQ(1u, counters_get(&s.drops, REASON_TCP_DOWN));
 }
 
 INSTANTIATE_TEST_SUITE_P(Idle, SlowUv, testing::Values(false, true),

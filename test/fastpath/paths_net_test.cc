@@ -1,0 +1,215 @@
+/* Clusters of broadcast machines with two fast paths and TCP between them (fast_net.h). */
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <cstring>
+
+#include "test/fastpath/fast_net.h"
+
+namespace {
+
+struct Net {
+  explicit Net(uint64_t seed, net_options o = {}) : net(net_open(seed, o)) {}
+  ~Net() { net_close(net); }
+  fast_net *operator->() const { return net; }
+  fast_net *net;
+};
+
+int Runs(int cnt) {
+  const char *factor = getenv("ZABLINE_RUNS"); /* percent */
+  return factor ? cnt * atoi(factor) / 100 : cnt;
+}
+
+/* An established, idle cluster under node 0. */
+void Settle(const Net &n) {
+  net_elect(n.net, 0);
+  net_run(n.net, 1500);
+  ASSERT_TRUE(n->established);
+  ASSERT_TRUE(net_quiet(n.net, 5000)) << n->error;
+}
+
+net_options ManyPaths(int fast_cnt, bool tcp) {
+  net_options o = {};
+  o.fast_cnt = fast_cnt;
+  o.tcp = tcp;
+  return o;
+}
+
+const path_set &PathsTo(const Net &n, int node) { return n->nodes[n->leader].m->peers[node].paths; }
+
+int UsedBy(const Net &n, int node) { return n->nodes[node].m->peers[n->leader].paths.use; }
+
+uint64_t Moves(const Net &n) {
+  return net_count(n.net, REASON_PATH_SILENT) + net_count(n.net, REASON_PATH_BACK) +
+         net_count(n.net, REASON_PATH_FOLLOWED);
+}
+
+/* No attachment ended, nobody lost the path, all goes on. */
+void ExpectUndisturbed(const Net &n) {
+  for (int i = 0; i < n->n; i++) {
+    EXPECT_EQ(0, n->nodes[i].detached_cnt) << i;
+    EXPECT_EQ(REASON_NONE, n->nodes[i].lost) << i << " " << reason_name(n->nodes[i].lost);
+  }
+  EXPECT_STREQ("", n->error);
+}
+
+TEST(Paths, EveryCutOfThePathInUseIsLeftInTimeAndNobodyIsGivenUp) {
+  for (int cut = 1; cut < 4; cut++) { /* bit 0: to the follower, bit 1: from it */
+    for (bool second : {true, false}) {
+      Net n(static_cast<uint64_t>(cut), ManyPaths(second ? 2 : 1, true));
+      Settle(n);
+      n->propose_permille = 300;
+      n->request_permille = 100;
+      net_run(n.net, 3000);
+      uint64_t proposed = n->nodes[0].m->stream.whole;
+      net_cut_path(n.net, PATH_FAST, 0, 1, cut & 1);
+      net_cut_path(n.net, PATH_FAST, 1, 0, cut & 2);
+      net_run(n.net, 2000); /* timeout_us */
+      int expected = second ? PATH_FAST2 : PATH_TCP;
+      EXPECT_EQ(expected, PathsTo(n, 1).use) << cut;
+      EXPECT_EQ(expected, UsedBy(n, 1)) << cut;
+      EXPECT_EQ(PATH_FAST, PathsTo(n, 2).use) << "the other follower's is fine";
+      net_run(n.net, 10000);
+      EXPECT_GT(n->nodes[1].m->durable, proposed) << "it has what was proposed meanwhile";
+      ExpectUndisturbed(n);
+      net_quiet(n.net, 50000);
+      net_run(n.net, 20000);
+      EXPECT_EQ(PATH_FAST, PathsTo(n, 1).use) << "steady again";
+      EXPECT_EQ(PATH_FAST, UsedBy(n, 1));
+      ExpectUndisturbed(n);
+      EXPECT_EQ(4u, Moves(n)) << "there and back, both ends, whatever the cut";
+    }
+  }
+}
+
+TEST(Paths, BothFastPathsOfAllFollowersMayGoAndTheQuorumStays) {
+  Net n(7, ManyPaths(2, true));
+  Settle(n);
+  n->propose_permille = 300;
+  net_run(n.net, 3000);
+  for (int from = 0; from < 3; from++)
+    for (int to = 0; to < 3; to++) {
+      net_cut_path(n.net, PATH_FAST, from, to, true);
+      net_cut_path(n.net, PATH_FAST2, from, to, true);
+    }
+  net_run(n.net, 2000);
+  pos_t committed = n->nodes[0].m->committed;
+  net_run(n.net, 20000);
+  EXPECT_GT(n->nodes[0].m->committed, committed) << "commits go on over TCP";
+  EXPECT_EQ(PATH_TCP, PathsTo(n, 1).use);
+  EXPECT_EQ(PATH_TCP, PathsTo(n, 2).use);
+  net_quiet(n.net, 50000);
+  ExpectUndisturbed(n);
+}
+
+/* J5: the one authority is what the frames echo.  If no path carries answers the leader goes,
+ * though every path carries its own frames. */
+TEST(Paths, NoLeaderIsKeptByPathsThatCarryNoAnswers) {
+  Net n(8, ManyPaths(2, true));
+  Settle(n);
+  for (int path = 0; path < LIMIT_PATHS; path++)
+    for (int from = 1; from < 3; from++) net_cut_path(n.net, path, from, 0, true);
+  net_run(n.net, 2500);
+  EXPECT_EQ(REASON_QUORUM_SILENT, n->nodes[0].lost);
+}
+
+TEST(Paths, SilenceOnTcpMeansNothingWhileAFastPathAnswers) {
+  Net n(9, ManyPaths(1, true));
+  Settle(n);
+  for (int i = 1; i < 3; i++) {
+    net_cut_path(n.net, PATH_TCP, 0, i, true);
+    net_cut_path(n.net, PATH_TCP, i, 0, true);
+  }
+  n->propose_permille = 300;
+  net_run(n.net, 50000);
+  ExpectUndisturbed(n);
+  EXPECT_EQ(0u, Moves(n));
+  EXPECT_EQ(0u, n->path_cnt[PATH_TCP]) << "nothing was even tried there";
+}
+
+TEST(Paths, AStoppedFollowerMovesNothing) {
+  Net n(10, ManyPaths(2, true));
+  Settle(n);
+  n->nodes[1].running = false;
+  net_run(n.net, 1800); /* nearly timeout_us */
+  n->nodes[1].running = true;
+  net_run(n.net, 2000);
+  EXPECT_EQ(0u, Moves(n));
+  ExpectUndisturbed(n);
+}
+
+TEST(Paths, AFlappingPathDisturbsNobody) {
+  Net n(11, ManyPaths(2, true));
+  Settle(n);
+  n->propose_permille = 200;
+  for (int flap = 0; flap < 20; flap++) {
+    for (int i = 1; i < 3; i++) {
+      net_cut_path(n.net, PATH_FAST, 0, i, flap % 2 == 0);
+      net_cut_path(n.net, PATH_FAST, i, 0, flap % 2 == 0);
+    }
+    net_run(n.net, 2500);
+  }
+  EXPECT_LE(Moves(n), 8u) << "left once for each, and not come back to";
+  net_quiet(n.net, 50000);
+  ExpectUndisturbed(n);
+}
+
+TEST(Paths, AnAttachmentComesAboutByWhicheverPathThereIs) {
+  for (int alive = 0; alive < LIMIT_PATHS; alive++) {
+    Net n(static_cast<uint64_t>(20 + alive), ManyPaths(2, true));
+    for (int path = 0; path < LIMIT_PATHS; path++)
+      for (int from = 0; from < 3; from++)
+        for (int to = 0; to < 3; to++) net_cut_path(n.net, path, from, to, path != alive);
+    n->propose_permille = 300;
+    net_elect(n.net, 0);
+    net_run(n.net, 5000);
+    EXPECT_TRUE(n->established) << path_name(alive);
+    EXPECT_EQ(alive, PathsTo(n, 1).use);
+    EXPECT_EQ(alive, UsedBy(n, 1));
+    ExpectUndisturbed(n);
+    net_quiet(n.net, 50000);
+    EXPECT_STREQ("", n->error);
+  }
+}
+
+TEST(Paths, InAQuietRackTheCountersStandStill) {
+  Net n(12, ManyPaths(2, true));
+  Settle(n);
+  net_run(n.net, 2000);
+  uint64_t before = 0, after = 0;
+  for (int r = 0; r < REASON_CNT; r++) before += net_count(n.net, static_cast<reason>(r));
+  net_run(n.net, 50000);
+  for (int r = 0; r < REASON_CNT; r++) after += net_count(n.net, static_cast<reason>(r));
+  EXPECT_EQ(before, after);
+}
+
+/* Two lossy paths that come and go, TCP beside them: whatever is used, nothing is lost. */
+TEST(Paths, ThreePathsSurviveStorms) {
+  for (int run = 0; run < Runs(200); run++) {
+    uint64_t seed = static_cast<uint64_t>(50000 + run);
+    Net n(seed, ManyPaths(2, run % 2));
+    net_elect(n.net, run % 3);
+    n->propose_permille = 300;
+    n->request_permille = 100;
+    n->faults.loss = static_cast<uint32_t>(net_random(n.net) % 200);
+    n->faults.duplicate = n->faults.reorder = 50;
+    n->faults.replay = 50;
+    n->faults.max_delay_ns = 50000;
+    for (int part = 0; part < 10 && n->error[0] == 0; part++) {
+      for (int k = 0; k < 4; k++)
+        net_cut_path(n.net, static_cast<int>(net_random(n.net) % LIMIT_PATHS),
+                     static_cast<int>(net_random(n.net) % 3),
+                     static_cast<int>(net_random(n.net) % 3), net_chance(n.net, 500));
+      net_run(n.net, 500 + net_random(n.net) % 1500);
+      if (n->nodes[n->leader].lost != REASON_NONE || net_chance(n.net, 50))
+        net_elect(n.net, static_cast<int>(net_random(n.net) % 3));
+    }
+    memset(n->cut_path, 0, sizeof n->cut_path);
+    net_run(n.net, 2500);
+    if (n->nodes[n->leader].lost != REASON_NONE) net_elect(n.net, 0);
+    net_quiet(n.net, 100000);
+    ASSERT_STREQ("", n->error) << "seed " << seed;
+  }
+}
+
+}  // namespace
