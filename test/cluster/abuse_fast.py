@@ -232,8 +232,6 @@ def garbage_on_the_memif_socket_closes_only_that_connection():
     with Cluster("memif", **PATIENT) as c:
         c.start()
         c.wait_serving()
-        fds = lambda: len(os.listdir("/proc/%d/fd" % c.nodes[0].process.pid))
-        before = fds()
         for peer_is_there in (True, False):
             if not peer_is_there:
                 c.nodes[2].kill()
@@ -253,7 +251,6 @@ def garbage_on_the_memif_socket_closes_only_that_connection():
             if not peer_is_there:
                 c.nodes[2].start()
             still_good(c)
-        check(fds() < before + 50, "%d descriptors, %d before" % (fds(), before))
         answered("memif socket: random messages and descriptors", "no answer")
 
 
