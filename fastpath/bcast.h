@@ -72,7 +72,7 @@ struct bcast {
   uint64_t quorum_us;   /* leader: a quorum was alive then */
   uint64_t durable_moved_us;
   uint64_t kept_us; /* leader: last housekeeping */
-  pos_t stamp_pos; /* leader: record end whose commit is timed; 0: none */
+  pos_t stamp_pos;  /* leader: record end whose commit is timed; 0: none */
   uint64_t stamp_ns;
 
   struct stream requests[LIMIT_PEERS]; /* leader: from peers; follower: [self] to the leader */

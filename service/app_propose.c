@@ -62,8 +62,8 @@ static bool may_refuse(struct app_thread *t, enum reason reason) {
   return true;
 }
 
-/* A follower's REQUEST; false: it has to wait, and so have those behind it, which pushes back on who
- * sends them.  A duplicate needs no answer: its follower sees the original applied. */
+/* A follower's REQUEST; false: it has to wait, and so have those behind it, which pushes back on
+ * who sends them.  A duplicate needs no answer: its follower sees the original applied. */
 static bool on_request(struct app_thread *t, const void *request, uint32_t len) {
   struct app_request q = request_of(t, request, len);
   enum reason reason = prepare(t, &q);
