@@ -59,8 +59,11 @@ TEST_BINS := $(foreach l,$(TEST_LAYERS) dpdk_app,$(B)/test_$(l))
 # Scripts that run real processes: those of test/cluster with the tag "quick" in a line "# tags: ...".
 TEST_SCRIPTS = $(shell grep -ls '^\# tags:.*quick' test/cluster/*.sh) $(wildcard test/interop/zookeeper.sh test/config/schema.sh)
 
+# What those scripts use beside zabd and zabctl.
+TEST_TOOLS := $(B)/memif_mangler $(B)/fault_disk.so
+
 .DEFAULT_GOAL := all
-.PHONY: all help deps deps-ci deps-rack build-tests objects test unit processes rack-test perf demo tidy fresh-test clean
+.PHONY: all help deps deps-ci deps-rack build-tests objects test unit processes abuse rack-test perf demo tidy fresh-test clean
 .PHONY: install uninstall deb package-test
 .DELETE_ON_ERROR:
 
@@ -86,6 +89,10 @@ unit: ## build and run the unit tests only
 processes: ## the tests with real processes only
 	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@ZABLINE_BUILD=$(B) /usr/bin/python3 test/run.py --logs $(B)/logs test/cluster/process.sh
+
+abuse: ## bad input to real processes, the slow part (minutes)
+	@$(MAKE) --no-print-directory -j$(JOBS) all $(TEST_TOOLS)
+	@ZABLINE_BUILD=$(B) /usr/bin/python3 test/run.py --logs $(B)/logs $$(grep -ls '^# tags:.*slow' test/cluster/abuse*.sh)
 
 rack-test: ## ensembles in network namespaces, hostile networks (as root); QUICK=1: a fixed subset
 	@$(MAKE) --no-print-directory deps-rack
@@ -170,7 +177,7 @@ package-test: deb ## install the package, run ensembles under systemd, purge (as
 clean: ## remove what was built (all variants)
 	rm -rf $(ROOT_B)
 
-build-tests: $(TEST_BINS)
+build-tests: $(TEST_BINS) $(TEST_TOOLS)
 
 objects: $(foreach l,$(LAYERS),$(call obj_of,$(l))) $(APP_OBJ) $(CTL_OBJ)
 
@@ -196,9 +203,14 @@ $(foreach l,$(LAYERS) slowpath_uv,$(eval $(call layer_rules,$(l))))
 
 # Ports and EAL without the rest of the application: the other end of a port in tests.
 PORT_OBJ := $(patsubst %,$(B)/dpdk_app/%.o,arp dev_args eal eal_args flow guard icmp mem open_error port port_kernel port_link port_memif port_open port_pci port_serve reach wire xdp xdp_object xdp_program)
-$(B)/port_peer: $(addprefix $(B)/test/dpdk_app/,port_peer.o pair_config.o) $(PORT_OBJ) $(call lib,proto) $(call lib,config)
+$(B)/port_peer $(B)/memif_mangler: $(B)/%: $(B)/test/dpdk_app/%.o $(B)/test/dpdk_app/pair_config.o $(PORT_OBJ) $(call lib,proto) $(call lib,config)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(SAN_FLAGS) -o $@ $^ $(DPDK_LIBS) $(LIBS)
+# LD_PRELOAD: a failing or slow disk, a jumping clock.
+$(B)/fault_disk.so: test/cluster/fault_disk.c
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) -shared -fPIC -o $@ $(filter-out -MMD -MP,$(CFLAGS)) $< -ldl
 $(B)/test_dpdk_app: $(addprefix $(B)/test/dpdk_app/,arp_test.o reach_test.o pci_test.o port_test.o memif_test.o ring_pair.o pair_config.o) $(PORT_OBJ) $(call lib,proto) $(call lib,config) | $(B)/port_peer
 	$(call say,LD,$@)
 	$(Q)$(CXX) $(SAN_FLAGS) -o $@ $^ -lrte_net_ring -lrte_bus_vdev $(DPDK_LIBS) $(LIBS) -lgtest -lgtest_main

@@ -75,6 +75,7 @@ static int start_error(struct eal *e, struct open_error *err) {
   const char *hint = "";
   if (strstr(e->text, "ugepage"))
     hint = " (no huge pages: reserve some, or put \"--no-huge\" into \"eal\")";
+  if (strstr(e->text, "'command line'")) hint = " (check the arguments in \"eal\")";
   return open_error_set(err, "DPDK does not start: %s%s", why, hint);
 }
 

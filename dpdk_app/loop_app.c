@@ -41,8 +41,6 @@ static bool from_slow(void *node, struct app_msg *m) {
   return topo_receive(&((struct node *)node)->topo, RING_SLOW_APP, m);
 }
 
-static void advanced(void *node) { (void)node; } /* the fast lcore polls `applied` */
-
 static bool may_sleep(void *node, pos_t seen_committed, bool lazy) {
   struct node *n = node;
   struct waker *w = &n->topo.waker[THREAD_APP];
@@ -89,7 +87,6 @@ void *loop_app(void *node) {
                 .to_slow = to_slow,
                 .from_disk = from_disk,
                 .from_slow = from_slow,
-                .advanced = advanced,
                 .wake_fd = n->topo.waker[THREAD_APP].fd,
                 .may_sleep = may_sleep,
                 .awake = awake},
@@ -99,6 +96,7 @@ void *loop_app(void *node) {
       .counters = {&n->counters[THREAD_FAST], &n->counters[THREAD_DISK], &n->counters[THREAD_SLOW],
                    &n->counters[THREAD_APP]},
       .own_counters = &n->counters[THREAD_APP],
+      .drops = &n->drops,
       .latency = &n->latency,
       .poll = n->config.idle == IDLE_SPIN,
   };

@@ -3,7 +3,6 @@
  * One turn: one clock read, one rx burst per port, the hand-over messages, what the app wants to
  * send, then BCAST_TURN decides what leaves; then the positions are published.  No system call in
  * `spin`. */
-#include <assert.h>
 #include <sched.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -12,6 +11,7 @@
 #include <rte_cycles.h>
 #include <rte_pause.h>
 
+#include "config/memory.h"
 #include "dpdk_app/node.h"
 
 #define SLEEP_NS 50000 /* idle "sleep": between two looks at the ports */
@@ -91,7 +91,8 @@ static int receive(struct fast *f) {
       struct bcast_event e = {.type = BCAST_FRAME,
                               .data = frames[i].frame,
                               .len = frames[i].len,
-                              .path = f->node->config.ports[p].fast_idx};
+                              .path = f->node->config.ports[p].fast_idx,
+                              .from = drops_of(&f->node->drops, p, frames[i].peer_idx)};
       step(f, &e);
     }
     port_rx_done(f->node->ports, p);
@@ -225,8 +226,7 @@ static void idle(const struct node *n, uint32_t *empty_turns) {
 }
 
 int loop_fast(void *node) {
-  struct fast *f = calloc(1, sizeof *f); /* too large for a stack; once, before the first turn */
-  assert(f);
+  struct fast *f = memory_or_end(calloc(1, sizeof *f), sizeof *f); /* too large for a stack */
   f->node = node;
   f->closed = true;
   f->ns_per_cycle = 1e9 / (double)rte_get_tsc_hz();

@@ -6,10 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "config/log.h"
+#include "config/std_fds.h"
 #include "dpdk_app/cli.h"
 #include "dpdk_app/eal.h"
 #include "dpdk_app/node.h"
@@ -106,6 +108,20 @@ static int run(struct node *n) {
   return code;
 }
 
+/* Too few would show only later, as the error of whatever needs the next one. */
+static int raise_file_limit(const struct config *c) {
+  struct rlimit files = {0, 0};
+  getrlimit(RLIMIT_NOFILE, &files);
+  if (files.rlim_cur >= LIMIT_FILES) return 0;
+  if (files.rlim_max >= LIMIT_FILES) {
+    files.rlim_cur = LIMIT_FILES;
+    if (setrlimit(RLIMIT_NOFILE, &files) == 0) return 0;
+  }
+  log_line(LEVEL_ERROR, c->id, "%llu open files are allowed, needed: %d (ulimit -n, LimitNOFILE=)",
+           (unsigned long long)files.rlim_cur, LIMIT_FILES);
+  return EXIT_CODE_UNEXPECTED;
+}
+
 static int load(struct config *c, const char *file) {
   struct config_error e;
   if (config_load(c, file, &e)) {
@@ -118,6 +134,7 @@ static int load(struct config *c, const char *file) {
 }
 
 int main(int argc, char **argv) {
+  if (std_fds_keep()) return EXIT_CODE_UNEXPECTED;
   struct cli cli = cli_parse(argc, argv);
   if (cli.command == CLI_ERROR) return EXIT_CODE_CONFIG;
   if (cli.command == CLI_HELP) return cli_help(), 0;
@@ -130,6 +147,7 @@ int main(int argc, char **argv) {
   int code = load(&n->config, cli.config_file);
   if (!code && cli.command == CLI_CHECK_CONFIG) printf("%s: good\n", cli.config_file);
   if (!code && cli.command == CLI_FORMAT) code = node_format(&n->config, cli.rejoin);
+  if (!code && cli.command == CLI_RUN) code = raise_file_limit(&n->config);
   if (!code && cli.command == CLI_RUN) code = run(n);
   free(n);
   return code;

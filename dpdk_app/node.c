@@ -101,7 +101,10 @@ static int open_topo(struct node *n) {
 
 static int open_ports(struct node *n) {
   struct open_error e;
-  if (ports_open(&n->ports, &n->config, &n->counters[THREAD_FAST], &e) == 0) return 0;
+  if (ports_open(&n->ports, &n->config, &n->counters[THREAD_FAST], &e) == 0) {
+    ports_count_drops(n->ports, &n->drops);
+    return 0;
+  }
   log_line(LEVEL_ERROR, n->config.id, "%s", e.text);
   return EXIT_CODE_PORT;
 }

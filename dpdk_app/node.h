@@ -23,6 +23,7 @@
 #include "dpdk_app/tcp_frames.h"
 #include "dpdk_app/topo.h"
 #include "fastpath/bcast.h"
+#include "proto/drops.h"
 #include "proto/latency.h"
 #include "proto/positions.h"
 #include "proto/reason.h"
@@ -36,6 +37,7 @@ struct node {
   struct topo topo;
   struct positions positions;
   struct counters counters[THREAD_CNT];
+  struct drops drops;     /* writer fast */
   struct latency latency; /* writer fast */
   struct bcast bcast;
   struct bcast_memory bcast_memory;

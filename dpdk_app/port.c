@@ -20,13 +20,24 @@ bool port_link_up(const struct ports *p, struct port_to to) {
   return idx >= 0 && is_up(&p->ports[idx]);
 }
 
-static enum reason read_packet(struct port *port, const struct rte_mbuf *m, struct rx_frame *out) {
-  struct wire_frame f;
+void ports_count_drops(struct ports *p, struct drops *d) { p->drops = d; }
+
+static void count_drop(struct ports *p, int port_idx, const struct rte_mbuf *m, int peer_idx,
+                       enum reason r) {
+  counters_add(p->counters, r, 1);
+  if (!p->drops) return;
+  counters_add(drops_of(p->drops, port_idx, peer_idx), r, 1);
+  if (peer_idx != DROPS_STRANGER) return;
+  struct wire_sender s = wire_sender(&p->ports[port_idx].wire, rte_pktmbuf_mtod(m, const void *),
+                                     m->data_len, port_tag(m));
+  atomic_store_explicit(&p->drops->stranger[port_idx].mac, s.mac, memory_order_relaxed);
+  atomic_store_explicit(&p->drops->stranger[port_idx].udp, s.udp, memory_order_relaxed);
+}
+
+static enum reason read_packet(struct port *port, const struct rte_mbuf *m, struct wire_frame *f) {
+  f->peer_idx = DROPS_STRANGER;
   if (m->nb_segs != 1) return REASON_FRAME_SHORT; /* larger than any mtu we allow */
-  const void *packet = rte_pktmbuf_mtod(m, const void *);
-  enum reason r = wire_read(&port->wire, packet, m->data_len, port_tag(m), &f);
-  if (r == REASON_NONE) *out = (struct rx_frame){f.frame, f.len, f.peer_idx};
-  return r;
+  return wire_read(&port->wire, rte_pktmbuf_mtod(m, const void *), m->data_len, port_tag(m), f);
 }
 
 static void see_link(struct ports *p, struct port *port, bool up) {
@@ -46,14 +57,15 @@ int port_rx(struct ports *p, int port_idx, struct rx_frame *out) {
   int cnt = 0;
   port->answers = 0;
   for (int i = 0; i < port->rx_cnt; i++) {
-    enum reason r = read_packet(port, port->rx[i], &out[cnt]);
+    struct wire_frame f;
+    enum reason r = read_packet(port, port->rx[i], &f);
     if (r == REASON_NONE) {
-      if (port->ethernet) port_serve_seen(p, port, out[cnt].peer_idx);
-      cnt++;
+      out[cnt++] = (struct rx_frame){f.frame, f.len, f.peer_idx};
+      if (port->ethernet) port_serve_seen(p, port, f.peer_idx);
       continue;
     }
     if (port->ethernet) r = port_serve(p, port, port->rx[i], r);
-    if (r != REASON_NONE) counters_add(p->counters, r, 1);
+    if (r != REASON_NONE) count_drop(p, port_idx, port->rx[i], f.peer_idx, r);
   }
   return cnt;
 }

@@ -21,6 +21,7 @@
 
 #include "config/config.h"
 #include "dpdk_app/open_error.h"
+#include "proto/drops.h"
 #include "proto/frame.h"
 #include "proto/reason.h"
 
@@ -43,6 +44,10 @@ struct port_to {
  * -1 with *e set and *out untouched. */
 int ports_open(struct ports **out, const struct config *c, struct counters *counters,
                struct open_error *e);
+
+/* ports_count_drops: from now on each drop is counted by whom, too.  Before the
+ * fast lcore starts. */
+void ports_count_drops(struct ports *p, struct drops *d);
 
 /* ports_close: after the fast lcore has ended its loop. */
 void ports_close(struct ports *p);

@@ -56,6 +56,7 @@ struct port {
 struct ports {
   const struct config *config;
   struct counters *counters;
+  struct drops *drops; /* NULL: not counted by whom */
   struct guard_reader guard;
   struct rte_mempool *pool; /* of all ports that have none of their own */
   uint64_t now_ns;          /* of the fast lcore */

@@ -115,10 +115,11 @@ enum reason wire_read(const struct wire *w, const void *packet, size_t len, uint
   const struct rte_ether_hdr *eth = packet;
   struct wire_l2 l2 = wire_read_l2(w, packet, len, tag);
   const struct wire_l3 *h = (const void *)((const uint8_t *)packet + l2.len);
+  out->peer_idx = -1;
   if (len < l2.len + sizeof *h) return REASON_FRAME_SHORT;
   if (l2.foreign || l2.type != RTE_ETHER_TYPE_IPV4) return REASON_FRAME_ADDRESS;
   if (!rte_is_same_ether_addr(&eth->dst_addr, &w->mac)) return REASON_FRAME_ADDRESS;
-  int peer = read_peer(w, h);
+  int peer = out->peer_idx = read_peer(w, h);
   if (peer < 0) return REASON_FRAME_ADDRESS;
   size_t ip_len = rte_be_to_cpu_16(h->ip.total_length),
          udp_len = rte_be_to_cpu_16(h->udp.dgram_len);
@@ -127,4 +128,18 @@ enum reason wire_read(const struct wire *w, const void *packet, size_t len, uint
   if (udp_len + sizeof h->ip != ip_len) return REASON_FRAME_SHORT;
   *out = (struct wire_frame){h + 1, (uint16_t)(ip_len - LIMIT_FRAME_OVERHEAD), peer};
   return REASON_NONE;
+}
+
+struct wire_sender wire_sender(const struct wire *w, const void *packet, size_t len, uint32_t tag) {
+  const struct rte_ether_hdr *eth = packet;
+  struct wire_l2 l2 = wire_read_l2(w, packet, len, tag);
+  const struct wire_l3 *h = (const void *)((const uint8_t *)packet + l2.len);
+  struct wire_sender s = {0, 0};
+  if (len < sizeof *eth) return s;
+  for (int i = 0; i < RTE_ETHER_ADDR_LEN; i++) s.mac = s.mac << 8 | eth->src_addr.addr_bytes[i];
+  bool is_udp = len >= l2.len + sizeof *h && l2.type == RTE_ETHER_TYPE_IPV4 &&
+                h->ip.version_ihl == RTE_IPV4_VHL_DEF && h->ip.next_proto_id == IPPROTO_UDP;
+  if (is_udp)
+    s.udp = (uint64_t)rte_be_to_cpu_32(h->ip.src_addr) << 16 | rte_be_to_cpu_16(h->udp.src_port);
+  return s;
 }

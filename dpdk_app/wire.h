@@ -89,8 +89,16 @@ struct wire_l2 wire_read_l2(const struct wire *w, const void *packet, size_t len
 
 /* wire_read finds the frame in a received packet of len bytes; tag as above.  REASON_NONE with
  * *out set, REASON_FRAME_SHORT (lengths do not fit each other), REASON_FRAME_ADDRESS (not from a
- * peer to us, or of another VLAN). */
+ * peer to us, or of another VLAN).  out->peer_idx is set in any case: -1 if the addresses are no
+ * peer's. */
 enum reason wire_read(const struct wire *w, const void *packet, size_t len, uint32_t tag,
                       struct wire_frame *out);
+
+/* wire_sender says whom a packet names as its sender, as struct drops keeps it; 0: it is too short.
+ */
+struct wire_sender {
+  uint64_t mac, udp;
+};
+struct wire_sender wire_sender(const struct wire *w, const void *packet, size_t len, uint32_t tag);
 
 #endif

@@ -151,6 +151,7 @@ static void on_request(struct bcast *b, const struct bcast_event *e) {
 
 void bcast_step(struct bcast *b, const struct bcast_event *e, struct bcast_actions *a) {
   a->cnt = 0;
+  b->from = e->type == BCAST_FRAME ? e->from : NULL;
   b->now_ns = e->now_ns;
   b->now_us = e->now_ns / 1000;
   switch (e->type) {

@@ -44,6 +44,7 @@ struct bcast_requests {
 struct bcast {
   const struct config *config;
   struct counters *counters;
+  struct counters *from; /* who sent the frame in hand; NULL: nobody */
   struct latency *latency;
   struct quorum quorum;
   uint32_t payload_max; /* of one frame: multiple of 8 */
@@ -71,7 +72,7 @@ struct bcast {
   uint64_t quorum_us;   /* leader: a quorum was alive then */
   uint64_t durable_moved_us;
   uint64_t kept_us; /* leader: last housekeeping */
-  pos_t stamp_pos; /* leader: record end whose commit is timed; 0: none */
+  pos_t stamp_pos;  /* leader: record end whose commit is timed; 0: none */
   uint64_t stamp_ns;
 
   struct stream requests[LIMIT_PEERS]; /* leader: from peers; follower: [self] to the leader */

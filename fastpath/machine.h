@@ -77,7 +77,10 @@ void requests_deliver(struct bcast *b, struct bcast_actions *a);
 /* ---- sending (send.c) ---- */
 void send_all(struct bcast *b, struct bcast_actions *a);
 
-static inline void drop(struct bcast *b, enum reason r) { counters_add(b->counters, r, 1); }
+static inline void drop(struct bcast *b, enum reason r) {
+  counters_add(b->counters, r, 1);
+  if (b->from) counters_add(b->from, r, 1);
+}
 
 static inline bool peer_is_open(const struct bcast_peer *p) { return p->phase >= PEER_ATTACHED; }
 

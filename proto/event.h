@@ -32,6 +32,7 @@ struct bcast_event {
   int path; /* FRAME: on which it came (enum path_id) */
   zxid_t zxid;
   struct fast_msg fast;
+  struct counters *from; /* BCAST_FRAME: of who sent it (proto/drops.h), NULL: not counted */
   /* BCAST_TURN */
   pos_t durable, applied;     /* from struct positions */
   bool app_holds;             /* likewise; follower */

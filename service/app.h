@@ -41,7 +41,7 @@ struct app_ops {
                                  uint32_t cap);
   /* refuse writes the error transaction (TXN_ERROR, at most LIMIT_ERROR_TXN bytes) that tells the
    * asker of a forwarded request why it was refused.  Returns its length; 0: the asker need not be
-   * told. */
+   * told.  Called again for the same request it does the same: the first may have to wait. */
   uint32_t (*refuse)(struct app *a, const struct app_request *r, enum reason reason, void *txn);
   /* tick: work of time on the leader (session expiry); makes at most one request, 0: none. */
   uint32_t (*tick)(struct app *a, int64_t time_ms, void *request, uint32_t cap);

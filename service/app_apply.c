@@ -27,6 +27,5 @@ bool app_apply_stream(struct app_thread *t) {
   }
   if (t->pos == begin) return false;
   position_set(&c->positions->applied, t->pos);
-  c->rings.advanced(c->rings.self);
   return true;
 }

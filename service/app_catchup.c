@@ -135,7 +135,6 @@ static void apply_records(struct app_thread *t, const uint8_t *at, uint32_t len)
   }
   if (t->pos == begin) return;
   position_set(&t->c->positions->applied, t->pos);
-  t->c->rings.advanced(t->c->rings.self);
 }
 
 static void on_lookup(struct app_thread *t, const struct disk_msg *m) {

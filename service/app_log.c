@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/memory.h"
 #include "proto/crc32c.h"
 #include "proto/cursor.h"
 #include "service/app_log_state.h"
@@ -210,8 +211,7 @@ static const struct app_ops ops = {
 };
 
 struct app_log *app_log_create(uint64_t keep, uint64_t keep_bytes) {
-  struct app_log *l = calloc(1, sizeof *l);
-  assert(l);
+  struct app_log *l = memory_or_end(calloc(1, sizeof *l), sizeof *l);
   clients_init(&l->clients);
   kept_init(&l->kept, keep, keep_bytes);
   app_log_outstanding_clear(l);

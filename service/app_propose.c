@@ -6,6 +6,8 @@
 #include "config/log.h"
 #include "service/app_thread.h"
 
+#define REFUSAL_TICKS 10 /* of 100 ms */
+
 static bool flush_pending(struct app_thread *t) {
   if (!t->pending) return true;
   const struct app_rings *r = &t->c->rings;
@@ -51,14 +53,26 @@ enum reason app_submit(struct app_thread *t, const void *request, uint32_t len) 
   return prepare(t, &q);
 }
 
-/* A follower's REQUEST.  A duplicate needs no answer: its follower sees the original applied. */
-static void on_request(struct app_thread *t, const void *request, uint32_t len) {
+/* Each refusal is a record, and there is no space: one a second, so that the asker still hears why,
+ * and none below half of min_free_bytes. */
+static bool may_refuse(struct app_thread *t, enum reason reason) {
+  if (reason != REASON_DISK_FULL) return true;
+  if (t->refusal_ticks || t->free_bytes < t->c->config->min_free_bytes / 2) return false;
+  t->refusal_ticks = REFUSAL_TICKS;
+  return true;
+}
+
+/* A follower's REQUEST; false: it has to wait, and so have those behind it, which pushes back on
+ * who sends them.  A duplicate needs no answer: its follower sees the original applied. */
+static bool on_request(struct app_thread *t, const void *request, uint32_t len) {
   struct app_request q = request_of(t, request, len);
   enum reason reason = prepare(t, &q);
-  if (reason == REASON_NONE || reason == REASON_SEQ_DUPLICATE) return;
-  counters_add(t->c->own_counters, reason, 1);
+  if (reason == REASON_NONE || reason == REASON_SEQ_DUPLICATE) return true;
   uint32_t error = t->app.ops->refuse(&t->app, &q, reason, t->txn);
+  if (error && !may_refuse(t, reason)) return false; /* asked again, it refuses in the same way */
+  counters_add(t->c->own_counters, reason, 1);
   if (error) propose(t, error);
+  return true;
 }
 
 static void step_down_when_all_is_committed(struct app_thread *t) {
@@ -77,8 +91,7 @@ bool app_propose_turn(struct app_thread *t) {
   uint32_t len;
   bool worked = false;
   for (int i = 0; i < LIMIT_APP_TURN && may_take(t); i++, worked = true) {
-    if (!r->next_request(r->self, &request, &len)) break;
-    on_request(t, request, len);
+    if (!r->next_request(r->self, &request, &len) || !on_request(t, request, len)) break;
     r->request_done(r->self);
   }
   step_down_when_all_is_committed(t);
@@ -97,6 +110,7 @@ void app_propose_stop(struct app_thread *t) {
 
 void app_thread_tick(struct app_thread *t) {
   uint8_t request[LIMIT_TEXT_LEN];
+  if (t->refusal_ticks) t->refusal_ticks--;
   if (t->state != APP_SERVING || !t->leading || !may_number(t)) return;
   uint32_t len = t->app.ops->tick(&t->app, t->now_ms, request, sizeof request);
   struct app_request q = request_of(t, request, len);

@@ -4,15 +4,12 @@
 #include <stdlib.h>
 
 #include "config/log.h"
+#include "config/memory.h"
 #include "proto/record.h"
 
 #define CATCHUP_BYTES (1u << 20) /* read from the log at once, or one largest record */
 
-static void *take_memory(size_t len) {
-  void *p = malloc(len);
-  assert(p);
-  return p;
-}
+static void *take_memory(size_t len) { return memory_or_end(malloc(len), len); }
 
 void app_thread_init(struct app_thread *t, const struct app_uv_config *c) {
   uint32_t largest = record_size(c->config->largest_record);

@@ -86,7 +86,8 @@ struct app_thread {
   uint8_t *txn; /* largest_record bytes */
   /* free space, asked by the driver's timer */
   bool free_asked;
-  uint64_t free_bytes; /* UINT64_MAX until known */
+  uint64_t free_bytes;    /* UINT64_MAX until known */
+  uint32_t refusal_ticks; /* leader: until the next REQUEST is refused for want of space */
 };
 
 void app_thread_init(struct app_thread *t, const struct app_uv_config *c);
@@ -95,7 +96,7 @@ void app_thread_free(struct app_thread *t);
 bool app_thread_turn(struct app_thread *t);
 /* app_thread_ask_free asks the disk thread for the free bytes, unless it is being asked. */
 void app_thread_ask_free(struct app_thread *t);
-/* app_thread_tick gives the application its time (leader). */
+/* app_thread_tick gives the application its time (leader); to be called every 100 ms. */
 void app_thread_tick(struct app_thread *t);
 
 /* app_submit takes a client's request.  NONE: proposed or forwarded; it shows as applied, or as an

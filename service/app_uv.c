@@ -1,12 +1,12 @@
 #include "service/app_uv.h"
 
-#include <assert.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 
 #include "config/log.h"
+#include "config/memory.h"
 #include "proto/exit_code.h"
 #include "service/control.h"
 
@@ -111,8 +111,7 @@ static void block_sigpipe(void) {
 }
 
 int app_uv_run(const struct app_uv_config *c) {
-  struct app_loop *l = calloc(1, sizeof *l);
-  assert(l);
+  struct app_loop *l = memory_or_end(calloc(1, sizeof *l), sizeof *l);
   block_sigpipe();
   app_thread_init(&l->thread, c);
   if (uv_loop_init(&l->loop)) {

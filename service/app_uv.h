@@ -13,6 +13,7 @@
 #include "config/config.h"
 #include "proto/app_msg.h"
 #include "proto/disk_msg.h"
+#include "proto/drops.h"
 #include "proto/positions.h"
 #include "proto/reason.h"
 #include "service/app.h"
@@ -32,7 +33,6 @@ struct app_rings {
   void (*to_slow)(void *self, const struct app_msg *m);
   bool (*from_disk)(void *self, struct disk_msg *m);
   bool (*from_slow)(void *self, struct app_msg *m);
-  void (*advanced)(void *self); /* applied has moved: wakes nobody in `spin` */
   int wake_fd;
   /* may_sleep: also false if committed has moved on; lazy: only much committed, or a ring, wakes */
   bool (*may_sleep)(void *self, pos_t seen_committed, bool lazy);
@@ -49,6 +49,7 @@ struct app_uv_config {
   uint64_t stream_mask;
   const struct counters *counters[4]; /* fast, disk, slow, app: for status */
   struct counters *own_counters;
+  const struct drops *drops;     /* by whom; may be NULL */
   const struct latency *latency; /* commit latency of the fast lcore (proto/latency.h) */
   int poll;
 };

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/memory.h"
+
 #define BUFFER_FIRST 4096u
 
 void buffer_free(struct buffer *b) {
@@ -20,8 +22,7 @@ uint8_t *buffer_room(struct buffer *b, size_t len) {
   } else {
     size_t cap = b->cap ? b->cap : BUFFER_FIRST;
     while (cap < used + len) cap *= 2;
-    uint8_t *data = malloc(cap);
-    assert(data);
+    uint8_t *data = memory_or_end(malloc(cap), cap);
     if (used) memcpy(data, b->data + b->begin, used);
     free(b->data);
     b->data = data;

@@ -11,9 +11,12 @@
 #define ZABLINE_SERVICE_CLIENTS_H
 
 #include <stdint.h>
-#include <uthash.h>
 
 #include "config/limits.h"
+#include "config/memory.h"
+#define uthash_fatal(message) memory_or_end(NULL, 0)
+#include <uthash.h>
+
 #include "proto/zxid.h"
 
 struct client {

@@ -1,8 +1,9 @@
 #include "service/control.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "config/memory.h"
 
 #define READ_BYTES 65536u
 
@@ -203,6 +204,27 @@ static void go_on_reading(struct control_conn *n) {
   if (!n->reading) close_conn(n);
 }
 
+static void say_limit(struct control_conn *n) {
+  char line[] = "error: too many control connections\n";
+  uv_buf_t buf = {.base = line, .len = sizeof line - 1};
+  counters_add(n->control->thread->c->own_counters, REASON_CONN_LIMIT, 1);
+  uv_try_write((uv_stream_t *)&n->pipe, &buf, 1); /* a fresh socket has room for a line */
+}
+
+/* Whoever connects and says nothing must not keep the operator out: the one that has been mute
+ * longest makes room.  False: everybody has said HELLO. */
+static bool make_room(struct control *c) {
+  struct control_conn *mute = NULL;
+  for (int i = 0; i < c->conn_cnt; i++) {
+    struct control_conn *n = c->conns[i];
+    if (!n->hello && !n->last_words && (!mute || n->number < mute->number)) mute = n;
+  }
+  if (!mute) return false;
+  say_limit(mute);
+  close_conn(mute);
+  return true;
+}
+
 static void on_refused_closed(uv_handle_t *h) {
   struct control_conn *n = h->data;
   n->control->closing_cnt--;
@@ -210,10 +232,7 @@ static void on_refused_closed(uv_handle_t *h) {
 }
 
 static void refuse_conn(struct control_conn *n) {
-  char line[] = "error: too many control connections\n";
-  uv_buf_t buf = {.base = line, .len = sizeof line - 1};
-  counters_add(n->control->thread->c->own_counters, REASON_CONN_LIMIT, 1);
-  uv_try_write((uv_stream_t *)&n->pipe, &buf, 1); /* a fresh socket has room for a line */
+  say_limit(n);
   n->control->closing_cnt++;
   uv_close((uv_handle_t *)&n->pipe, on_refused_closed);
 }
@@ -221,15 +240,16 @@ static void refuse_conn(struct control_conn *n) {
 static void on_connection(uv_stream_t *server, int status) {
   struct control *c = server->data;
   if (status < 0) return;
-  struct control_conn *n = calloc(1, sizeof *n);
-  assert(n);
+  struct control_conn *n = memory_or_end(calloc(1, sizeof *n), sizeof *n);
   n->control = c;
   uv_pipe_init(c->loop, &n->pipe, 0);
   n->pipe.data = n;
-  if (uv_accept(server, (uv_stream_t *)&n->pipe) < 0 || c->conn_cnt == LIMIT_CONTROL_CONNS) {
+  bool accepted = uv_accept(server, (uv_stream_t *)&n->pipe) == 0;
+  if (!accepted || (c->conn_cnt == LIMIT_CONTROL_CONNS && !make_room(c))) {
     refuse_conn(n);
     return;
   }
+  n->number = c->accepted_cnt++;
   n->idx = c->conn_cnt;
   c->conns[c->conn_cnt++] = n;
   go_on_reading(n);

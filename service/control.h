@@ -2,7 +2,8 @@
  *
  * One file per command: control_submit.c, control_tail.c, control_status.c, control_bench.c,
  * control_admin.c; framing and connections in control.c.  Nothing here waits for a client: a slow
- * reader is no longer read from or produced for, a mute one costs its entry of LIMIT_CONTROL_CONNS.
+ * reader is no longer read from or produced for, a mute one keeps its entry of
+ * LIMIT_CONTROL_CONNS until somebody needs it, one that has said HELLO until it ends.
  *
  * Owner: app thread.  Blocks: no.  Allocates: bounded per connection.  Source: issue "spine" 7. */
 #ifndef ZABLINE_SERVICE_CONTROL_H
@@ -33,7 +34,8 @@ enum control_job {
 
 struct control_conn {
   struct control *control;
-  int idx; /* in control->conns */
+  int idx;         /* in control->conns */
+  uint64_t number; /* of all accepted */
   uv_pipe_t pipe;
   uv_write_t write;
   bool hello, closing, writing, reading;
@@ -70,6 +72,7 @@ struct control {
   bool listening;
   uint32_t frame_max; /* of a client's frame */
   int conn_cnt, closing_cnt;
+  uint64_t accepted_cnt;
   struct control_conn *conns[LIMIT_CONTROL_CONNS];
   bool status_asked;
   struct status status; /* lent to slow while status_asked */

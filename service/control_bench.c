@@ -1,10 +1,10 @@
 /* BENCH: a closed loop inside the leader's app thread, `outstanding` records in flight.  Latency is
  * the fast lcore's own histogram (proposed to committed), counts after minus counts before. */
-#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/memory.h"
 #include "service/control.h"
 
 #define QUEUED \
@@ -46,8 +46,8 @@ enum control_taken control_on_bench(struct control_conn *n, const struct control
   free(b->request);
   *b = (struct control_bench){.conn = n, .count = count, .size = size, .outstanding = outstanding};
   b->first = app_log_expected(app_log_of(&t->app), BENCH_CLIENT);
-  b->request = calloc(1, APP_LOG_REQUEST_HEADER + (size_t)size);
-  assert(b->request);
+  b->request = memory_or_end(calloc(1, APP_LOG_REQUEST_HEADER + (size_t)size),
+                             APP_LOG_REQUEST_HEADER + (size_t)size);
   b->begin_ns = uv_hrtime();
   copy_latency(&b->before, t->c->latency);
   t->c->rings.one_at_a_time(t->c->rings.self, outstanding == 1);

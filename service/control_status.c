@@ -1,12 +1,12 @@
 /* STATUS: the slow thread's view (one ring hop), positions, counters and latency as one JSON
  * object. */
-#include <assert.h>
 #include <cjson/cJSON.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "proto/phase.h"
+#include "config/memory.h"
 #include "proto/record.h"
 #include "service/control.h"
 
@@ -69,6 +69,52 @@ static void add_counters(cJSON *o, const struct app_uv_config *uv) {
     for (int i = 0; i < COUNTER_SETS; i++)
       if (uv->counters[i]) sum += counters_get(uv->counters[i], (enum reason)r);
     add_number(j, reason_name((enum reason)r), sum);
+  }
+}
+
+/* "02:5a:42:00:00:07 10.0.0.7:5000", or the MAC alone. */
+static void sender_text(char *text, size_t cap, uint64_t mac, uint64_t udp) {
+  size_t at = 0;
+  for (int shift = 40; shift >= 0; shift -= 8)
+    at += (size_t)snprintf(text + at, cap - at, "%02x%s", (unsigned)(mac >> shift & 0xff),
+                           shift ? ":" : "");
+  if (udp)
+    snprintf(text + at, cap - at, " %u.%u.%u.%u:%u", (unsigned)(udp >> 40 & 0xff),
+             (unsigned)(udp >> 32 & 0xff), (unsigned)(udp >> 24 & 0xff),
+             (unsigned)(udp >> 16 & 0xff), (unsigned)(udp & 0xffff));
+}
+
+static void add_sender(cJSON *o, const struct app_uv_config *uv, int port, int peer) {
+  if (peer != DROPS_STRANGER) {
+    cJSON_AddNumberToObject(o, "peer", uv->config->peers[peer].id);
+    return;
+  }
+  char text[LIMIT_NAME_LEN];
+  sender_text(text, sizeof text,
+              atomic_load_explicit(&uv->drops->stranger[port].mac, memory_order_relaxed),
+              atomic_load_explicit(&uv->drops->stranger[port].udp, memory_order_relaxed));
+  cJSON_AddStringToObject(o, "stranger", text);
+}
+
+/* One entry for each port and sender of whom anything was dropped. */
+static void add_drops(cJSON *o, const struct app_uv_config *uv) {
+  cJSON *list = cJSON_AddArrayToObject(o, "drops");
+  for (int i = 0; uv->drops && i < uv->config->port_cnt * (uv->config->peer_cnt + 1); i++) {
+    int port = i / (uv->config->peer_cnt + 1), peer = i % (uv->config->peer_cnt + 1) - 1;
+    cJSON *reasons = cJSON_CreateObject();
+    for (int r = 1; r < REASON_CNT; r++) {
+      uint64_t n = counters_get(&uv->drops->by[port][peer + 1], (enum reason)r);
+      if (n) add_number(reasons, reason_name((enum reason)r), n);
+    }
+    if (!reasons->child) {
+      cJSON_Delete(reasons);
+      continue;
+    }
+    cJSON *j = cJSON_CreateObject();
+    cJSON_AddStringToObject(j, "port", uv->config->ports[port].name);
+    add_sender(j, uv, port, peer);
+    cJSON_AddItemToObject(j, "counters", reasons);
+    cJSON_AddItemToArray(list, j);
   }
 }
 
@@ -137,9 +183,11 @@ static char *status_text(const struct control *c) {
   cJSON_AddBoolToObject(o, "counting", s->counting);
   add_number(o, "elections", s->elections);
   cJSON_AddStringToObject(o, "last_loss", reason_name(s->last_loss));
+  cJSON_AddNumberToObject(o, "push_back", s->push_back);
   add_latency(o, t->c->latency);
   add_peers(o, s);
   add_counters(o, t->c);
+  add_drops(o, t->c);
   char *text = cJSON_PrintUnformatted(o);
   cJSON_Delete(o);
   return text;
@@ -147,8 +195,7 @@ static char *status_text(const struct control *c) {
 
 void control_status_answered(struct control *c) {
   c->status_asked = false;
-  char *text = status_text(c);
-  assert(text);
+  char *text = memory_or_end(status_text(c), 0);
   for (int i = 0; i < c->conn_cnt; i++) {
     struct control_conn *n = c->conns[i];
     if (n->job != JOB_STATUS) continue;

@@ -3,6 +3,9 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
+#include <time.h>
+
+#define QUEUE_FULL_NS 10000000 /* before another connect */
 
 struct command {
   const char *name;
@@ -90,6 +93,15 @@ static const struct command *find_command(const char *name) {
   return NULL;
 }
 
+/* EAGAIN: zabd's queue of connections is full, of others or because it stands still. */
+static int connect_patiently(struct ctl *c) {
+  uint64_t end_ns = ctl_now_ns() + c->options.timeout_s * 1000000000ull;
+  int failed;
+  while ((failed = ctl_connect(c)) != 0 && errno == EAGAIN && ctl_now_ns() < end_ns)
+    nanosleep(&(struct timespec){.tv_nsec = QUEUE_FULL_NS}, NULL);
+  return failed;
+}
+
 static int run(struct ctl *c, const struct command *command) {
   if (command->offline) {
     int verdict = command->run(c);
@@ -97,7 +109,7 @@ static int run(struct ctl *c, const struct command *command) {
   }
   int code = find_path(c);
   if (code) return code;
-  if (ctl_connect(c)) {
+  if (connect_patiently(c)) {
     bool gone = errno == ENOENT || errno == ECONNREFUSED;
     return ctl_fail(c, EXIT_CODE_PORT, "%s: %s%s", c->path, strerror(errno),
                     gone ? ": zabd is not running?" : "");

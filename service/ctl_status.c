@@ -28,8 +28,9 @@ static void print_member(FILE *out, const cJSON *o, const char *name) {
   const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, name);
   if (!v) return;
   bool loss = cJSON_IsString(v) && strcmp(name, "last_loss") == 0;
+  bool none_is_0 = strcmp(name, "leader") == 0 || strcmp(name, "push_back") == 0;
   bool none = loss ? strcmp(v->valuestring, reason_name(REASON_NONE)) == 0
-                   : cJSON_IsNumber(v) && strcmp(name, "leader") == 0 && v->valuedouble == 0;
+                   : cJSON_IsNumber(v) && none_is_0 && v->valuedouble == 0;
   fprintf(out, "%-16s ", name);
   if (none)
     fputs("none", out);
@@ -86,15 +87,36 @@ static void print_counters(FILE *out, const cJSON *o) {
   }
 }
 
+static void print_drop(FILE *out, const cJSON *d) {
+  const cJSON *v, *stranger = cJSON_GetObjectItemCaseSensitive(d, "stranger");
+  char from[LIMIT_NAME_LEN];
+  if (stranger)
+    snprintf(from, sizeof from, "strangers, the last %s", text_of(d, "stranger"));
+  else
+    snprintf(from, sizeof from, "node %.0f", number_of(d, "peer"));
+  fprintf(out, "%-20s from %s:", text_of(d, "port"), from);
+  cJSON_ArrayForEach(v, cJSON_GetObjectItemCaseSensitive(d, "counters"))
+      fprintf(out, "%s %s %.15g", v->prev->next ? "," : "", v->string, v->valuedouble);
+  fputc('\n', out);
+}
+
+/* By the addresses of the packets, which anybody on the wire can write. */
+static void print_drops(FILE *out, const cJSON *o) {
+  const cJSON *d, *list = cJSON_GetObjectItemCaseSensitive(o, "drops");
+  if (cJSON_GetArraySize(list)) fputs("\nframes dropped, by who sent them\n", out);
+  cJSON_ArrayForEach(d, list) print_drop(out, d);
+}
+
 static void print_text(FILE *out, const cJSON *o) {
   static const char *const members[] = {
-      "id",          "cluster",   "state",     "phase",      "leader",  "epoch",
-      "last_logged", "committed", "applied",   "durability", "serving", "application",
-      "counting",    "elections", "last_loss", "free_bytes", "warning", "build"};
+      "id",        "cluster",   "state",      "phase",   "leader",      "epoch",    "last_logged",
+      "committed", "applied",   "durability", "serving", "application", "counting", "elections",
+      "last_loss", "push_back", "free_bytes", "warning", "build"};
   for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) print_member(out, o, members[i]);
   print_latency(out, o);
   print_peers(out, o);
   print_counters(out, o);
+  print_drops(out, o);
 }
 
 int ctl_status(struct ctl *c) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "config/limits.h"
+#include "config/memory.h"
 
 struct kept_chunk {
   uint32_t begin, end, cap; /* records from begin to end */
@@ -29,8 +30,8 @@ void kept_init(struct kept *k, uint64_t keep, uint64_t keep_bytes) {
   k->keep_bytes = keep_bytes;
   /* Two neighbours together always exceed one chunk, or the second would not have been begun. */
   k->chunk_max = 2 * (keep_bytes / LIMIT_KEPT_CHUNK) + 4;
-  k->chunks = calloc(k->chunk_max, sizeof *k->chunks);
-  assert(k->chunks);
+  k->chunks =
+      memory_or_end(calloc(k->chunk_max, sizeof *k->chunks), k->chunk_max * sizeof *k->chunks);
 }
 
 void kept_clear(struct kept *k, zxid_t purged) {
@@ -52,8 +53,7 @@ static struct kept_chunk *chunk_with_room(struct kept *k, uint32_t size) {
   }
   assert(k->chunk_cnt < k->chunk_max);
   uint32_t cap = size > LIMIT_KEPT_CHUNK ? size : LIMIT_KEPT_CHUNK;
-  struct kept_chunk *c = malloc(sizeof *c + cap);
-  assert(c);
+  struct kept_chunk *c = memory_or_end(malloc(sizeof *c + cap), sizeof *c + cap);
   c->begin = c->end = 0;
   c->cap = cap;
   k->chunks[(k->head + k->chunk_cnt++) % k->chunk_max] = c;

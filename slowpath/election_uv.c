@@ -187,6 +187,7 @@ static void look_into_lobby(struct election_uv *e, uint64_t now_us) {
       i++;
     }
   }
+  lobby_look(&e->lobby);
 }
 
 /* ---- events ---- */

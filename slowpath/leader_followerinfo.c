@@ -27,6 +27,17 @@ static void replace_older(struct replica *r, int conn, struct replica_actions *a
       leader_close(r, i, REASON_PEER_DUPLICATE, a);
 }
 
+/* A learner closes its fast path before it says FOLLOWERINFO (5.2 "Fencing"), so whoever still
+ * answers there is another process, and this one is not let in its place: the two would throw each
+ * other out for ever.  A node that has restarted comes again; what it was before is DETACHED after
+ * timeout_us of silence. */
+static bool is_alive(const struct replica *r, int idx) {
+  for (int i = 1; i <= LIMIT_LEARNERS; i++)
+    if (r->conns[i].step == CONN_SETTLED && r->conns[i].heard && r->conns[i].peer_idx == idx)
+      return true;
+  return false;
+}
+
 static enum reason admit(struct replica *r, int conn, const struct packet *p,
                          struct replica_actions *a) {
   struct learner_conn *c = &r->conns[conn];
@@ -43,6 +54,10 @@ static enum reason admit(struct replica *r, int conn, const struct packet *p,
   if (!bad && e.present) bad = match_extension(r, idx, &e, a);
   if (!bad && !epoch_is_credible(r, zxid_epoch(p->zxid))) bad = REASON_EPOCH_AHEAD;
   if (bad) return bad;
+  if (is_alive(r, idx)) {
+    log_refusal(r, idx, info.sid, REASON_ID_IN_USE, a);
+    return REASON_ID_IN_USE;
+  }
   c->peer_idx = idx;
   c->zabline = e.present;
   c->tcp = e.features & FEATURE_TCP_FRAMES;

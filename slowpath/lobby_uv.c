@@ -35,6 +35,11 @@ bool lobby_drop_late(struct lobby_uv *l, int i, uint64_t now_us) {
 static void on_connection(uv_stream_t *listener, int status) {
   struct lobby_uv *l = listener->data;
   int error = status;
+  if (error == 0 && l->accepted == LIMIT_LOBBY) { /* libuv accepts no further one until we do */
+    *l->dirty = l->waiting = true;
+    return;
+  }
+  l->accepted++;
   if (error == 0 && l->cnt == LIMIT_LOBBY) lobby_drop(l, 0, REASON_CONN_LIMIT, NULL);
   struct sock_uv *s = error ? NULL : sock_accept(listener, LIMIT_LOBBY_BYTES, l->dirty, &error);
   if (!s) { /* no file descriptor or memory left */
@@ -44,6 +49,13 @@ static void on_connection(uv_stream_t *listener, int status) {
     return;
   }
   l->at[l->cnt++] = (struct lobby_guest){s, sock_now_us() + SILENT_US};
+}
+
+void lobby_look(struct lobby_uv *l) {
+  l->accepted = 0;
+  if (!l->waiting) return;
+  l->waiting = false;
+  on_connection((uv_stream_t *)&l->listener, 0);
 }
 
 int lobby_open(struct lobby_uv *l, uv_loop_t *loop, const char *host, uint16_t port) {

@@ -128,6 +128,7 @@ static bool admit(struct quorum_uv *q, int guest, uint64_t now_us) {
 static void look_into_lobby(struct quorum_uv *q, uint64_t now_us) {
   for (int i = 0; i < q->lobby.cnt;)
     if (!admit(q, i, now_us)) i++;
+  lobby_look(&q->lobby);
 }
 
 /* ---- events ---- */

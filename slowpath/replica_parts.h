@@ -209,5 +209,7 @@ void rounds_begin(struct replica *r, int conn, zxid_t end);
 /* rounds_over: conn is ATTACHED, or gone. */
 void rounds_over(struct replica *r, int conn, struct replica_actions *a);
 void rounds_on_tick(struct replica *r, struct replica_actions *a);
+/* rounds_push_back returns the level, 0: none needs it. */
+int rounds_push_back(const struct replica *r);
 
 #endif

@@ -43,6 +43,7 @@ void replica_status(const struct replica *r, struct status *s) {
   if (r->role == ROLE_LEADING) {
     s->epoch = r->lead.epoch;
     s->leader_id = c->id;
+    s->push_back = rounds_push_back(r);
   } else if (r->role == ROLE_FOLLOWING) {
     s->epoch = r->learn.epoch;
     s->leader_id = c->peers[r->learn.leader_idx].id;

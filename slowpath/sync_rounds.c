@@ -7,7 +7,7 @@
 
 #include "slowpath/replica_parts.h"
 
-static int level(const struct replica *r) {
+int rounds_push_back(const struct replica *r) {
   int most = 0;
   for (int i = 1; i <= LIMIT_LEARNERS; i++)
     if (r->conns[i].push > most) most = r->conns[i].push;
@@ -22,9 +22,9 @@ static void tell_app(struct replica *r, bool on, struct replica_actions *a) {
 
 /* Rest, then work. */
 static void turn(struct replica *r, struct replica_actions *a) {
-  assert(level(r) > 0 && r->lead.step == LEADING_ESTABLISHED);
+  assert(rounds_push_back(r) > 0 && r->lead.step == LEADING_ESTABLISHED);
   tell_app(r, !r->lead.push_on, a);
-  r->lead.push_us = r->now_us + (PUSH_BACK_US << (r->lead.push_on ? level(r) - 1 : 0));
+  r->lead.push_us = r->now_us + (PUSH_BACK_US << (r->lead.push_on ? rounds_push_back(r) - 1 : 0));
 }
 
 void rounds_on_tick(struct replica *r, struct replica_actions *a) {
@@ -33,8 +33,9 @@ void rounds_on_tick(struct replica *r, struct replica_actions *a) {
 
 void rounds_over(struct replica *r, int conn, struct replica_actions *a) {
   r->conns[conn].push = 0;
-  if (!r->lead.push_us || level(r)) return;
+  if (!r->lead.push_us || rounds_push_back(r)) return;
   r->lead.push_us = 0;
+  act_log(a, (struct log_event){.id = LOG_PUSH_BACK_ENDED});
   tell_app(r, false, a);
 }
 
@@ -49,7 +50,9 @@ static void end(struct replica *r, struct learner_conn *c, struct replica_action
   if (c->stale_rounds < STALE_ROUNDS) return;
   c->stale_rounds = 0;
   if (c->push < PUSH_BACK_LEVELS) c->push++;
-  if (!r->lead.push_us) turn(r, a);
+  if (r->lead.push_us) return;
+  act_log(a, (struct log_event){.id = LOG_PUSH_BACK, .peer = r->config->peers[c->peer_idx].id});
+  turn(r, a);
 }
 
 bool rounds_next(struct replica *r, int conn, struct replica_actions *a) {

@@ -1,10 +1,12 @@
 #!/usr/bin/python3
 """abuse.py [NAME...] - bad input to real processes: each gets one clear line or a counted drop; nothing
 crashes, hangs, goes half-dead or loses what was acknowledged."""
+import ast
 import glob
 import json
 import os
 import random
+import re
 import shutil
 import socket
 import struct
@@ -12,38 +14,8 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from answers import one_line, refused, rows, run, still_good  # noqa: E402
 from cluster import SLOW, ZABCTL, ZABD, Cluster, check, run_tests, wait_for  # noqa: E402
-
-
-def run(*args, timeout=30):
-    return subprocess.run(list(args), capture_output=True, timeout=timeout * SLOW)
-
-
-def one_line(done, status, *words):
-    text = done.stderr.decode()
-    errors = [l for l in text.splitlines() if " ERROR " in l] or text.splitlines()
-    check(done.returncode == status, "exit status %d, not %d: %s" % (done.returncode, status, text[-300:]))
-    check(len(errors) == 1, "not one line: %s" % text[-600:])
-    for w in words:
-        check(w in errors[0], "the line does not say %r: %s" % (w, errors[0]))
-
-
-def refused(node, status, *words):
-    """The node must end by itself with this status and one ERROR line that has the words."""
-    node.start()
-    code = node.wait_exit()
-    errors = [l for l in node.log().splitlines() if " ERROR " in l]
-    check(code == status, "exit status %d, not %d: %s" % (code, status, node.log()[-400:]))
-    check(len(errors) == 1, "not one ERROR line: %s" % errors)
-    for w in words:
-        check(w in errors[0], "the line does not say %r: %s" % (w, errors[0]))
-
-
-def still_good(c):
-    c.wait_serving()
-    done = c.nodes[0].submit(["still good"])
-    check(done.returncode == 0, "submit afterwards: %s" % done.stderr.decode())
-    c.wait_equal()
 
 
 def bad_arguments_get_one_line():
@@ -281,7 +253,19 @@ def disks_that_fill_or_are_read_only_stop_the_node_and_lose_nothing():
             run("umount", disk)
 
 
-TESTS = [bad_arguments_get_one_line, bad_configs_name_file_path_found_and_allowed,
+def every_row_of_the_table_has_its_test():
+    here = os.path.dirname(os.path.abspath(__file__))
+    literals = set()
+    for path in glob.glob(here + "/abuse*.py"):
+        with open(path) as f:
+            for node in ast.walk(ast.parse(f.read())):
+                if isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < 100:
+                    literals.add(re.escape(node.value).replace("%s", ".+"))
+    for name in rows():
+        check(any(re.fullmatch(l, name) for l in literals if l != ".+"), "no test answers %r" % name)
+
+
+TESTS = [every_row_of_the_table_has_its_test, bad_arguments_get_one_line, bad_configs_name_file_path_found_and_allowed,
          foreign_and_missing_data_directories_are_refused, ports_and_sockets_in_use_end_with_status_4,
          control_socket_that_cannot_be_ends_with_status_4,
          config_that_differs_is_refused_by_name, garbage_on_the_kernel_ports_is_dropped_and_counted,

@@ -44,6 +44,7 @@ class Node:
         self.log_file = os.path.join(cluster.dir, "zabd-%d.log" % idx)
         self.socket = os.path.join(self.dir, "control.sock")
         self.process = None
+        self.environment = {}  # of zabd, beside our own
 
     def format(self, rejoin=False):
         subprocess.run([ZABD, "--config", self.config_file, "--format"] + ["--rejoin"] * rejoin,
@@ -53,7 +54,8 @@ class Node:
         assert not self.running()
         with open(self.log_file, "ab") as log:
             self.process = subprocess.Popen(self.cluster.command(self), stdout=log, stderr=log,
-                                            stdin=subprocess.DEVNULL)
+                                            stdin=subprocess.DEVNULL,
+                                            env=dict(os.environ, **self.environment))
 
     def running(self):
         return self.process is not None and self.process.poll() is None
@@ -119,6 +121,7 @@ class Cluster:
         shutil.rmtree(self.dir, ignore_errors=True)
         os.makedirs(self.dir)
         self.nodes = [Node(self, i + 1) for i in range(nodes)]
+        self.helpers = []  # whatever else ends with the cluster: has end()
         for n in self.nodes:
             self.write_config(n)
         atexit.register(self.end)
@@ -189,6 +192,8 @@ class Cluster:
         for n in self.nodes:
             if n.running():
                 n.kill()
+        for helper in self.helpers:
+            helper.end()
 
     def up(self):
         return [n for n in self.nodes if n.running()]

@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 
 #include <arpa/inet.h>
+#include <fcntl.h>
+#include <unistd.h>
 #include <cstdio>
 #include <cstring>
 #include <fstream>
@@ -13,6 +15,8 @@
 extern "C" {
 #include "config/config.h"
 #include "config/config_key.h"
+#include "config/memory.h"
+#include "config/std_fds.h"
 }
 
 namespace {
@@ -732,6 +736,31 @@ TEST(Config, ReadmeNamesEveryKeyWithItsDefault) {
                row.compare(row.size() - want.size(), want.size(), want) == 0;
     EXPECT_TRUE(found) << name << " " << want;
   });
+}
+
+TEST(Memory, WithoutItTheProcessEndsWithOneLine) {
+  int some = 0;
+  EXPECT_EQ(memory_or_end(&some, 4), &some);
+  EXPECT_EXIT(memory_or_end(nullptr, 77), testing::ExitedWithCode(1),
+              "^[^\n]* ERROR - no memory for 77 bytes; stopping\n$");
+  EXPECT_EXIT(memory_or_end(nullptr, 0), testing::ExitedWithCode(1), "ERROR - no memory; stopping");
+}
+
+void without_standard_descriptors() {
+  dup2(2, 50); /* where gtest looks */
+  for (int fd = 0; fd < 3; fd++) close(fd);
+  int failed = std_fds_keep();
+  bool is_ours = open("/dev/null", O_RDWR) > 2;
+  char c = 0;
+  bool works = read(0, &c, 1) >= 0 || write(1, &c, 1) >= 0 || write(2, &c, 1) >= 0;
+  dup2(50, 2);
+  fprintf(stderr, "failed %d, ours %d, works %d\n", failed, is_ours, works);
+  _exit(0);
+}
+
+TEST(StdFds, ClosedOnesAreTakenSoThatNoFileGetsThem) {
+  EXPECT_EXIT(without_standard_descriptors(), testing::ExitedWithCode(0),
+              "failed 0, ours 1, works 0");
 }
 
 }  // namespace

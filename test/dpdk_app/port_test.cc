@@ -167,6 +167,27 @@ TEST_F(Port, TakesPaddingOfEthernetAway) {
   port_rx_done(ring_pair_ports(pair, 1), 0);
 }
 
+TEST_F(Port, CountsWhatItDropsByWhom) {
+  static struct drops by;
+  ports_count_drops(ring_pair_ports(pair, 1), &by);
+  std::vector<uint8_t> good = sent_packet(64), lies = good, strange = good;
+  lies[39]++; /* UDP length */
+  const uint8_t mac[] = {2, 0xde, 0xad, 0xbe, 0xef, 7}, ip[] = {10, 99, 9, 9},
+                port[] = {0x12, 0x34};
+  memcpy(&strange[6], mac, 6);
+  memcpy(&strange[26], ip, 4);
+  memcpy(&strange[34], port, 2);
+  expect_dropped(lies, REASON_FRAME_SHORT, "by peer 0");
+  expect_dropped(strange, REASON_FRAME_ADDRESS, "by a stranger");
+  EXPECT_EQ(counters_get(drops_of(&by, 0, 0), REASON_FRAME_SHORT), 1u);
+  EXPECT_EQ(counters_get(drops_of(&by, 0, 0), REASON_FRAME_ADDRESS), 0u);
+  EXPECT_EQ(counters_get(drops_of(&by, 0, DROPS_STRANGER), REASON_FRAME_ADDRESS), 1u);
+  EXPECT_EQ(by.stranger[0].mac, 0x02deadbeef07u);
+  EXPECT_EQ(by.stranger[0].udp, uint64_t{0x0a630909} << 16 | 0x1234);
+  expect_dropped(std::vector<uint8_t>(mac, mac + 6), REASON_FRAME_SHORT, "too short for a sender");
+  EXPECT_EQ(by.stranger[0].mac, 0u);
+}
+
 TEST_F(Port, KeepsGoodFramesOfABurstWithBadOnes) {
   std::vector<uint8_t> good = sent_packet(10), bad = good;
   bad[5] ^= 1;

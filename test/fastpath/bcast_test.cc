@@ -93,9 +93,11 @@ struct One {
     e.data = bytes.data();
     e.len = static_cast<uint32_t>(bytes.size());
     e.path = path;
+    e.from = from;
     log.clear();
     Step(e);
   }
+  counters *from = nullptr; /* of whom frames come */
   /* A header from peer to us that is right in everything. */
   frame_header From(int peer, uint8_t type) {
     frame_header h = {};
@@ -322,6 +324,26 @@ TEST(LeaderFrames, AnAckThatComesLateTakesNothingBack) {
   o.Turn();
   EXPECT_EQ(0u, o.Count(REASON_STALE_SEQ)) << "reordering is tolerated";
   EXPECT_EQ(o.durable, o.b->committed);
+}
+
+TEST(Leader, CountsWhatItDropsAgainstWhoSentIt) {
+  One o;
+  counters peer = {};
+  o.Lead();
+  o.from = &peer;
+  o.Frame(o.Ack(0, 0));
+  o.Turn();
+  frame_header old = o.Ack(0, 0);
+  old.iteration ^= 1;
+  o.Frame(old);
+  EXPECT_EQ(1u, counters_get(&peer, REASON_STALE_ITERATION));
+  EXPECT_EQ(1u, o.Count(REASON_STALE_ITERATION)) << "in the sum, too";
+  o.from = nullptr; /* nobody to blame */
+  old.seq++;
+  o.Frame(old);
+  o.Control(FAST_COUNT, 1, 0, 0, 0x999); /* the slow path's, after a frame */
+  EXPECT_EQ(1u, counters_get(&peer, REASON_STALE_ITERATION));
+  EXPECT_EQ(0u, counters_get(&peer, REASON_HANDOVER_STALE));
 }
 
 TEST(Handover, AnotherAttachForgetsPositionsAndCount) {

@@ -424,6 +424,44 @@ TEST_F(AppThread, BelowMinFreeBytesTheLeaderRefusesAndTellsTheFollower) {
   EXPECT_EQ(Submit(7, 1), REASON_NONE);
 }
 
+/* Each refusal is a record: a hundred askers must not fill what is left of the disk. */
+TEST_F(AppThread, BelowMinFreeBytesRequestsAreRefusedOnceASecondAndNotBelowHalf) {
+  node.config.min_free_bytes = 1000;
+  node.Lead(1);
+  Run();
+  auto free_is = [this](uint64_t bytes) {
+    node.free_bytes = bytes;
+    app_thread_ask_free(&thread);
+    Run();
+  };
+  auto ticks = [this](int cnt) {
+    for (int i = 0; i < cnt; i++) app_thread_tick(&thread);
+    Run();
+  };
+  free_is(999);
+  for (uint64_t client = 100; client < 200; client++)
+    node.requests.push_back(Request(client, 1, "a"));
+  Run();
+  EXPECT_EQ(heard.txns.size(), 1u);
+  ticks(9);
+  EXPECT_EQ(heard.txns.size(), 1u) << "the second is not over";
+  ticks(1);
+  EXPECT_EQ(heard.txns.size(), 2u);
+  node.requests = {Request(300, 1, "a"), Request(300, 2, "b"), Request(300, 3, "c")};
+  ticks(10);
+  EXPECT_EQ(heard.txns.size(), 3u);
+  EXPECT_TRUE(node.requests.empty())
+      << "what falls with the first costs nothing, and does not wait";
+  for (uint64_t client = 200; client < 298; client++)
+    node.requests.push_back(Request(client, 1, "a"));
+  free_is(499);
+  ticks(100);
+  EXPECT_EQ(heard.txns.size(), 3u) << "what is left is not for refusals";
+  free_is(1000);
+  EXPECT_EQ(heard.txns.size(), 101u) << "who waited is served";
+  EXPECT_EQ(heard.txns.back().type, APP_LOG_RECORD);
+}
+
 TEST_F(AppThread, AtTheCounterLimitItStopsProposingAndAsksOnceToStepDown) {
   node.config.counter_limit = 3;
   node.Lead(1);

@@ -88,6 +88,17 @@ TEST_F(ControlTest, ConnectionsBeyondTheLimitAreRefusedWithALineAndComeBackLater
   EXPECT_LT(tries, 1000);
 }
 
+TEST_F(ControlTest, WhoConnectsAndSaysNothingMakesRoomForWhoSpeaks) {
+  std::vector<std::unique_ptr<Raw>> mute;
+  Raw first(&node); /* has said HELLO: keeps its place */
+  for (int i = 0; i < 3 * LIMIT_CONTROL_CONNS; i++)
+    mute.push_back(std::make_unique<Raw>(&node, false));
+  EXPECT_EQ(Zabctl(node, {"digest"}).code, 0);
+  first.Send(CONTROL_DIGEST, {});
+  EXPECT_EQ(first.Next().type, CONTROL_JSON);
+  EXPECT_EQ(mute.front()->Rest(), "error: too many control connections\n");
+}
+
 TEST_F(ControlTest, AcknowledgesInOrderWithTheZxid) {
   Raw raw(&node);
   Raw::Frame ready = raw.StartAs(7);

@@ -197,7 +197,6 @@ void FakeNode::Wire() {
     return Pop(Of(s), &Of(s)->slow_app, m);
   };
   r.one_at_a_time = [](void *, bool) {};
-  r.advanced = [](void *) {};
   r.may_sleep = [](void *s, pos_t seen, bool) {
     FakeNode *n = Of(s);
     std::lock_guard<std::mutex> g(n->lock);

@@ -293,6 +293,27 @@ TEST_F(ZabctlTest, StatusExplainsItself) {
     EXPECT_NE(text.find(line), std::string::npos) << line << "is not in\n" << text;
 }
 
+TEST_F(ZabctlTest, StatusSaysFromWhomDroppedFramesCame) {
+  static struct drops drops;
+  node.uv.drops = &drops;
+  node.config.port_cnt = node.config.peer_cnt = 1;
+  node.config.peers[0].id = 2;
+  snprintf(node.config.ports[0].name, LIMIT_NAME_LEN, "net_memif2");
+  Serve();
+  EXPECT_EQ(Zabctl(node, {"status"}).out.find("frames dropped"), std::string::npos);
+  drops.stranger[0].mac = 0x02deadbeef07;
+  drops.stranger[0].udp = uint64_t{0x0a630909} << 16 | 4660;
+  counters_add(drops_of(&drops, 0, DROPS_STRANGER), REASON_FRAME_ADDRESS, 3);
+  counters_add(drops_of(&drops, 0, 0), REASON_FRAME_CRC, 2);
+  counters_add(drops_of(&drops, 0, 0), REASON_STALE_EPOCH, 5);
+  std::string text = Zabctl(node, {"status"}).out;
+  for (const char *line :
+       {"net_memif2           from strangers, the last 02:de:ad:be:ef:07 10.99.9.9:4660: "
+        "frame_address 3\n",
+        "net_memif2           from node 2: frame_crc 2, stale_epoch 5\n"})
+    EXPECT_NE(text.find(line), std::string::npos) << line << "is not in\n" << text;
+}
+
 TEST_F(ZabctlTest, AFullDiskBehindStandardOutputIsNamed) {
   Serve();
   ASSERT_EQ(Zabctl(node, {"submit"}, Lines(1, 5000)).code, 0);

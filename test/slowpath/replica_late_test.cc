@@ -219,6 +219,24 @@ struct Outrun : Solo {
   }
 };
 
+// Two processes with one id: the second would throw the first out, and the first the second.
+TEST(OneIdTwice, TheNewcomerIsRefusedOnceInTheLogWhileTheOtherAnswersOnTheFastPath) {
+  Outrun s;
+  for (int i = 0; i < 3; i++) {
+    s.follower(3, 1, 1);
+    EXPECT_TRUE(s.was_closed(3));
+    EXPECT_FALSE(s.was_closed(1)) << "the living one stays";
+    s.forget();
+  }
+  int said = 0;
+  for (const auto &l : s.logged) said += l.id == LOG_PEER_REFUSED && l.reason == REASON_ID_IN_USE;
+  EXPECT_EQ(said, 1);
+  EXPECT_EQ(counters_get(s.r->counters, REASON_ID_IN_USE), 3u);
+  s.follower(3, 2, 1); /* of one that nobody hears, the newest connection is the one it uses */
+  EXPECT_TRUE(s.was_closed(2));
+  EXPECT_FALSE(s.was_closed(3));
+}
+
 TEST(PushBack, NeedsTwoRoundsInARowThatDoNotShrink) {
   Outrun s;
   s.rounds(2, 0);
@@ -229,6 +247,28 @@ TEST(PushBack, NeedsTwoRoundsInARowThatDoNotShrink) {
   s.rounds(1, 100000);
   ASSERT_EQ(s.app.size(), 1u);
   EXPECT_TRUE(s.app[0].type == APP_PUSH_BACK && s.app[0].on && s.app[0].epoch == 1);
+}
+
+TEST(PushBack, SaysSoOnceInTheLogAndInTheStatusWhileItLasts) {
+  Outrun s;
+  struct status seen;
+  auto said = [&](enum log_id id, int peer) {
+    int n = 0;
+    for (const auto &l : s.logged) n += l.id == id && l.peer == peer;
+    return n;
+  };
+  s.rounds(2, 0);
+  replica_status(s.r.get(), &seen);
+  EXPECT_EQ(seen.push_back, 0);
+  s.rounds(9, 100000);
+  replica_status(s.r.get(), &seen);
+  EXPECT_EQ(seen.push_back, PUSH_BACK_LEVELS);
+  EXPECT_EQ(said(LOG_PUSH_BACK, s.r->config->peers[s.r->conns[2].peer_idx].id), 1);
+  EXPECT_EQ(said(LOG_PUSH_BACK_ENDED, 0), 0);
+  s.simple(EV_CONN_CLOSED, 2);
+  replica_status(s.r.get(), &seen);
+  EXPECT_EQ(seen.push_back, 0);
+  EXPECT_EQ(said(LOG_PUSH_BACK_ENDED, 0), 1);
 }
 
 TEST(PushBack, AlternatesByItsOwnDeadlineAndRestsLongerIfRoundsStillDoNotShrink) {

@@ -33,6 +33,7 @@ struct Solo {
   std::vector<int> closed;   // connections, as they were closed
   std::deque<struct disk_msg> asked;
   std::vector<struct fast_msg> fast;
+  std::vector<struct log_event> logged;
   std::vector<struct app_msg> app;
   int exit_code = -1;
   uint64_t now = 1000000, random = 1, committed = 0;
@@ -99,6 +100,7 @@ struct Solo {
     if (a.type == ACT_DISK) asked.push_back(a.disk);
     if (a.type == ACT_FAST) fast.push_back(a.fast);
     if (a.type == ACT_APP) app.push_back(a.app);
+    if (a.type == ACT_LOG) logged.push_back(a.log);
     if (a.type == ACT_EXIT) exit_code = a.exit_code;
   }
   bool was_closed(int conn) const {

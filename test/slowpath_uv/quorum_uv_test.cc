@@ -109,6 +109,17 @@ TEST_F(QuorumUv, ALearnersFirstPacketIsShownBehindAccepted) {
   EXPECT_GE(one.events[0].conn, 1);
 }
 
+TEST_F(QuorumUv, AFloodOfConnectionsIsAcceptedInBoundedParts) {
+  Node one(loop, c);
+  std::vector<Client> flood;
+  for (int i = 0; i < 3 * LIMIT_LOBBY; i++) flood.emplace_back(one.port());
+  uv_run(loop.get(), UV_RUN_NOWAIT);
+  EXPECT_LE(one.q->lobby.cnt, LIMIT_LOBBY);
+  EXPECT_EQ(0u, one.counted(REASON_CONN_LIMIT)) << "nobody was thrown out unheard";
+  EXPECT_TRUE(loop.until([&] { return one.counted(REASON_CONN_LIMIT) == 2u * LIMIT_LOBBY; }))
+      << "and nobody is left outside";
+}
+
 TEST_F(QuorumUv, TwoDriversTalk) {
   Node one(loop, c), two(loop, as_node(c, 2));
   quorum_uv_connect(two.q.get(), now_us(), 0);
