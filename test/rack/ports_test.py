@@ -63,6 +63,9 @@ class OneNic(Rack):
         self.traffic_without(None)
         self.wait_equal()
 
+    def counter(self, i, name):
+        return self.node(i).status().get("counters", {}).get(name, 0)
+
     def counters(self, name):
         return [self.counter(n.id, name) for n in self.nodes]
 
