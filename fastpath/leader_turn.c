@@ -107,8 +107,8 @@ pos_t leader_reclaimable(const struct bcast *b) {
   return pos;
 }
 
-/* Who is silent, by which path, who is behind: questions of milliseconds, asked every KEEP_US.  A record's way to
- * its commit is not held up by them. */
+/* Who is silent, by which path, who is behind: questions of milliseconds, asked every KEEP_US.  A
+ * record's way to its commit is not held up by them. */
 static void keep_house(struct bcast *b, struct bcast_actions *a) {
   if (b->now_us - b->kept_us < KEEP_US) return;
   b->kept_us = b->now_us;

@@ -214,7 +214,10 @@ TEST(Frames, AMoveIsSaidOnceAndFlappingOncePerSecond) {
     m.pos = static_cast<pos_t>(path);
     s.fast_event(m);
   };
-  auto said = [&](int id) { return std::count(s.logged.begin(), s.logged.end(), id); };
+  auto said = [&](int id) {
+    return std::count_if(s.logged.begin(), s.logged.end(),
+                         [&](const log_event &l) { return l.id == id; });
+  };
   for (int i = 0; i < 20; i++) move(i % 2 ? PATH_FAST : PATH_TCP, s.attach.iteration);
   EXPECT_EQ(1, said(LOG_PATH_MOVED));
   s.now += 1000000;

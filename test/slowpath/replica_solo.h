@@ -29,7 +29,6 @@ struct Solo {
   std::vector<Sent> sent;
   std::vector<Sent> frames;  // to the fast path (conn: the peer's index)
   std::vector<int> kept;     // connections whose silence is nothing any more
-  std::vector<int> logged;   // enum log_id
   std::vector<int> closed;   // connections, as they were closed
   std::deque<struct disk_msg> asked;
   std::vector<struct fast_msg> fast;
@@ -95,7 +94,6 @@ struct Solo {
       frames.push_back({a.peer_idx, PACKET_FRAME, 0,
                         std::string((const char *)p.data.data, (size_t)p.data.len)});
     if (a.type == ACT_KEEP_CONN) kept.push_back(a.conn);
-    if (a.type == ACT_LOG) logged.push_back(a.log.id);
     if (a.type == ACT_CLOSE_CONN) closed.push_back(a.conn);
     if (a.type == ACT_DISK) asked.push_back(a.disk);
     if (a.type == ACT_FAST) fast.push_back(a.fast);
