@@ -31,10 +31,11 @@ struct submit {
   zxid_t acked_zxid;    /* newest one known */
   uint64_t progress_ns; /* last acknowledgement, or when there was first something to wait for */
   uint32_t largest;     /* 0: not known yet */
-  bool eof;
-  int code;          /* exit code; -1: goes on */
-  enum reason noted; /* last refusal */
-  bool told;         /* the user knows that we wait, and why */
+  bool eof;             /* or a line that cannot be: what came before it is still finished */
+  int end_code;         /* exit code when all is acknowledged */
+  int code;             /* exit code; -1: goes on */
+  enum reason noted;    /* last refusal */
+  bool told;            /* the user knows that we wait, and why */
   struct buffer input;
   size_t scanned; /* bytes of input without a line end */
   struct ctl_window window;
@@ -162,9 +163,11 @@ static void receive(struct submit *s, uint64_t now) {
 
 static bool add_line(struct submit *s, size_t len) {
   if (len > s->largest) {
-    s->code = ctl_fail(s->c, EXIT_CODE_UNEXPECTED,
-                       "line %llu is longer than largest_record allows (%u bytes)",
-                       (unsigned long long)s->window.last + 1, s->largest);
+    s->end_code = ctl_fail(s->c, EXIT_CODE_UNEXPECTED,
+                           "line %llu is longer than largest_record allows (%u bytes)",
+                           (unsigned long long)s->window.last + 1, s->largest);
+    s->eof = true;
+    buffer_consume(&s->input, buffer_len(&s->input));
     return false;
   }
   ctl_window_add(&s->window, buffer_at(&s->input), len);
@@ -275,7 +278,7 @@ static void turn(struct submit *s) {
   send_window(s, now);
   if (s->code >= 0) return;
   if (s->state == ACTIVE && s->eof && !buffer_len(&s->input) && s->window.acked == s->window.last) {
-    s->code = EXIT_CODE_CLEAN;
+    s->code = s->end_code;
     return;
   }
   wait(s);
@@ -296,6 +299,7 @@ int ctl_submit(struct ctl *c) {
   if (!s) return ctl_fail(c, EXIT_CODE_UNEXPECTED, "no memory");
   s->c = c;
   s->code = -1;
+  s->end_code = EXIT_CODE_CLEAN;
   s->window.client = random_client();
   s->window.max = c->options.outstanding ? c->options.outstanding : 1024;
   s->progress_ns = ctl_now_ns();
