@@ -167,8 +167,9 @@ $(ROOT_B)/zabline.json.5: config/README.md config/system/man5.py
 	@mkdir -p $(@D)
 	$(Q)/usr/bin/python3 config/system/man5.py $< >$@
 
-deb: all ## a Debian package, build/zabline_VERSION_ARCH.deb
-	@test/deps.sh dpkg-dev
+deb: ## a Debian package, build/zabline_VERSION_ARCH.deb
+	@test/deps.sh $(PACKAGES) dpkg-dev
+	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@config/debian/deb.sh $(VERSION) $(ROOT_B)
 
 package-test: deb ## install the package, run ensembles under systemd, purge (as root)

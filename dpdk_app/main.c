@@ -95,6 +95,7 @@ static int run(struct node *n) {
   }
   int code = node_open(n);
   if (!code) {
+    kernel_note(&n->config);
     topo_print(n->config.id);
     int signal_fd = signalfd(-1, &signals, SFD_CLOEXEC);
     start(n, &threads, &eal);

@@ -162,8 +162,14 @@ int kernel_prepare(const struct config *c, int idx, char *args, struct open_erro
   return 0;
 }
 
+void kernel_note(const struct config *c) {
+  char iface[IFNAMSIZ];
+  for (int i = 0; i < c->port_cnt; i++)
+    if (kernel_is_xdp(&c->ports[i]) && find_name(&c->ports[i], iface) == 0) xdp_note(c, iface);
+}
+
 void kernel_release(const struct config *c) {
   char iface[IFNAMSIZ];
   for (int i = 0; i < c->port_cnt; i++)
-    if (kernel_is_xdp(&c->ports[i]) && find_name(&c->ports[i], iface) == 0) xdp_release(iface);
+    if (kernel_is_xdp(&c->ports[i]) && find_name(&c->ports[i], iface) == 0) xdp_release(c, iface);
 }

@@ -24,6 +24,9 @@ int kernel_prepare(const struct config *c, int idx, char *args, struct open_erro
 /* kernel_slot returns the bytes of one slot of net_af_packet's ring. */
 unsigned kernel_slot(uint16_t mtu);
 
+/* kernel_note: the ports are open; notes which XDP programs are ours. */
+void kernel_note(const struct config *c);
+
 /* kernel_release takes our XDP programs off the interfaces: they outlive the process, without harm
  * but in the way of `ip link set mtu`.  After kill -9 the next start does it. */
 void kernel_release(const struct config *c);

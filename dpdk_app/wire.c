@@ -97,7 +97,7 @@ int wire_find_ip(const struct wire *w, uint32_t ip) {
 
 static int find_peer(const struct wire *w, uint32_t ip, uint16_t port) {
   for (int i = 0; i < w->peer_cnt; i++)
-    if (w->peers[i].ip == ip && w->peers[i].source_port == port) return i;
+    if (ip && w->peers[i].ip == ip && w->peers[i].source_port == port) return i;
   return -1;
 }
 

@@ -36,13 +36,17 @@ void xdp_write(struct xdp_program *p, const struct config *c, int idx);
 /* xdp_object makes the object file of a program: a descriptor, or -1 with errno. */
 int xdp_object(const struct xdp_program *p);
 
-/* xdp_complete takes the interface's queue for this process, removes a program that a killed zabd
+/* xdp_complete takes the interface for this process, removes a program that a killed zabd
  * left there, and adds what is missing to args[LIMIT_ARG_LEN], which is full afterwards if the room
  * does not suffice.  0, or -1 with *e set. */
 int xdp_complete(const struct config *c, int idx, const char *iface, char *args,
                  struct open_error *e);
 
+/* xdp_note: the port is open; the program that is on the interface now is ours, also for the next
+ * process with this data directory. */
+void xdp_note(const struct config *c, const char *iface);
+
 /* xdp_release takes the program off the interface, if it is ours. */
-void xdp_release(const char *iface);
+void xdp_release(const struct config *c, const char *iface);
 
 #endif

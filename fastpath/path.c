@@ -2,7 +2,8 @@
 
 #include <string.h>
 
-#define STEADY_TIMEOUTS 8 /* a path that flaps is worse than its substitute */
+#define STEADY_TIMEOUTS 8    /* a path that flaps is worse than its substitute */
+#define FORGET_US (1u << 30) /* half of what is_newer can tell apart */
 
 static uint64_t larger(uint64_t a, uint64_t b) { return a > b ? a : b; }
 
@@ -44,6 +45,8 @@ static bool is_silent(const struct path *p, uint64_t for_us, uint64_t now_us) {
 void path_heard(struct path_set *s, const struct path_limits *l, int path, uint64_t now_us,
                 struct path_times times) {
   struct path *p = &s->at[path];
+  if (now_us - p->heard_us > FORGET_US) p->send_time = p->echo_time = 0;
+  p->heard_us = now_us;
   if (is_newer(times.send_time, p->send_time)) p->send_time = times.send_time;
   if (!times.echo_time || !is_newer(times.echo_time, p->echo_time)) return;
   p->echo_time = times.echo_time;

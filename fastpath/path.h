@@ -29,6 +29,7 @@
 struct path {
   uint32_t send_time;   /* newest of the peer that came on it; 0: none yet */
   uint32_t echo_time;   /* newest of ours that came back on it; 0: none yet */
+  uint64_t heard_us;    /* when the newest came; they wrap, and are forgotten before */
   uint64_t sent_us;     /* newest frame on it */
   uint64_t asked_us;    /* oldest frame on it that no answer has followed; 0: none */
   uint64_t answered_us; /* newest answer; 0: none yet */

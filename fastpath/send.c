@@ -66,13 +66,14 @@ static void send_bare(struct bcast *b, struct bcast_peer *p, enum frame_type typ
   finish_frame(b, p, begin_frame(p, type, a), p->out.next);
 }
 
-/* The leader asks paths that it does not use; its follower answers, and before it has heard the
- * leader comes on all of them.  TCP is the connection of the hand-over, the leader's turn there is
- * after its follower's. */
+/* The leader asks paths that it does not use; its follower answers, and comes on all of them until
+ * the leader has answered it on the one it uses: a leader that is deaf there is heard, and would
+ * wait for ever.  TCP is the connection of the hand-over, the leader's turn there is after its
+ * follower's. */
 static bool probe_is_due(const struct bcast *b, const struct bcast_peer *p, int path) {
   if (p->paths.at[path].owes) return true;
   bool asks = b->phase == BCAST_LEADING ? p->phase == PEER_HEARD || path != PATH_TCP
-                                        : p->phase == PEER_ATTACHED;
+                                        : !p->paths.at[p->paths.use].answered_us;
   return asks && path_probe_due(&p->paths, &b->path_limits, path, b->now_us);
 }
 

@@ -154,7 +154,7 @@ void leader_progress(struct replica *r, int conn) {
   c->deadline_us = r->now_us + init_limit_us(r);
   /* Who was not heard on the fast path and starts over brings us no nearer to a quorum. */
   bool again = c->peer_idx >= 0 && (r->lead.unheard & node_bit(c->peer_idx));
-  if (r->lead.step == LEADING_SYNC && !again)
+  if (r->lead.step == LEADING_SYNC && c->counts && !again)
     r->lead.deadline_us = r->conns[conn].deadline_us; /* B23 */
 }
 

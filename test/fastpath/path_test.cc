@@ -60,6 +60,20 @@ TEST(Path, TheBestOfThoseThatExistIsUsedFirst) {
   EXPECT_FALSE(path_exists(&p.s, LIMIT_PATHS));
 }
 
+/* The stamps wrap after 71 minutes, and half of that is "older". */
+TEST(Path, APathThatRestedForAnHourIsHeardAgain) {
+  for (uint64_t minutes : {20, 36, 40, 60, 71, 72, 100}) {
+    Paths p;
+    p.Send(PATH_TCP);
+    p.Answer(PATH_TCP);
+    p.now += minutes * 60 * 1000000;
+    p.Send(PATH_TCP);
+    p.Answer(PATH_TCP);
+    EXPECT_EQ(p.now, p.s.at[PATH_TCP].answered_us) << minutes;
+    EXPECT_EQ(static_cast<uint32_t>(p.now), p.s.at[PATH_TCP].send_time) << minutes;
+  }
+}
+
 TEST(Path, AQuietPairNeverMovesAndNeverBothersTcp) {
   Paths p;
   for (int i = 0; i < 1000; i++) p.Beat(kAll);

@@ -172,6 +172,21 @@ TEST(Paths, AnAttachmentComesAboutByWhicheverPathThereIs) {
   }
 }
 
+TEST(Paths, ALeaderThatIsDeafFromTheStartIsReachedOverTcp) {
+  Net n(23, ManyPaths(2, true));
+  for (int path : {PATH_FAST, PATH_FAST2})
+    for (int from = 1; from < 3; from++) net_cut_path(n.net, path, from, 0, true);
+  n->propose_permille = 300;
+  net_elect(n.net, 0);
+  net_run(n.net, 5000);
+  EXPECT_TRUE(n->established);
+  EXPECT_EQ(PATH_TCP, PathsTo(n, 1).use);
+  EXPECT_EQ(PATH_TCP, UsedBy(n, 1));
+  ExpectUndisturbed(n);
+  net_quiet(n.net, 50000);
+  EXPECT_STREQ("", n->error);
+}
+
 TEST(Paths, InAQuietRackTheCountersStandStill) {
   Net n(12, ManyPaths(2, true));
   Settle(n);
