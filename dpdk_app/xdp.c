@@ -40,8 +40,8 @@ static void name_of(uint32_t id, char name[BPF_OBJ_NAME_LEN]) {
   if (fd >= 0) close(fd);
 }
 
-/* The name of a program is told to CAP_SYS_ADMIN only, so its number is noted in the data directory,
- * with the boot for which it holds. */
+/* The name of a program is told to CAP_SYS_ADMIN only, so its number is noted in the data
+ * directory, with the boot for which it holds. */
 static void note_path(const struct config *c, const char *iface, char path[LIMIT_PATH_LEN]) {
   snprintf(path, LIMIT_PATH_LEN, "%.*s/xdp-%s", LIMIT_PATH_LEN - IFNAMSIZ - 8, c->data_dir, iface);
 }
