@@ -18,6 +18,7 @@ from freeze import fast_lcore, frozen, threads  # noqa: E402
 
 STALL = {"timeout_us": 300000 * SLOW, "heartbeat_us": 5000 * SLOW}
 PATIENT = {"timeout_us": 1000000 * SLOW, "heartbeat_us": 5000 * SLOW}
+PAUSE_S = 0.02
 
 
 class Load:
@@ -33,6 +34,7 @@ class Load:
             ran = self.node.submit(texts, "--timeout", "60")
             self.errors.extend([ran.stderr.decode()] * (ran.returncode != 0))
             self.said += texts
+            self.done.wait(PAUSE_S)  # paces the load: a million lines are all that a node keeps
 
     def __enter__(self):
         self.thread.start()
