@@ -34,7 +34,7 @@ class Dev3(Cluster):
         self.dir = OUT
         shutil.rmtree(OUT, ignore_errors=True)
         os.makedirs(OUT)
-        self.nodes = []
+        self.nodes, self.helpers = [], []
         for i in (1, 2, 3):
             n = Node(self, i)
             n.config_file = "%s/%d.json" % (CONFIGS, i)
