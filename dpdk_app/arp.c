@@ -126,7 +126,7 @@ static void ask_soon(struct arp_peer *p, uint64_t now_ns, const uint8_t mac[6]) 
 /* What we did not ask for may be a lie: its owner, if there is another one, will say so. */
 static void ask_after(struct arp_peer *p, uint64_t now_ns) {
   p->unanswered = ARP_UNICASTS;
-  p->ask_ns = now_ns;
+  p->ask_ns = p->asked_ns && p->asked_ns + ARP_GAP_NS > now_ns ? p->asked_ns + ARP_GAP_NS : now_ns;
 }
 
 static void defend(struct arp *a, uint64_t now_ns) {

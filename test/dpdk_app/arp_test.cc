@@ -142,6 +142,20 @@ TEST_F(Arp, AsksAfterAMacThatItWasToldUnasked) {
   EXPECT_EQ(arp_due(&a), now + ARP_FRESH_NS) << "an answer is believed";
 }
 
+TEST_F(Arp, AsksNoMoreOftenHoweverManyMacsItIsTold) {
+  start();
+  answered(kPeer);
+  due();
+  size_t asked = 0;
+  for (int i = 0; i < 100; i++) { /* within one gap */
+    take(Body(1, i % 2 ? kPeer : kNew, "10.0.0.2", kNone, "10.0.0.2"));
+    asked += due().size();
+  }
+  EXPECT_LE(asked, 1u);
+  now += ARP_GAP_NS;
+  EXPECT_EQ(due().size(), 1u) << "but it does ask";
+}
+
 TEST_F(Arp, ContradictsWhoClaimsItsAddressButNotMoreOftenThanOnceASecond) {
   start();
   answered(kPeer);
