@@ -1,0 +1,33 @@
+/* oracle_state.h - the judge's memory, shared by the oracle_*.c files. */
+#ifndef ZABLINE_TEST_SIM_ORACLE_STATE_H
+#define ZABLINE_TEST_SIM_ORACLE_STATE_H
+
+#include "test/sim/client.h"
+#include "test/sim/history.h"
+#include "test/sim/oracle.h"
+
+#define ORACLE_WINDOW 1024 /* more than any client has outstanding */
+
+struct oracle_node {
+  zxid_t tip; /* of its durable history, as its store says */
+  /* as a leader: committed as far as this was looked at */
+  pos_t seen_pos;
+  zxid_t seen_zxid;
+};
+
+struct oracle_client {
+  uint64_t submitted, committed;     /* sequences up to here */
+  uint64_t floor[ORACLE_WINDOW];     /* [sequence]: what was acknowledged when it was submitted */
+};
+
+struct oracle {
+  struct history history;
+  struct oracle_node node[LIMIT_VOTERS];
+  struct oracle_client client[CLIENTS];
+  uint64_t elections;
+  uint64_t acked_depth; /* the deepest record that was acknowledged to anybody */
+};
+
+struct oracle *oracle_state(void);
+
+#endif

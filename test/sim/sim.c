@@ -1,0 +1,147 @@
+#include "test/sim/sim.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/log.h"
+#include "test/sim/client.h"
+#include "test/sim/oracle.h"
+#include "test/sim/world.h"
+
+#define LIMIT_TIME (120 * SECOND)
+#define TAIL 60
+
+static struct world the_world;
+struct world *world = &the_world;
+
+void note(const char *action, const char *names, struct noted n) {
+  trace_add(&world->trace, &(struct trace_row){.at = world->now,
+                                               .action = action,
+                                               .names = names,
+                                               .node = (int16_t)n.node,
+                                               .peer = (int16_t)n.peer,
+                                               .v = {n.v[0], n.v[1], n.v[2]}});
+}
+
+/* What a node says to people is part of the trace. */
+void log_line(enum log_level level, int node_id, const char *format, ...) {
+  struct trace_row r = {.at = world->now,
+                        .action = level == LEVEL_ERROR  ? "ERROR"
+                                  : level == LEVEL_WARN ? "WARN"
+                                                        : "INFO",
+                        .node = (int16_t)(node_id - 1),
+                        .peer = -1};
+  va_list args;
+  va_start(args, format);
+  vsnprintf(r.text, sizeof r.text, format, args);
+  va_end(args);
+  trace_add(&world->trace, &r);
+}
+
+_Noreturn void violation(const char *format, ...) {
+  char text[512];
+  va_list args;
+  va_start(args, format);
+  vsnprintf(text, sizeof text, format, args);
+  va_end(args);
+  fflush(stdout);
+  trace_tail(&world->trace, stderr, TAIL);
+  fprintf(stderr, "seed %llu, event %llu, %llu us: %s\n", (unsigned long long)world->seed,
+          (unsigned long long)world->events, (unsigned long long)((world->now) / US), text);
+  _Exit(1);
+}
+
+static void begin(const struct sim_options *o) {
+  struct random r = {o->seed};
+  struct trace trace = world->trace;
+  world->seed = o->seed;
+  world->now = 0;
+  world->events = 0;
+  world->current = NULL;
+  world->ended = false;
+  heap_clear(&world->heap);
+  trace_init(&trace, o->live);
+  world->trace = trace;
+  plan_draw(&world->plan, &r);
+  world->random_net.state = random_next(&r);
+  world->random_turn.state = random_next(&r);
+  world->random_disk.state = random_next(&r);
+  world->random_fault.state = random_next(&r);
+  world->random_client.state = random_next(&r);
+  world->random_slow.state = random_next(&r);
+  oracle_init();
+  network_init();
+  for (int i = 0; i < world->plan.nodes; i++) machine_init(&world->machines[i], i);
+  network_init();
+  for (int i = 0; i < world->plan.nodes; i++)
+    heap_push(&world->heap, (struct sim_event){
+                                .at = random_below(&world->random_turn, 20 * MS),
+                                .kind = EVENT_BOOT,
+                                .who = i,
+                                .number = world->machines[i].incarnation});
+  submitters_init();
+}
+
+static void finish(void) {
+  for (int i = 0; i < world->plan.nodes; i++) machine_free(&world->machines[i]);
+  network_free();
+  tcps_free();
+  submitters_free();
+  oracle_free();
+}
+
+static void dispatch(const struct sim_event *e) {
+  switch (e->kind) {
+    case EVENT_ACTOR: {
+      struct actor *a = actor_of(e->who);
+      actor_run(a, e->number);
+      if (a->machine->dying) machine_reap(a->machine);
+      break;
+    }
+    case EVENT_DATAGRAM:
+      datagram_arrive(e->ptr);
+      break;
+    case EVENT_SEGMENT:
+      tcp_segment_event(e->ptr, e->number);
+      break;
+    case EVENT_STREAM:
+      tcp_event(e->ptr, e->number);
+      break;
+    case EVENT_CLIENT:
+      submitters_event(e->who, e->number);
+      break;
+    case EVENT_BOOT:
+      if (!world->machines[e->who].node && world->machines[e->who].incarnation == e->number)
+        machine_boot(&world->machines[e->who]);
+      break;
+    default:
+      break;
+  }
+}
+
+static bool done(void) { return world->clients->acked >= world->plan.transactions; }
+
+struct sim_result sim_run(const struct sim_options *o) {
+  struct sim_event e;
+  begin(o);
+  while (!done()) {
+    bool any = heap_pop(&world->heap, &e);
+    assert(any);
+    world->now = e.at;
+    world->events++;
+    if (world->now > LIMIT_TIME) violation("no end after %llu s", LIMIT_TIME / SECOND);
+    dispatch(&e);
+  }
+  struct oracle_totals t = oracle_totals();
+  struct sim_result r = {.events = world->events,
+                         .virtual_us = world->now / US,
+                         .hash = world->trace.hash,
+                         .elections = t.elections,
+                         .committed = t.committed,
+                         .acked = world->clients->acked};
+  finish();
+  return r;
+}
