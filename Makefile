@@ -64,7 +64,7 @@ TEST_TOOLS := $(B)/memif_mangler $(B)/fault_disk.so
 
 .DEFAULT_GOAL := all
 .PHONY: all help deps deps-ci deps-rack build-tests objects test unit processes abuse rack-test perf demo tidy fresh-test clean
-.PHONY: install uninstall deb package-test
+.PHONY: install uninstall deb package-test sim
 .DELETE_ON_ERROR:
 
 all: $(B)/zabd $(B)/zabctl ## build zabd and zabctl (build/zabd and build/zabctl, if neither CC nor SAN is given)
@@ -105,6 +105,12 @@ perf: ## commit latency against the raw round trip and the raw durable write (ne
 	@test/deps.sh valgrind
 	@ZABLINE_BUILD=$(B) perf/commit_instructions
 	@ZABLINE_BUILD=$(B) perf/commit_latency
+
+SEED := 1
+SEEDS := 1
+sim: ## the simulator: SEEDS=N seeds from SEED=K on (test/sim/README.md)
+	@$(MAKE) --no-print-directory -j$(JOBS) $(B)/sim
+	@$(B)/sim --seed $(SEED) --seeds $(SEEDS)
 
 demo: ## install what is missing, build, show three replicas surviving kill -9 and SIGSTOP
 	@$(MAKE) --no-print-directory deps

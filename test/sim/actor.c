@@ -4,25 +4,22 @@
 #include "test/sim/oracle.h"
 #include "test/sim/world.h"
 
-#define TURN_NS 300     /* of a turn, and as much again by chance */
-#define POLL_NS 1500    /* a polling thread notices something within */
-#define WAKE_NS 20000   /* a sleeping thread runs within */
+#define TURN_NS 300   /* of a turn, and as much again by chance */
+#define POLL_NS 1500  /* a polling thread notices something within */
+#define WAKE_NS 20000 /* a sleeping thread runs within */
 #define APP_RETRY MS
 #define APP_TICK (100 * MS)
 
-static int who_of(const struct actor *a) {
-  return a->machine->idx * THREAD_CNT + (int)a->thread;
-}
+static int who_of(const struct actor *a) { return a->machine->idx * THREAD_CNT + (int)a->thread; }
 
 static void schedule(struct actor *a, uint64_t at) {
   if (at < world->now) at = world->now;
   a->due = at;
   a->number++;
   if (at == NEVER) return;
-  heap_push(&world->heap, (struct sim_event){.at = at,
-                                             .kind = EVENT_ACTOR,
-                                             .who = who_of(a),
-                                             .number = a->number});
+  heap_push(
+      &world->heap,
+      (struct sim_event){.at = at, .kind = EVENT_ACTOR, .who = who_of(a), .number = a->number});
 }
 
 void actor_sleep(uint64_t at, bool may_wake) {
@@ -69,7 +66,8 @@ static void turn_done(uint64_t at, bool may_wake) {
 
 void actor_point(void) {
   struct actor *a = world->current;
-  if (!a || a->machine->unwinding || !random_chance(&world->random_turn, world->plan.preemption)) return;
+  if (!a || a->machine->unwinding || !random_chance(&world->random_turn, world->plan.preemption))
+    return;
   actor_sleep(world->now + random_tail(&world->random_turn, 100, 2 * MS), false);
 }
 
@@ -185,8 +183,8 @@ static void run_app(void *arg) {
     oracle_after_app(m);
     actor_positions(m);
     bool waits = submitters_wait(m) || app_catchup_waits(&m->app);
-    pos_t seen = m->app.state == APP_SERVING ? m->app.pos
-                                             : position_get(&m->node->positions.committed);
+    pos_t seen =
+        m->app.state == APP_SERVING ? m->app.pos : position_get(&m->node->positions.committed);
     if (!worked && r->may_sleep(r->self, seen, false)) {
       turn_done(waits && world->now + APP_RETRY < tick ? world->now + APP_RETRY : tick, true);
       r->awake(r->self);
@@ -199,9 +197,10 @@ static void run_app(void *arg) {
 /* ---- all ---- */
 
 void actor_start(struct machine *m, enum thread_id t) {
-  static void (*const run[THREAD_CNT])(void *) = {
-      [THREAD_FAST] = run_fast, [THREAD_DISK] = run_disk, [THREAD_SLOW] = run_slow,
-      [THREAD_APP] = run_app};
+  static void (*const run[THREAD_CNT])(void *) = {[THREAD_FAST] = run_fast,
+                                                  [THREAD_DISK] = run_disk,
+                                                  [THREAD_SLOW] = run_slow,
+                                                  [THREAD_APP] = run_app};
   struct actor *a = &m->actor[t];
   a->machine = m;
   a->thread = t;
@@ -220,8 +219,8 @@ void actor_stop(struct machine *m, enum thread_id t) {
 
 void actor_run(struct actor *a, uint64_t number) {
   if (number != a->number || !a->fiber.alive) return;
-  uint64_t stalled = a->stalled_to > a->machine->stalled_to ? a->stalled_to
-                                                            : a->machine->stalled_to;
+  uint64_t stalled =
+      a->stalled_to > a->machine->stalled_to ? a->stalled_to : a->machine->stalled_to;
   if (stalled > world->now) {
     schedule(a, stalled + random_below(&world->random_turn, WAKE_NS));
     return;

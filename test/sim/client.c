@@ -18,10 +18,10 @@ static struct submitters_state state;
 static struct submitter *client_at(int i) { return &state.at[i]; }
 
 static void later(int i, uint64_t delay) {
-  heap_push(&world->heap, (struct sim_event){.at = world->now + delay,
-                                             .kind = EVENT_CLIENT,
-                                             .who = i,
-                                             .number = ++state.at[i].timer});
+  heap_push(
+      &world->heap,
+      (struct sim_event){
+          .at = world->now + delay, .kind = EVENT_CLIENT, .who = i, .number = ++state.at[i].timer});
 }
 
 void submitters_init(void) {
@@ -107,13 +107,13 @@ static bool submit(struct machine *m, struct submitter *c) {
   static uint8_t request[LIMIT_TEXT_LEN + (64 << 10)];
   if (c->next > c->acked + (uint64_t)world->plan.window || state.stopped) return false;
   uint32_t len = request_of(c, c->next, request);
+  oracle_submitted(c->id, c->next); /* before: it may be committed when app_submit returns */
   enum reason r = app_submit(&m->app, request, len);
   if (r == REASON_BUSY) {
     c->waits = true;
     return false;
   }
   if (r == REASON_NONE || r == REASON_SEQ_DUPLICATE) {
-    oracle_submitted(c->id, c->next);
     c->next++;
     return true;
   }

@@ -22,10 +22,10 @@ struct sim_disk {
   int idx;
   struct powercut *power;
   struct disk under;
-  bool dead;           /* its process is over: nothing reaches it any more */
-  uint64_t slow_ns;    /* added to each operation */
-  int64_t free_bytes;  /* 0: plenty */
-  uint32_t broken;     /* bit: enum drive_op fails next time */
+  bool dead;          /* its process is over: nothing reaches it any more */
+  uint64_t slow_ns;   /* added to each operation */
+  int64_t free_bytes; /* 0: plenty */
+  uint32_t broken;    /* bit: enum drive_op fails next time */
   int broken_errno;
   uint64_t ops[DRIVE_OPS];
 };

@@ -12,7 +12,9 @@ static struct fiber *running;
 static jmp_buf scheduler;
 static ucontext_t first_return;
 
-struct fiber *fiber_running(void) { return running; }
+struct fiber *fiber_running(void) {
+  return running;
+}
 
 static void *stack_take(void) {
   void *p = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -12,8 +12,8 @@
 #define HISTORY_EPOCHS 4096
 
 struct history_record {
-  uint32_t crc; /* of the transaction */
-  uint64_t digest; /* of the app's state behind it; 0: nobody was there yet */
+  uint32_t crc;              /* of the transaction */
+  uint64_t digest;           /* of the app's state behind it; 0: nobody was there yet */
   uint64_t client, sequence; /* 0: none */
 };
 

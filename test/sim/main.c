@@ -1,24 +1,127 @@
-/* main.c - sim: runs seeds.  See README.md. */
+/* main.c - sim: runs seeds, each batch in a process of its own so that one that fails ends nothing
+ * but itself.  See README.md. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "test/sim/sim.h"
 
-int main(int argc, char **argv) {
-  struct sim_options o = {.seed = 1, .faults_max = UINT64_MAX};
-  uint64_t seeds = 1;
+struct options {
+  struct sim_options sim;
+  uint64_t seeds;
+  bool verbose, twice;
+};
+
+struct totals {
+  uint64_t passed, failed, events, virtual_us, elections, committed, faults;
+};
+
+static void usage(void) {
+  puts(
+      "usage: sim [--seed K] [--seeds N] [--trace] [--twice] [--verbose] [--faults N]\n"
+      "  --trace    print what happens\n"
+      "  --twice    each seed twice: the traces must be the same\n"
+      "  --verbose  one line for each seed\n"
+      "  --faults   the nemesis stops after N faults");
+}
+
+static bool parse(struct options *o, int argc, char **argv) {
+  *o = (struct options){.sim = {.seed = 1, .faults_max = UINT64_MAX}, .seeds = 1};
   for (int i = 1; i < argc; i++) {
-    if (!strcmp(argv[i], "--trace")) o.live = true;
-    if (!strcmp(argv[i], "--seed") && i + 1 < argc) o.seed = strtoull(argv[++i], NULL, 0);
-    if (!strcmp(argv[i], "--seeds") && i + 1 < argc) seeds = strtoull(argv[++i], NULL, 0);
+    const char *a = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL;
+    uint64_t *number = !strcmp(a, "--seed")     ? &o->sim.seed
+                       : !strcmp(a, "--seeds")  ? &o->seeds
+                       : !strcmp(a, "--faults") ? &o->sim.faults_max
+                                                : NULL;
+    bool *flag = !strcmp(a, "--trace")     ? &o->sim.live
+                 : !strcmp(a, "--verbose") ? &o->verbose
+                 : !strcmp(a, "--twice")   ? &o->twice
+                                           : NULL;
+    if (flag)
+      *flag = true;
+    else if (number && value)
+      *number = strtoull(argv[++i], NULL, 0);
+    else
+      return false;
   }
-  for (uint64_t i = 0; i < seeds; i++, o.seed++) {
-    struct sim_result r = sim_run(&o);
-    printf("seed %llu: %llu events, %llu us, %llu elections, %llu committed, hash %llx\n",
-           (unsigned long long)o.seed, (unsigned long long)r.events,
-           (unsigned long long)r.virtual_us, (unsigned long long)r.elections,
-           (unsigned long long)r.committed, (unsigned long long)r.hash);
+  return true;
+}
+
+static void run_one(const struct options *o, uint64_t seed, int out) {
+  struct sim_options s = o->sim;
+  s.seed = seed;
+  struct sim_result r = sim_run(&s);
+  if (o->twice) {
+    struct sim_result again = sim_run(&s);
+    if (again.hash != r.hash || again.events != r.events) {
+      fprintf(stderr, "seed %llu: two runs differ\n", (unsigned long long)seed);
+      _Exit(3);
+    }
   }
-  return 0;
+  if (o->verbose)
+    printf("seed %llu: %llu events, %llu us, %llu elections, %llu committed, %llu faults, %llx\n",
+           (unsigned long long)seed, (unsigned long long)r.events, (unsigned long long)r.virtual_us,
+           (unsigned long long)r.elections, (unsigned long long)r.committed,
+           (unsigned long long)r.faults, (unsigned long long)r.hash);
+  fflush(stdout);
+  ssize_t done = write(out, &r, sizeof r);
+  if (done != sizeof r) _Exit(3);
+}
+
+static void add(struct totals *t, const struct sim_result *r) {
+  t->passed++;
+  t->events += r->events;
+  t->virtual_us += r->virtual_us;
+  t->elections += r->elections;
+  t->committed += r->committed;
+  t->faults += r->faults;
+}
+
+/* Returns the next seed: behind the last one, or behind one that failed. */
+static uint64_t run_batch(const struct options *o, uint64_t seed, uint64_t end, struct totals *t) {
+  int ends[2], status;
+  if (pipe(ends)) return end;
+  fflush(stdout);
+  pid_t pid = fork();
+  if (pid == 0) {
+    close(ends[0]);
+    sim_catch();
+    for (; seed < end; seed++) run_one(o, seed, ends[1]);
+    _Exit(0);
+  }
+  close(ends[1]);
+  struct sim_result r;
+  while (read(ends[0], &r, sizeof r) == sizeof r) {
+    add(t, &r);
+    seed++;
+  }
+  close(ends[0]);
+  waitpid(pid, &status, 0);
+  if (seed >= end) return end;
+  t->failed++;
+  fprintf(stderr, "seed %llu FAILED\n\n", (unsigned long long)seed);
+  return seed + 1;
+}
+
+int main(int argc, char **argv) {
+  struct options o;
+  struct totals t = {0};
+  if (!parse(&o, argc, argv)) return usage(), 2;
+  struct timespec from, to;
+  clock_gettime(CLOCK_MONOTONIC, &from);
+  uint64_t seed = o.sim.seed, end = seed + o.seeds;
+  while (seed < end) seed = run_batch(&o, seed, end, &t);
+  clock_gettime(CLOCK_MONOTONIC, &to);
+  double s = (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9;
+  printf(
+      "%llu events in %.1f s (%.2f M/s), %.1f s simulated, %llu elections, %llu committed, "
+      "%llu faults\n",
+      (unsigned long long)t.events, s, (double)t.events / s / 1e6, (double)t.virtual_us / 1e6,
+      (unsigned long long)t.elections, (unsigned long long)t.committed,
+      (unsigned long long)t.faults);
+  printf("%llu passed, %llu failed\n", (unsigned long long)t.passed, (unsigned long long)t.failed);
+  return t.failed != 0;
 }

@@ -16,8 +16,8 @@ struct oracle_node {
 };
 
 struct oracle_client {
-  uint64_t submitted, committed;     /* sequences up to here */
-  uint64_t floor[ORACLE_WINDOW];     /* [sequence]: what was acknowledged when it was submitted */
+  uint64_t submitted, committed; /* sequences up to here */
+  uint64_t floor[ORACLE_WINDOW]; /* [sequence]: what was acknowledged when it was submitted */
 };
 
 struct oracle {

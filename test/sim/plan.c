@@ -6,8 +6,8 @@ static uint32_t pick(struct random *r, const uint32_t *from, uint32_t cnt) {
   return from[random_below(r, cnt)];
 }
 
-#define PICK(r, ...)                                                                  \
-  pick(r, (const uint32_t[]){__VA_ARGS__},                                            \
+#define PICK(r, ...)                       \
+  pick(r, (const uint32_t[]){__VA_ARGS__}, \
        (uint32_t)(sizeof((const uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t)))
 
 /* Off in two of three seeds. */

@@ -19,13 +19,13 @@ struct plan {
   int clients, window;
   uint32_t transactions; /* to be acknowledged before the seed is done */
   uint32_t record_max;
-  uint64_t delay_min, delay_max; /* ns, one way */
+  uint64_t delay_min, delay_max;                           /* ns, one way */
   uint32_t loss, duplication, reorder, corruption, replay; /* ppm of datagrams */
   uint32_t rx_ring;                                        /* datagrams a NIC holds */
-  uint32_t poll_us;     /* an idle fast lcore is shown at this interval */
-  uint32_t preemption;  /* ppm of points inside a turn */
+  uint32_t poll_us;              /* an idle fast lcore is shown at this interval */
+  uint32_t preemption;           /* ppm of points inside a turn */
   uint64_t write_min, write_max; /* ns of a durable write */
-  uint32_t segment_max; /* bytes of a stream that arrive together */
+  uint32_t segment_max;          /* bytes of a stream that arrive together */
   /* faults */
   uint64_t fault_gap; /* ns between two, on average; 0: none */
   uint32_t faults;    /* at most */

@@ -38,7 +38,8 @@ void sim_disk_restore(struct sim_disk *s, enum machine_end how) {
   if (how == END_KILL)
     powercut_kill(s->power);
   else
-    powercut_restore(s->power, (enum powercut_survivors)random_below(&world->random_disk, SURVIVE_CNT),
+    powercut_restore(s->power,
+                     (enum powercut_survivors)random_below(&world->random_disk, SURVIVE_CNT),
                      random_next(&world->random_disk));
 }
 

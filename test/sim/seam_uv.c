@@ -11,7 +11,7 @@
 #include "test/sim/oracle.h"
 #include "test/sim/tcp.h"
 
-#define READS 16  /* of one handle in one run of the loop */
+#define READS 16 /* of one handle in one run of the loop */
 #define WAKE_NS 20000
 
 struct write {
@@ -38,7 +38,7 @@ struct sim_tcp {
   struct tcp *stream;
   uint64_t serial;
   int side;
-  struct write *writes; /* oldest first */
+  struct write *writes;             /* oldest first */
   struct tcp *waiting[LIMIT_LOBBY]; /* to be accepted */
   int waiting_cnt;
 };
@@ -277,8 +277,10 @@ static void run_read(struct sim_tcp *t) {
     const uint8_t *bytes;
     uint32_t len = s ? tcp_readable(s, t->side, &bytes) : 0;
     uv_buf_t buf = {NULL, 0};
-    int end = !s ? UV_ECONNRESET : s->end[t->side].error ? s->end[t->side].error
-                                   : s->pipe[!t->side].eof ? UV_EOF : 0;
+    int end = !s                      ? UV_ECONNRESET
+              : s->end[t->side].error ? s->end[t->side].error
+              : s->pipe[!t->side].eof ? UV_EOF
+                                      : 0;
     if (!len && !end) return;
     t->on_alloc((uv_handle_t *)t->handle, 65536, &buf);
     if (!len) {

@@ -1,6 +1,7 @@
 #include "test/sim/sim.h"
 
 #include <assert.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 
 #include "config/log.h"
 #include "test/sim/client.h"
+#include "test/sim/fault.h"
 #include "test/sim/oracle.h"
 #include "test/sim/world.h"
 
@@ -41,16 +43,38 @@ void log_line(enum log_level level, int node_id, const char *format, ...) {
   trace_add(&world->trace, &r);
 }
 
+static void explain(const char *what) {
+  fflush(stdout);
+  trace_tail(&world->trace, stderr, TAIL);
+  fprintf(stderr, "seed %llu, event %llu, fault %llu, %llu us: %s\n",
+          (unsigned long long)world->seed, (unsigned long long)world->events,
+          (unsigned long long)faults_so_far(), (unsigned long long)(world->now / US), what);
+  fprintf(stderr, "again: make sim SEED=%llu, or: build/gcc/sim --seed %llu --trace\n",
+          (unsigned long long)world->seed, (unsigned long long)world->seed);
+}
+
+/* An assert of the product, or worse. */
+static void on_signal(int number) {
+  explain(number == SIGABRT ? "an assertion failed" : strsignal(number));
+  _Exit(2);
+}
+
+void sim_catch(void) {
+  static uint8_t stack[64 << 10];
+  stack_t alternative = {.ss_sp = stack, .ss_size = sizeof stack};
+  struct sigaction a = {.sa_handler = on_signal, .sa_flags = SA_ONSTACK};
+  sigaltstack(&alternative, NULL);
+  int numbers[] = {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+  for (int i = 0; i < 5; i++) sigaction(numbers[i], &a, NULL);
+}
+
 _Noreturn void violation(const char *format, ...) {
   char text[512];
   va_list args;
   va_start(args, format);
   vsnprintf(text, sizeof text, format, args);
   va_end(args);
-  fflush(stdout);
-  trace_tail(&world->trace, stderr, TAIL);
-  fprintf(stderr, "seed %llu, event %llu, %llu us: %s\n", (unsigned long long)world->seed,
-          (unsigned long long)world->events, (unsigned long long)((world->now) / US), text);
+  explain(text);
   _Exit(1);
 }
 
@@ -77,11 +101,10 @@ static void begin(const struct sim_options *o) {
   for (int i = 0; i < world->plan.nodes; i++) machine_init(&world->machines[i], i);
   network_init();
   for (int i = 0; i < world->plan.nodes; i++)
-    heap_push(&world->heap, (struct sim_event){
-                                .at = random_below(&world->random_turn, 20 * MS),
-                                .kind = EVENT_BOOT,
-                                .who = i,
-                                .number = world->machines[i].incarnation});
+    heap_push(&world->heap, (struct sim_event){.at = random_below(&world->random_turn, 20 * MS),
+                                               .kind = EVENT_BOOT,
+                                               .who = i,
+                                               .number = world->machines[i].incarnation});
   submitters_init();
 }
 

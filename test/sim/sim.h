@@ -16,6 +16,8 @@ struct sim_result {
   uint64_t elections, committed, acked, faults;
 };
 
+/* sim_catch: asserts and worse are reported with their seed, too. */
+void sim_catch(void);
 /* sim_run returns when everything held; else the process ends (violation). */
 struct sim_result sim_run(const struct sim_options *o);
 

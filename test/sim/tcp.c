@@ -71,8 +71,8 @@ static struct tcp *tcp_new(void) {
 }
 
 static void at(struct tcp *s, uint64_t when) {
-  heap_push(&world->heap, (struct sim_event){
-                              .at = when, .kind = EVENT_STREAM, .ptr = s, .number = s->serial});
+  heap_push(&world->heap,
+            (struct sim_event){.at = when, .kind = EVENT_STREAM, .ptr = s, .number = s->serial});
 }
 
 struct tcp *tcp_connect(int from, int to, uint16_t port, struct sim_tcp *tcp) {
@@ -140,10 +140,9 @@ void tcp_event(void *stream, uint64_t serial) {
 static void arm(struct pipe *p, uint64_t when) {
   if (p->pending || !p->head) return;
   p->pending = true;
-  heap_push(&world->heap, (struct sim_event){.at = when,
-                                             .kind = EVENT_SEGMENT,
-                                             .ptr = p,
-                                             .number = p->stream->serial});
+  heap_push(
+      &world->heap,
+      (struct sim_event){.at = when, .kind = EVENT_SEGMENT, .ptr = p, .number = p->stream->serial});
 }
 
 static void put(struct pipe *p, enum segment_kind kind, const void *bytes, uint32_t len) {

@@ -35,7 +35,7 @@ struct tcp {
   uint64_t serial; /* 0: free */
   bool open;
   uint16_t port;
-  uint64_t cut_since; /* seen by keepalive; 0: not cut */
+  uint64_t cut_since;    /* seen by keepalive; 0: not cut */
   struct tcp_end end[2]; /* [0] has dialled */
   struct pipe pipe[2];
   struct tcp *next;

@@ -14,7 +14,7 @@
 #define TRACE_TEXT 160
 
 struct trace_row {
-  uint64_t at; /* ns */
+  uint64_t at;        /* ns */
   const char *action; /* static text */
   const char *names;  /* static: names of v, separated by blanks; NULL: text */
   int16_t node, peer; /* -1: none */

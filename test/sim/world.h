@@ -64,9 +64,9 @@ struct machine {
   uint64_t boots, recoveries;
   struct config config;
   struct actor actor[THREAD_CNT];
-  uint64_t stalled_to; /* SIGSTOP, or the whole machine pauses */
-  uint32_t slowness;   /* of the CPU, in hundredths */
-  int64_t wall_ms;     /* added to the wall clock */
+  uint64_t stalled_to;             /* SIGSTOP, or the whole machine pauses */
+  uint32_t slowness;               /* of the CPU, in hundredths */
+  int64_t wall_ms;                 /* added to the wall clock */
   uint64_t clock_base, clock_from; /* the monotonic clock: base + (now - from) * rate */
   uint32_t clock_ppm;              /* rate, 1000000: right */
 
@@ -79,7 +79,7 @@ struct machine {
   struct app_uv_config app_config;
   bool slow_runs, app_runs;
   bool unwinding; /* it is dead; its disk thread returns from where it stood */
-  bool dying; /* has ended itself; machine_reap takes it down */
+  bool dying;     /* has ended itself; machine_reap takes it down */
   pos_t seen_durable, seen_applied, seen_holds; /* by the poll of the fast lcore */
 
   struct sim_disk *drive;
