@@ -1,6 +1,7 @@
 /* The threads of the nodes: when each has its turn, and the loop around the product's turn. */
 #include <assert.h>
 
+#include "test/sim/fault.h"
 #include "test/sim/oracle.h"
 #include "test/sim/world.h"
 
@@ -222,6 +223,8 @@ void actor_run(struct actor *a, uint64_t number) {
   uint64_t stalled =
       a->stalled_to > a->machine->stalled_to ? a->stalled_to : a->machine->stalled_to;
   if (stalled > world->now) {
+    fault_hit(FAULT_PAUSE, a->machine->idx);
+    fault_hit(FAULT_STALL, a->machine->idx);
     schedule(a, stalled + random_below(&world->random_turn, WAKE_NS));
     return;
   }

@@ -11,6 +11,7 @@
 #include "test/sim/oracle.h"
 
 #define RETRY (5 * MS)
+#define PACE (4 * MS)      /* between two looks whether it is time for the next request */
 #define PATIENCE (150 * MS) /* without progress it goes to another node */
 
 static struct submitters_state state;
@@ -26,7 +27,7 @@ static void later(int i, uint64_t delay) {
 
 void submitters_init(void) {
   state = (struct submitters_state){.cnt = world->plan.clients};
-  world->clients = &state;
+  world->submitters = &state;
   for (int i = 0; i < state.cnt; i++) {
     state.at[i].id = 1000 + (uint64_t)i;
     state.at[i].node = (int)random_below(&world->random_client, (uint64_t)world->plan.nodes);
@@ -34,7 +35,7 @@ void submitters_init(void) {
   }
 }
 
-void submitters_free(void) { world->clients = NULL; }
+void submitters_free(void) { world->submitters = NULL; }
 
 static void wake_app(int node) {
   struct machine *m = &world->machines[node];
@@ -58,11 +59,12 @@ void submitters_event(int who, uint64_t number) {
     c->step = CLIENT_STARTING;
   }
   wake_app(c->node);
-  later(who, PATIENCE / 2);
+  later(who, random_between(&world->random_client, PACE / 2, PACE));
 }
 
 void submitters_pin(const int *nodes, int cnt) {
   state.pinned = true;
+  world->plan.window = 1;
   for (int i = 0; i < state.cnt; i++) {
     state.at[i].node = nodes[i % cnt];
     state.at[i].step = CLIENT_STARTING;
@@ -105,7 +107,8 @@ static void start(struct machine *m, struct submitter *c) {
 
 static bool submit(struct machine *m, struct submitter *c) {
   static uint8_t request[LIMIT_TEXT_LEN + (64 << 10)];
-  if (c->next > c->acked + (uint64_t)world->plan.window || state.stopped) return false;
+  if (c->next > c->acked + (uint64_t)world->plan.window) return false;
+  if (!state.pinned && world->now < c->next * world->plan.pace) return false;
   uint32_t len = request_of(c, c->next, request);
   oracle_submitted(c->id, c->next); /* before: it may be committed when app_submit returns */
   enum reason r = app_submit(&m->app, request, len);

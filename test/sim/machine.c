@@ -115,6 +115,13 @@ void machine_boot(struct machine *m) {
   actor_start(m, THREAD_DISK);
 }
 
+void machine_boot_later(struct machine *m, uint64_t delay) {
+  heap_push(&world->heap, (struct sim_event){.at = world->now + delay,
+                                             .kind = EVENT_BOOT,
+                                             .who = m->idx,
+                                             .number = m->incarnation});
+}
+
 /* The disk thread may stand in the middle of a disk operation: it gets an error and returns, so
  * that what it took for this operation is given back. */
 static void unwind_disk(struct machine *m) {
@@ -166,24 +173,18 @@ void machine_end(struct machine *m, enum machine_end how) {
   sim_disk_restore(m->drive, how);
 }
 
-static void bury(struct machine *m) {
-  unwind_disk(m);
-  actor_stop(m, THREAD_DISK);
-  free_process(m, END_KILL);
-  sim_disk_restore(m->drive, END_KILL);
-}
-
 _Noreturn void machine_exit(struct machine *m, int exit_code) {
   if (m->unwinding) fiber_exit();
   m->exit_code = exit_code;
-  note("NodeExit", "code", (struct noted){m->idx, -1, {(uint64_t)exit_code}});
-  end(m, END_KILL);
+  m->dies_how = END_KILL;
   m->dying = true; /* machine_reap takes it down from outside of this fiber */
+  note("NodeExit", "code", (struct noted){m->idx, -1, {(uint64_t)exit_code}});
+  machine_boot_later(m, random_between(&world->random_fault, MS, 50 * MS)); /* its supervisor */
   fiber_exit();
 }
 
 void machine_reap(struct machine *m) {
   if (!m->dying) return;
   m->dying = false;
-  bury(m);
+  machine_end(m, m->dies_how);
 }

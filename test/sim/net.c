@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "proto/frame.h"
+#include "test/sim/fault.h"
 
 #define POLL_NS 1500
 
@@ -60,6 +61,7 @@ static void fly(struct datagram *d, uint64_t delay) {
   if (at < l->clogged_to) {
     at = l->clogged_to + random_below(&world->random_net, 10 * US);
     world->network->effects[NET_CLOGGED]++;
+    fault_hit(FAULT_CLOG, d->from);
   }
   heap_push(&world->heap, (struct sim_event){.at = at, .kind = EVENT_DATAGRAM, .ptr = d});
 }
@@ -106,9 +108,12 @@ void datagram_send(int from, int to, int path, const void *head, const void *pay
   n->effects[NET_SENT]++;
   if (l->cut) {
     n->effects[NET_CUT]++;
+    fault_link_hit(from, to, path);
     return;
   }
-  if (random_chance(r, p->loss) || random_chance(r, l->loss)) {
+  bool by_fault = random_chance(r, l->loss);
+  if (by_fault) fault_hit(FAULT_LOSSY, from);
+  if (by_fault || random_chance(r, p->loss)) {
     n->effects[NET_LOST]++;
     return;
   }
@@ -158,4 +163,14 @@ void datagram_forget(struct machine *m) {
 bool network_is_cut(int from, int to, int path) {
   if (path < 0) return world->network->stream_cut[from][to];
   return world->network->link[from][to][path].cut;
+}
+
+void network_calm(void) {
+  struct plan *p = &world->plan;
+  p->loss = p->duplication = p->reorder = p->corruption = p->replay = 0;
+  if (p->rx_ring < 512) p->rx_ring = 512;
+  for (int a = 0; a < p->nodes; a++)
+    for (int b = 0; b < p->nodes; b++)
+      for (int i = 0; i < LIMIT_FAST_PATHS; i++)
+        world->network->link[a][b][i].clogged_to = world->network->link[a][b][i].loss = 0;
 }

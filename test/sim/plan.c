@@ -54,7 +54,8 @@ void plan_draw(struct plan *p, struct random *r) {
   p->transactions = 500 + (uint32_t)random_below(r, 500);
   draw_network(p, r);
   draw_node(p, r);
-  p->fault_gap = random_between(r, 5 * MS, 60 * MS);
-  p->faults = 20 + (uint32_t)random_below(r, 20);
+  p->fault_gap = random_between(r, 5 * MS, 50 * MS);
+  p->faults = 24 + (uint32_t)random_below(r, 16);
+  p->pace = p->fault_gap * p->faults * (uint64_t)p->clients / p->transactions;
   p->classes = (uint32_t)random_next(r) | (uint32_t)random_next(r);
 }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "test/sim/drive.h"
+#include "test/sim/fault.h"
 #include "test/sim/oracle.h"
 
 static struct sim_disk *drive_of(const struct disk *d) { return d->self; }
@@ -50,9 +51,11 @@ static int take_time(struct sim_disk *s, enum drive_op op, uint64_t ns) {
   struct actor *a = world->current;
   if (a && ns && !actor_block(world->now + ns + s->slow_ns)) return -EIO;
   if (s->dead) return -EIO;
-  int failed = drive_fault(s, op);
-  oracle_disk_op(&world->machines[s->idx], op);
-  return failed;
+  int failed = a ? drive_fault(s, op) : 0;
+  struct machine *m = &world->machines[s->idx];
+  if (a && op != DRIVE_READ) fault_at_point(m, op);
+  if (m->dying && a) fiber_yield(); /* for ever: machine_reap finds it here */
+  return s->dead ? -EIO : failed;
 }
 
 static uint64_t write_time(void) {

@@ -14,6 +14,7 @@
 #include "test/sim/world.h"
 
 #define LIMIT_TIME (120 * SECOND)
+#define HEAL_LIMIT (30 * SECOND)
 #define TAIL 60
 
 static struct world the_world;
@@ -48,7 +49,7 @@ static void explain(const char *what) {
   trace_tail(&world->trace, stderr, TAIL);
   fprintf(stderr, "seed %llu, event %llu, fault %llu, %llu us: %s\n",
           (unsigned long long)world->seed, (unsigned long long)world->events,
-          (unsigned long long)faults_so_far(), (unsigned long long)(world->now / US), what);
+          (unsigned long long)faults_drawn(), (unsigned long long)(world->now / US), what);
   fprintf(stderr, "again: make sim SEED=%llu, or: build/gcc/sim --seed %llu --trace\n",
           (unsigned long long)world->seed, (unsigned long long)world->seed);
 }
@@ -106,6 +107,7 @@ static void begin(const struct sim_options *o) {
                                                .who = i,
                                                .number = world->machines[i].incarnation});
   submitters_init();
+  faults_init(o->faults_max);
 }
 
 static void finish(void) {
@@ -140,31 +142,104 @@ static void dispatch(const struct sim_event *e) {
       if (!world->machines[e->who].node && world->machines[e->who].incarnation == e->number)
         machine_boot(&world->machines[e->who]);
       break;
+    case EVENT_FAULT:
+      fault_event();
+      break;
+    case EVENT_UNDO:
+      fault_undo_event(e->who, e->number);
+      break;
     default:
       break;
   }
 }
 
-static bool done(void) { return world->clients->acked >= world->plan.transactions; }
-
-struct sim_result sim_run(const struct sim_options *o) {
+static void run_until(bool (*done)(void), uint64_t limit, const char *what) {
   struct sim_event e;
-  begin(o);
+  uint64_t end = world->now + limit;
   while (!done()) {
     bool any = heap_pop(&world->heap, &e);
     assert(any);
     world->now = e.at;
     world->events++;
-    if (world->now > LIMIT_TIME) violation("no end after %llu s", LIMIT_TIME / SECOND);
+    if (world->now > end)
+      violation("%s: not within %llu ms", what, (unsigned long long)(limit / MS));
     dispatch(&e);
   }
+}
+
+/* ---- the two parts of a seed: trouble, then what must work when it is over ---- */
+
+static bool enough(void) {
+  return faults_done() && world->submitters->acked >= world->plan.transactions;
+}
+
+static uint64_t trouble_ends;
+
+static bool trouble_is_over(void) { return enough() || world->now > trouble_ends; }
+
+/* A majority is healed, all between its members is well; the others stay as they are, or are gone.
+ */
+static int choose_core(int *core) {
+  int n = world->plan.nodes, cnt = 0;
+  int size = n / 2 + 1 + (int)random_below(&world->random_fault, (uint64_t)(n - n / 2));
+  for (int i = 0; i < n; i++)
+    if ((int)random_below(&world->random_fault, (uint64_t)(n - i)) < size - cnt) core[cnt++] = i;
+  return cnt;
+}
+
+static bool is_core(const int *core, int cnt, int node) {
+  for (int i = 0; i < cnt; i++)
+    if (core[i] == node) return true;
+  return false;
+}
+
+static void heal(const int *core, int cnt) {
+  faults_heal();
+  network_calm();
+  world->plan.preemption = 0;
+  for (int i = 0; i < world->plan.nodes; i++) {
+    struct machine *m = &world->machines[i];
+    m->stalled_to = 0;
+    for (int t = 0; t < THREAD_CNT; t++) m->actor[t].stalled_to = 0;
+    if (is_core(core, cnt, i)) {
+      if (!m->node) machine_boot_later(m, MS);
+    } else if (random_below(&world->random_fault, 2)) {
+      machine_end(m, END_POWER);
+      m->incarnation++; /* no boot that is on its way */
+    }
+  }
+  note("Heal", "nodes", (struct noted){-1, -1, {(uint64_t)cnt}});
+}
+
+static uint64_t wanted[CLIENTS];
+
+static bool all_served(void) {
+  for (int i = 0; i < world->submitters->cnt; i++)
+    if (world->submitters->at[i].acked < wanted[i]) return false;
+  return true;
+}
+
+struct sim_result sim_run(const struct sim_options *o) {
+  int core[LIMIT_VOTERS];
+  begin(o);
+  trouble_ends = world->now + 4 * world->plan.fault_gap * world->plan.faults + SECOND;
+  run_until(trouble_is_over, LIMIT_TIME, "trouble");
+  int cnt = choose_core(core);
+  heal(core, cnt);
+  submitters_pin(core, cnt);
+  for (int i = 0; i < world->submitters->cnt; i++)
+    wanted[i] = world->submitters->at[i].acked + 1;
+  uint64_t healed = world->now;
+  run_until(all_served, HEAL_LIMIT, "after healing, a new write");
   struct oracle_totals t = oracle_totals();
   struct sim_result r = {.events = world->events,
                          .virtual_us = world->now / US,
+                         .heal_us = (world->now - healed) / US,
                          .hash = world->trace.hash,
                          .elections = t.elections,
                          .committed = t.committed,
-                         .acked = world->clients->acked};
+                         .acked = world->submitters->acked};
+  for (int i = 0; i < FAULT_CLASSES; i++) r.faults += faults_effective()[i];
   finish();
   return r;
 }

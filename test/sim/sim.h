@@ -12,7 +12,7 @@ struct sim_options {
 };
 
 struct sim_result {
-  uint64_t events, virtual_us, hash;
+  uint64_t events, virtual_us, heal_us, hash;
   uint64_t elections, committed, acked, faults;
 };
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "test/sim/fault.h"
 #include "test/sim/net.h"
 
 #define WINDOW (128u << 10) /* bytes on their way and unread */
@@ -103,6 +104,8 @@ static void knock(struct tcp *s) {
   if (s->end[0].closed) {
     release(s);
   } else if (is_cut(s)) {
+    fault_link_hit(s->end[0].machine, s->end[1].machine, -1);
+    fault_link_hit(s->end[1].machine, s->end[0].machine, -1);
     at(s, world->now + SYN_AGAIN);
   } else if (!tcp_arrived(m, s)) {
     tcp_connected(s, UV_ECONNREFUSED);
@@ -226,6 +229,7 @@ static void deliver(struct pipe *p, const struct segment *s) {
 
 static void stall(struct pipe *p) {
   struct tcp *s = p->stream;
+  fault_link_hit(s->end[p->dir].machine, s->end[!p->dir].machine, -1);
   if (!p->stalled_since) p->stalled_since = world->now;
   uint64_t stalled = world->now - p->stalled_since;
   bool given_up = stalled > DEAD && !s->end[p->dir].patient;
@@ -285,7 +289,8 @@ void tcp_close(struct tcp *s, int side) {
 }
 
 /* A fault: all connections of the pair are reset, each end hears of it in its own time. */
-void tcps_reset(int a, int b) {
+bool tcps_reset(int a, int b) {
+  bool any = false;
   for (struct tcp *s = streams; s; s = s->next) {
     if (!s->serial || !s->open) continue;
     int x = s->end[0].machine, y = s->end[1].machine;
@@ -294,5 +299,7 @@ void tcps_reset(int a, int b) {
       pipe_clear(&s->pipe[i]);
       put(&s->pipe[i], SEGMENT_RESET, NULL, 0);
     }
+    any = true;
   }
+  return any;
 }

@@ -56,6 +56,9 @@ enum machine_state {
   MACHINE_UP,
 };
 
+/* POWER: what was not durable is lost by chance. */
+enum machine_end { END_KILL, END_POWER };
+
 struct machine {
   int idx;
   enum machine_state state;
@@ -79,7 +82,8 @@ struct machine {
   struct app_uv_config app_config;
   bool slow_runs, app_runs;
   bool unwinding; /* it is dead; its disk thread returns from where it stood */
-  bool dying;     /* has ended itself; machine_reap takes it down */
+  bool dying; /* has ended itself; machine_reap takes it down */
+  enum machine_end dies_how;
   pos_t seen_durable, seen_applied, seen_holds; /* by the poll of the fast lcore */
 
   struct sim_disk *drive;
@@ -101,7 +105,7 @@ struct world {
   struct machine machines[LIMIT_VOTERS];
   struct actor *current; /* whose turn it is; NULL: the world's */
   struct network *network;
-  struct submitters_state *clients;
+  struct submitters_state *submitters;
   struct nemesis *nemesis;
   struct oracle *oracle;
   bool ended;
@@ -142,8 +146,7 @@ static inline struct actor *actor_of(int who) {
 void machine_init(struct machine *m, int idx);
 void machine_free(struct machine *m);
 void machine_boot(struct machine *m);
-enum machine_end { END_KILL, END_POWER };
-/* machine_end ends the process; POWER: what was not durable is lost by chance. */
+void machine_boot_later(struct machine *m, uint64_t delay);
 void machine_end(struct machine *m, enum machine_end how);
 /* machine_exit is called by one of its threads: the process ends by itself. */
 _Noreturn void machine_exit(struct machine *m, int exit_code);
@@ -156,6 +159,7 @@ struct machine *machine_of_topo(const struct topo *t);
 /* ---- net.c ---- */
 void network_init(void);
 void network_free(void);
+void network_calm(void); /* the bad luck is over */
 bool network_is_cut(int from, int to, int path);
 uint64_t network_delay(int from, int to);
 void datagram_send(int from, int to, int path, const void *head, const void *payload, uint32_t len);
@@ -168,7 +172,7 @@ void uv_seam_end(struct machine *m, enum machine_end how);
 void tcp_segment_event(void *pipe, uint64_t serial);
 void tcp_event(void *stream, uint64_t serial);
 void tcps_free(void);
-void tcps_reset(int a, int b); /* a fault */
+bool tcps_reset(int a, int b); /* a fault; false: there were none */
 
 /* ---- seam_disk.c ---- */
 struct sim_disk *sim_disk_new(int idx);
