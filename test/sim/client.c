@@ -64,9 +64,10 @@ void submitters_event(int who, uint64_t number) {
 
 void submitters_pin(const int *nodes, int cnt) {
   state.pinned = true;
-  world->plan.window = 1;
+
   for (int i = 0; i < state.cnt; i++) {
     state.at[i].node = nodes[i % cnt];
+    state.at[i].wanted = state.at[i].acked + 1;
     state.at[i].step = CLIENT_STARTING;
     later(i, 0);
   }
@@ -108,6 +109,7 @@ static void start(struct machine *m, struct submitter *c) {
 static bool submit(struct machine *m, struct submitter *c) {
   static uint8_t request[LIMIT_TEXT_LEN + (64 << 10)];
   if (c->next > c->acked + (uint64_t)world->plan.window) return false;
+  if (state.pinned && c->next > c->wanted) return false;
   if (!state.pinned && world->now < c->next * world->plan.pace) return false;
   uint32_t len = request_of(c, c->next, request);
   oracle_submitted(c->id, c->next); /* before: it may be committed when app_submit returns */

@@ -181,6 +181,10 @@ static bool trouble_is_over(void) { return enough() || world->now > trouble_ends
  */
 static int choose_core(int *core) {
   int n = world->plan.nodes, cnt = 0;
+  if (world->plan.memory) { /* those that have lost something do not count: all are needed */
+    for (; cnt < n; cnt++) core[cnt] = cnt;
+    return cnt;
+  }
   int size = n / 2 + 1 + (int)random_below(&world->random_fault, (uint64_t)(n - n / 2));
   for (int i = 0; i < n; i++)
     if ((int)random_below(&world->random_fault, (uint64_t)(n - i)) < size - cnt) core[cnt++] = i;
@@ -211,11 +215,9 @@ static void heal(const int *core, int cnt) {
   note("Heal", "nodes", (struct noted){-1, -1, {(uint64_t)cnt}});
 }
 
-static uint64_t wanted[CLIENTS];
-
 static bool all_served(void) {
   for (int i = 0; i < world->submitters->cnt; i++)
-    if (world->submitters->at[i].acked < wanted[i]) return false;
+    if (world->submitters->at[i].acked < world->submitters->at[i].wanted) return false;
   return true;
 }
 
@@ -227,8 +229,6 @@ struct sim_result sim_run(const struct sim_options *o) {
   int cnt = choose_core(core);
   heal(core, cnt);
   submitters_pin(core, cnt);
-  for (int i = 0; i < world->submitters->cnt; i++)
-    wanted[i] = world->submitters->at[i].acked + 1;
   uint64_t healed = world->now;
   run_until(all_served, HEAL_LIMIT, "after healing, a new write");
   struct oracle_totals t = oracle_totals();
