@@ -47,6 +47,7 @@ static void on_proposed(struct machine *m, const struct bytes_msg *b) {
   struct history_record *r = history_add(h, b->zxid);
   struct app_log_txn t = app_log_txn_read(b->data, b->len);
   r->crc = crc32c(b->data, b->len);
+  r->size = record_size(b->len);
   if (t.type == APP_LOG_RECORD) {
     r->client = t.client;
     r->sequence = t.sequence;
@@ -161,8 +162,24 @@ static void on_establish(struct machine *m, const struct fast_msg *f) {
   if (e->base) commit(m, e->base, "initial history"); /* R7 */
 }
 
+/* The stream that is open from now on: it begins at pos, behind zxid. */
+static void on_stream(struct machine *m, const struct fast_msg *f) {
+  struct oracle_node *n = &state.node[m->idx];
+  n->told_once = false;
+  n->told_pos = f->type == FAST_LEAD ? 0 : f->pos;
+  n->told_zxid = zxid_epoch(f->zxid) == f->epoch && f->type == FAST_OPEN ? f->zxid
+                                                                         : zxid_make(f->epoch, 0);
+}
+
+static void on_tcp_frame(struct machine *m, const struct tcp_msg *t) {
+  struct frame_header h;
+  if (frame_check(&h, t->data, t->len) == REASON_NONE) oracle_frame(m, t->peer_idx, PATH_TCP, &h);
+}
+
 void oracle_ring(struct machine *m, enum ring_id id, const void *element) {
   const struct fast_msg *f = element;
+  if (id == RING_FAST_TCP) on_tcp_frame(m, element);
+  if (id == RING_SLOW_FAST && (f->type == FAST_LEAD || f->type == FAST_OPEN)) on_stream(m, f);
   if (id == RING_APP_FAST) on_proposed(m, element);
   if (id == RING_SLOW_FAST && f->type == FAST_LEAD) on_lead(m, f);
   if (id == RING_SLOW_FAST && f->type == FAST_ESTABLISH) on_establish(m, f);
@@ -215,6 +232,7 @@ static void moved(struct machine *m, zxid_t tip) {
               (unsigned long long)n->tip, (unsigned long long)tip,
               (unsigned long long)h->committed);
   n->tip = tip;
+  n->acked = history_common(h, n->acked, tip); /* a leader had it cut; what counts is above */
 }
 
 void oracle_after_disk(struct machine *m) { moved(m, store_state(m->node->store).last_zxid); }
@@ -226,10 +244,18 @@ void oracle_recovered(struct machine *m) {
   struct durable_state d = store_state(m->node->store);
   note("Recovered", "zxid accepted current",
        (struct noted){m->idx, -1, {d.last_zxid, d.accepted_epoch, d.current_epoch}});
+  struct oracle_node *n = &state.node[m->idx];
+  if (d.accepted_epoch < n->promised || d.current_epoch < n->current)
+    violation("n%d forgot: accepted %u, promised %u; current %u, acknowledged %u", m->idx + 1,
+              d.accepted_epoch, n->promised, d.current_epoch, n->current);
+  if (!world->plan.memory && !history_has(&state.history, d.last_zxid, n->acked))
+    violation("n%d forgot: holds 0x%llx, acknowledged 0x%llx", m->idx + 1,
+              (unsigned long long)d.last_zxid, (unsigned long long)n->acked);
   moved(m, d.last_zxid);
 }
 
 void oracle_process_ends(struct machine *m, enum machine_end how) {
+  if (m->state == MACHINE_UP) moved(m, m->node->store->log.last_zxid); /* its turn was not over */
   note(how == END_POWER ? "PowerLoss" : "NodeCrash", "", (struct noted){m->idx, -1, {0}});
 }
 
@@ -328,10 +354,4 @@ void oracle_acked(int node, uint64_t client, uint64_t sequence) {
   if (depth > state.acked_depth) state.acked_depth = depth;
 }
 
-void oracle_frame(struct machine *m, int to, int path, const struct frame_header *h) {
-  (void)m, (void)to, (void)path, (void)h;
-}
-void oracle_bytes(struct machine *m, struct tcp *s, int side, const void *bytes, uint32_t len) {
-  (void)m, (void)s, (void)side, (void)bytes, (void)len;
-}
 void oracle_disk_op(struct machine *m, enum drive_op op) { (void)m, (void)op; }

@@ -24,6 +24,7 @@ void oracle_free(void);
 void oracle_ring(struct machine *m, enum ring_id id, const void *element);
 void oracle_frame(struct machine *m, int to, int path, const struct frame_header *h);
 void oracle_bytes(struct machine *m, struct tcp *s, int side, const void *bytes, uint32_t len);
+void oracle_forget_bytes(void *watch);
 void oracle_disk_op(struct machine *m, enum drive_op op);
 
 /* ---- after a turn ---- */

@@ -10,6 +10,14 @@
 
 struct oracle_node {
   zxid_t tip; /* of its durable history, as its store says */
+  /* what it has told others, and so must never forget */
+  uint32_t promised, current;
+  zxid_t acked;
+  zxid_t info_zxid; /* its last zxid at FOLLOWERINFO */
+  /* its open stream: the record that ends where it has acknowledged */
+  bool told_once;
+  pos_t told_pos;
+  zxid_t told_zxid;
   /* as a leader: committed as far as this was looked at */
   pos_t seen_pos;
   zxid_t seen_zxid;

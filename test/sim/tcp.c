@@ -6,6 +6,7 @@
 
 #include "test/sim/fault.h"
 #include "test/sim/net.h"
+#include "test/sim/oracle.h"
 
 #define WINDOW (128u << 10) /* bytes on their way and unread */
 #define RESEND (5 * MS)
@@ -39,7 +40,10 @@ static void pipe_clear(struct pipe *p) {
 
 static void release(struct tcp *s) {
   if (!s->end[0].closed || !s->end[1].closed || s->pipe[0].head || s->pipe[1].head) return;
-  for (int i = 0; i < 2; i++) free(s->pipe[i].in);
+  for (int i = 0; i < 2; i++) {
+    free(s->pipe[i].in);
+    oracle_forget_bytes(s->watch[i]);
+  }
   struct tcp *next = s->next;
   *s = (struct tcp){.next = next};
 }
@@ -51,6 +55,7 @@ void tcps_free(void) {
     for (int i = 0; i < 2; i++) {
       pipe_clear(&s->pipe[i]);
       free(s->pipe[i].in);
+      oracle_forget_bytes(s->watch[i]);
     }
     free(s);
   }

@@ -38,6 +38,7 @@ struct tcp {
   uint64_t cut_since;    /* seen by keepalive; 0: not cut */
   struct tcp_end end[2]; /* [0] has dialled */
   struct pipe pipe[2];
+  void *watch[2]; /* the judge's */
   struct tcp *next;
 };
 
