@@ -11,7 +11,7 @@
 #include "test/sim/oracle.h"
 
 #define RETRY (5 * MS)
-#define PACE (4 * MS)      /* between two looks whether it is time for the next request */
+#define PACE (4 * MS)       /* between two looks whether it is time for the next request */
 #define PATIENCE (150 * MS) /* without progress it goes to another node */
 
 static struct submitters_state state;

@@ -16,8 +16,8 @@ struct fault {
   bool stands, hit;
   uint64_t serial;
   int node;
-  int path;                        /* CUT_*: -1 TCP, -2 all */
-  uint32_t links[LIMIT_VOTERS];    /* [from]: bit `to` is cut by it */
+  int path;                     /* CUT_*: -1 TCP, -2 all */
+  uint32_t links[LIMIT_VOTERS]; /* [from]: bit `to` is cut by it */
 };
 
 struct nemesis {
@@ -44,7 +44,9 @@ const char *fault_name(enum fault_class c) {
 }
 
 static uint64_t below(uint64_t n) { return random_below(&world->random_fault, n); }
-static uint64_t between(uint64_t a, uint64_t b) { return random_between(&world->random_fault, a, b); }
+static uint64_t between(uint64_t a, uint64_t b) {
+  return random_between(&world->random_fault, a, b);
+}
 
 static void later(void) {
   uint64_t gap = world->plan.fault_gap;
@@ -96,10 +98,9 @@ static struct fault *stand(enum fault_class c, int node, uint64_t for_ns) {
   struct fault *f = &state.at[i];
   *f = (struct fault){.class = c, .stands = true, .node = node, .path = -4};
   f->serial = ++state.serial;
-  heap_push(&world->heap, (struct sim_event){.at = world->now + for_ns,
-                                             .kind = EVENT_UNDO,
-                                             .who = i,
-                                             .number = f->serial});
+  heap_push(&world->heap,
+            (struct sim_event){
+                .at = world->now + for_ns, .kind = EVENT_UNDO, .who = i, .number = f->serial});
   return f;
 }
 
@@ -233,7 +234,7 @@ static void cut(enum fault_class c) {
   if (world->plan.nodes < 2) return;
   struct fault *f = stand(c, -1, some_time());
   f->path = c == FAULT_CUT_FAST  ? (int)below(2) ? -3 : (int)below((uint64_t)world->plan.paths)
-            : c == FAULT_CUT_TCP ? -1
+             : c == FAULT_CUT_TCP ? -1
                                  : -2;
   if (c == FAULT_CUT || (c != FAULT_ONE_WAY && below(2)))
     cut_groups(f);

@@ -12,7 +12,7 @@
 #define HISTORY_EPOCHS 4096
 
 struct history_record {
-  uint32_t crc, size; /* of the transaction; bytes of its record */
+  uint32_t crc, size;        /* of the transaction; bytes of its record */
   uint64_t digest;           /* of the app's state behind it; 0: nobody was there yet */
   uint64_t client, sequence; /* 0: none */
 };

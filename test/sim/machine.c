@@ -116,10 +116,10 @@ void machine_boot(struct machine *m) {
 }
 
 void machine_boot_later(struct machine *m, uint64_t delay) {
-  heap_push(&world->heap, (struct sim_event){.at = world->now + delay,
-                                             .kind = EVENT_BOOT,
-                                             .who = m->idx,
-                                             .number = m->incarnation});
+  heap_push(
+      &world->heap,
+      (struct sim_event){
+          .at = world->now + delay, .kind = EVENT_BOOT, .who = m->idx, .number = m->incarnation});
 }
 
 /* The disk thread may stand in the middle of a disk operation: it gets an error and returns, so

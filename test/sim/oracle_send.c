@@ -21,7 +21,9 @@ struct watch {
   uint8_t *bytes;
 };
 
-static const struct epochs *epochs_of(const struct machine *m) { return &m->node->store->epochs.now; }
+static const struct epochs *epochs_of(const struct machine *m) {
+  return &m->node->store->epochs.now;
+}
 static zxid_t tip_of(const struct machine *m) { return m->node->store->log.last_zxid; }
 
 static bool is_fenced(const struct machine *m) {
@@ -32,9 +34,10 @@ static bool is_fenced(const struct machine *m) {
 static void require(bool holds, const struct machine *m, const char *message, const char *rule) {
   if (holds) return;
   const struct epochs *e = epochs_of(m);
-  violation("n%d sends %s: %s (accepted %u, current %u, last zxid 0x%llx; fast %d, disk %d, app %d)",
-            m->idx + 1, message, rule, e->accepted, e->current, (unsigned long long)tip_of(m),
-            m->node->bcast.phase, m->disk.running, m->app.state);
+  violation(
+      "n%d sends %s: %s (accepted %u, current %u, last zxid 0x%llx; fast %d, disk %d, app %d)",
+      m->idx + 1, message, rule, e->accepted, e->current, (unsigned long long)tip_of(m),
+      m->node->bcast.phase, m->disk.running, m->app.state);
 }
 
 static void promise(struct machine *m, uint32_t epoch) {
@@ -46,6 +49,11 @@ static void acknowledge(struct machine *m, zxid_t zxid) {
   struct oracle *o = oracle_state();
   struct oracle_node *n = &o->node[m->idx];
   if (!history_has(&o->history, n->acked, zxid)) n->acked = zxid;
+}
+
+/* One in so many is checked on the disk itself. */
+static void sample(struct machine *m, uint64_t one_in) {
+  if (!m->drive->dead && random_below(&world->random_oracle, one_in) == 0) oracle_image(m);
 }
 
 /* ---- 2888 ---- */
@@ -66,6 +74,7 @@ static void on_ackepoch(struct machine *m, const struct packet *p) {
   require(oracle_state()->node[m->idx].promised < e->accepted || world->plan.nodes == 0, m,
           "ACKEPOCH", "it counts for one leader only (R1)");
   promise(m, e->accepted);
+  sample(m, 8);
 }
 
 static void on_learner_ack(struct machine *m, const struct packet *p) {
@@ -84,6 +93,7 @@ static void on_learner_ack(struct machine *m, const struct packet *p) {
   promise(m, epoch);
   acknowledge(m, tip_of(m));
   if (epoch > o->node[m->idx].current) o->node[m->idx].current = epoch;
+  sample(m, 8);
 }
 
 static const char *action_of(int32_t type, int side) {
@@ -147,7 +157,8 @@ static void on_packet(struct machine *m, const struct tcp *s, int side, const st
 static void on_notification(struct machine *m, const struct tcp *s, int side,
                             const struct notification *n) {
   note("FLENotification", "state leader zxid",
-       (struct noted){m->idx, s->end[!side].machine,
+       (struct noted){m->idx,
+                      s->end[!side].machine,
                       {(uint64_t)n->state, (uint64_t)n->vote.leader, n->vote.zxid}});
   if (n->state != PEER_LOOKING || m->slow->replica.phase != PHASE_LOOKING) return;
   require(is_fenced(m), m, "a LOOKING vote", "its old role must have ended (fencing)");
@@ -238,10 +249,13 @@ void oracle_frame(struct machine *m, int to, int path, const struct frame_header
   if (h->durable == n->told_pos && n->told_once) return;
   n->told_once = true;
   zxid_t zxid = zxid_at(m, n, h->durable);
-  if (!zxid || world->plan.memory) return;
+  if (!zxid) return;
   if (zxid_counter(zxid) == 0) zxid = oracle_state()->history.epoch[zxid_epoch(zxid)].base;
+  n->said = zxid;
+  if (world->plan.memory) return;
   if (!history_has(&oracle_state()->history, tip_of(m), zxid))
     violation("n%d acknowledges 0x%llx, durable is 0x%llx (R10)", m->idx + 1,
               (unsigned long long)zxid, (unsigned long long)tip_of(m));
   acknowledge(m, zxid);
+  sample(m, 400);
 }

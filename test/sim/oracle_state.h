@@ -11,8 +11,9 @@
 struct oracle_node {
   zxid_t tip; /* of its durable history, as its store says */
   /* what it has told others, and so must never forget */
-  uint32_t promised, current;
+  uint32_t promised, current, seen_current;
   zxid_t acked;
+  zxid_t said;      /* as acked, in `memory`: received, and perhaps lost by now */
   zxid_t info_zxid; /* its last zxid at FOLLOWERINFO */
   /* its open stream: the record that ends where it has acknowledged */
   bool told_once;
@@ -33,9 +34,14 @@ struct oracle {
   struct oracle_node node[LIMIT_VOTERS];
   struct oracle_client client[CLIENTS];
   uint64_t elections;
+  uint64_t images;      /* looked at */
   uint64_t acked_depth; /* the deepest record that was acknowledged to anybody */
 };
 
 struct oracle *oracle_state(void);
+/* oracle_obliged: a store that has recovered d must know all that the node has told others. */
+void oracle_obliged(int node, struct durable_state d, const char *when);
+/* oracle_image looks at what m's disk would hold if its power went now. */
+void oracle_image(struct machine *m);
 
 #endif

@@ -18,7 +18,7 @@ struct plan {
   int paths; /* fast addresses of each node */
   int clients, window;
   uint32_t transactions; /* to be acknowledged before the seed is done */
-  uint64_t pace; /* ns between two requests of one client */
+  uint64_t pace;         /* ns between two requests of one client */
   uint32_t record_max;
   uint64_t delay_min, delay_max;                           /* ns, one way */
   uint32_t loss, duplication, reorder, corruption, replay; /* ppm of datagrams */

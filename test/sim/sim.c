@@ -97,6 +97,7 @@ static void begin(const struct sim_options *o) {
   world->random_fault.state = random_next(&r);
   world->random_client.state = random_next(&r);
   world->random_slow.state = random_next(&r);
+  world->random_oracle.state = random_next(&r);
   oracle_init();
   network_init();
   for (int i = 0; i < world->plan.nodes; i++) machine_init(&world->machines[i], i);
@@ -231,6 +232,7 @@ struct sim_result sim_run(const struct sim_options *o) {
   submitters_pin(core, cnt);
   uint64_t healed = world->now;
   run_until(all_served, HEAL_LIMIT, "after healing, a new write");
+  oracle_end();
   struct oracle_totals t = oracle_totals();
   struct sim_result r = {.events = world->events,
                          .virtual_us = world->now / US,

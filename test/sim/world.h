@@ -82,7 +82,7 @@ struct machine {
   struct app_uv_config app_config;
   bool slow_runs, app_runs;
   bool unwinding; /* it is dead; its disk thread returns from where it stood */
-  bool dying; /* has ended itself; machine_reap takes it down */
+  bool dying;     /* has ended itself; machine_reap takes it down */
   enum machine_end dies_how;
   pos_t seen_durable, seen_applied, seen_holds; /* by the poll of the fast lcore */
 
@@ -101,7 +101,8 @@ struct world {
   uint64_t events;
   struct heap heap;
   struct trace trace;
-  struct random random_net, random_turn, random_disk, random_fault, random_client, random_slow;
+  struct random random_net, random_turn, random_disk, random_fault, random_client, random_slow,
+      random_oracle;
   struct machine machines[LIMIT_VOTERS];
   struct actor *current; /* whose turn it is; NULL: the world's */
   struct network *network;
