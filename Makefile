@@ -110,7 +110,7 @@ SEED := 1
 SEEDS := 1
 sim: ## the simulator: SEEDS=N seeds from SEED=K on (test/sim/README.md)
 	@$(MAKE) --no-print-directory -j$(JOBS) $(B)/sim
-	@$(B)/sim --seed $(SEED) --seeds $(SEEDS)
+	@$(B)/sim --shrink --seed $(SEED) --seeds $(SEEDS)
 
 demo: ## install what is missing, build, show three replicas surviving kill -9 and SIGSTOP
 	@$(MAKE) --no-print-directory deps

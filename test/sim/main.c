@@ -9,10 +9,12 @@
 
 #include "test/sim/sim.h"
 
+#define FAULTS_MAX 64 /* of any plan */
+
 struct options {
   struct sim_options sim;
   uint64_t seeds;
-  bool verbose, twice;
+  bool verbose, twice, shrink;
 };
 
 struct totals {
@@ -21,7 +23,7 @@ struct totals {
 
 static void usage(void) {
   puts(
-      "usage: sim [--seed K] [--seeds N] [--trace] [--twice] [--verbose] [--faults N]\n"
+      "usage: sim [--seed K] [--seeds N] [--trace] [--twice] [--verbose] [--shrink] [--faults N]\n"
       "  --trace    print what happens\n"
       "  --twice    each seed twice: the traces must be the same\n"
       "  --verbose  one line for each seed\n"
@@ -39,6 +41,7 @@ static bool parse(struct options *o, int argc, char **argv) {
     bool *flag = !strcmp(a, "--trace")     ? &o->sim.live
                  : !strcmp(a, "--verbose") ? &o->verbose
                  : !strcmp(a, "--twice")   ? &o->twice
+                 : !strcmp(a, "--shrink")  ? &o->shrink
                                            : NULL;
     if (flag)
       *flag = true;
@@ -80,6 +83,43 @@ static void add(struct totals *t, const struct sim_result *r) {
   t->faults += r->faults;
 }
 
+static bool fails_with(const struct options *o, uint64_t seed, uint64_t faults) {
+  int status = 0;
+  fflush(stdout);
+  pid_t pid = fork();
+  if (pid == 0) {
+    struct sim_options s = o->sim;
+    s.seed = seed;
+    s.faults_max = faults;
+    s.live = false;
+    if (!freopen("/dev/null", "w", stderr)) _Exit(3);
+    sim_catch();
+    sim_run(&s);
+    _Exit(0);
+  }
+  waitpid(pid, &status, 0);
+  return status != 0;
+}
+
+/* The shortest prefix of its faults with which the seed still fails (that it fails with fewer
+ * whenever it fails with more is a guess, good enough for a search). */
+static void shrink(const struct options *o, uint64_t seed) {
+  uint64_t passes = 0, fails = o->sim.faults_max < FAULTS_MAX ? o->sim.faults_max : FAULTS_MAX;
+  if (fails_with(o, seed, 0)) {
+    fails = 0;
+  } else {
+    while (fails - passes > 1) {
+      uint64_t middle = (passes + fails) / 2;
+      if (fails_with(o, seed, middle))
+        fails = middle;
+      else
+        passes = middle;
+    }
+  }
+  fprintf(stderr, "shortest failing prefix: %llu faults: build/gcc/sim --seed %llu --faults %llu\n",
+          (unsigned long long)fails, (unsigned long long)seed, (unsigned long long)fails);
+}
+
 /* Returns the next seed: behind the last one, or behind one that failed. */
 static uint64_t run_batch(const struct options *o, uint64_t seed, uint64_t end, struct totals *t) {
   int ends[2], status;
@@ -102,7 +142,9 @@ static uint64_t run_batch(const struct options *o, uint64_t seed, uint64_t end, 
   waitpid(pid, &status, 0);
   if (seed >= end) return end;
   t->failed++;
-  fprintf(stderr, "seed %llu FAILED\n\n", (unsigned long long)seed);
+  fprintf(stderr, "seed %llu FAILED\n", (unsigned long long)seed);
+  if (o->shrink) shrink(o, seed);
+  fputc('\n', stderr);
   return seed + 1;
 }
 

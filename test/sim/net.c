@@ -90,6 +90,7 @@ static void keep_or_replay(struct net_link *l, const struct datagram *d) {
 
 static void corrupt(struct datagram *d) {
   struct random *r = &world->random_net;
+  d->corrupt = true;
   uint64_t flips = 1 + random_below(r, 3);
   for (uint64_t i = 0; i < flips; i++) {
     uint64_t bit = random_below(r, 8ull * d->len);

@@ -16,6 +16,7 @@
 struct datagram {
   int from, to, path;
   uint32_t len;
+  bool corrupt;
   bool stale;            /* a replay: of an attachment that is over, or seen already */
   struct datagram *next; /* free ones */
   uint8_t bytes[];

@@ -219,7 +219,10 @@ static void look_at_leader(struct machine *m) {
   commit(m, zxid, "quorum of acknowledgements");
 }
 
-void oracle_after_fast(struct machine *m) { look_at_leader(m); }
+void oracle_after_fast(struct machine *m) {
+  oracle_strays(m);
+  look_at_leader(m);
+}
 
 /* A leader in the middle of its turn may have told what has not been looked at yet. */
 static bool is_committed(zxid_t zxid) {

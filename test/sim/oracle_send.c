@@ -259,3 +259,33 @@ void oracle_frame(struct machine *m, int to, int path, const struct frame_header
   acknowledge(m, zxid);
   sample(m, 400);
 }
+
+/* ---- single-iteration channels (R13, J3) ---- */
+
+static uint64_t drops_of_fast(const struct machine *m) {
+  uint64_t sum = 0;
+  for (int i = 0; i < REASON_CNT; i++)
+    sum += counters_get(&m->node->counters[THREAD_FAST], (enum reason)i);
+  return sum;
+}
+
+void oracle_received(struct machine *m, int from, const void *frame) {
+  struct oracle_node *n = &oracle_state()->node[m->idx];
+  const struct bcast *b = &m->node->bcast;
+  const struct bcast_peer *p = &b->peers[from];
+  struct frame_header h;
+  memcpy(&h, frame, sizeof h);
+  bool open = (b->phase == BCAST_LEADING || b->phase == BCAST_FOLLOWING) && p->phase > PEER_WAITING;
+  if (open && h.epoch == b->epoch && h.iteration == p->iteration) return;
+  if (n->strays++ == 0) n->drops_then = drops_of_fast(m);
+}
+
+void oracle_strays(struct machine *m) {
+  struct oracle_node *n = &oracle_state()->node[m->idx];
+  if (!n->strays) return;
+  uint64_t dropped = drops_of_fast(m) - n->drops_then;
+  if (dropped < n->strays)
+    violation("n%d: %u frames of other epochs or iterations, %llu frames dropped (R13)", m->idx + 1,
+              n->strays, (unsigned long long)dropped);
+  n->strays = 0;
+}

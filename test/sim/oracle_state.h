@@ -19,6 +19,8 @@ struct oracle_node {
   bool told_once;
   pos_t told_pos;
   zxid_t told_zxid;
+  uint32_t strays;     /* in this turn: frames of no attachment that stands */
+  uint64_t drops_then; /* counted before the first of them */
   /* as a leader: committed as far as this was looked at */
   pos_t seen_pos;
   zxid_t seen_zxid;
@@ -39,6 +41,8 @@ struct oracle {
 };
 
 struct oracle *oracle_state(void);
+/* oracle_strays: the turn is over; each of them must have been dropped. */
+void oracle_strays(struct machine *m);
 /* oracle_obliged: a store that has recovered d must know all that the node has told others. */
 void oracle_obliged(int node, struct durable_state d, const char *when);
 /* oracle_image looks at what m's disk would hold if its power went now. */
