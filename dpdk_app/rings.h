@@ -1,6 +1,6 @@
 /* rings.h - what the app and the slow thread see of their node: rings, positions, counters.
  *
- * service/ and slowpath/ know no rte_ring (law 1); these fill in the functions they reach theirs by.
+ * service/ and slowpath/ know no rte_ring (law 1); these are the functions they reach theirs by.
  *
  * Owner: the returned struct the thread it is for.  Source: design 1. */
 #ifndef ZABLINE_DPDK_APP_RINGS_H

@@ -1,5 +1,5 @@
-/* turn_disk.h - one turn of the disk thread: group commit of the epoch stream, and what slow and app
- * ask of the store (proto/disk_msg.h).
+/* turn_disk.h - one turn of the disk thread: group commit of the epoch stream, and what slow and
+ * app ask of the store (proto/disk_msg.h).
  *
  * Between two requests it writes whatever the fast lcore has appended meanwhile, as one group: so
  * groups grow by themselves when the disk is slower than the wire, and nobody waits for a batch.

@@ -41,13 +41,11 @@ void network_free(void) {
   struct sim_event e;
   while (heap_pop(&world->heap, &e))
     if (e.kind == EVENT_DATAGRAM) datagram_free(e.ptr);
-  for (int a = 0; a < LIMIT_VOTERS; a++) {
-    if (a < world->plan.nodes) datagram_forget(&world->machines[a]);
-    for (int b = 0; b < LIMIT_VOTERS; b++)
-      for (int p = 0; p < LIMIT_FAST_PATHS; p++)
-        for (int k = 0; k < KEPT_FRAMES; k++)
-          if (n->link[a][b][p].kept[k]) datagram_free(n->link[a][b][p].kept[k]);
-  }
+  for (int i = 0; i < world->plan.nodes; i++) datagram_forget(&world->machines[i]);
+  struct net_link *links = &n->link[0][0][0];
+  for (size_t i = 0; i < sizeof n->link / sizeof *links; i++)
+    for (int k = 0; k < KEPT_FRAMES; k++)
+      if (links[i].kept[k]) datagram_free(links[i].kept[k]);
 }
 
 uint64_t network_delay(int from, int to) {
@@ -100,8 +98,9 @@ static void corrupt(struct datagram *d) {
   world->network->effects[NET_CORRUPTED]++;
 }
 
-void datagram_send(int from, int to, int path, const void *head, const void *payload,
-                   uint32_t len) {
+void datagram_send(int from, struct port_to port, const void *head, struct span payload) {
+  int to = port.peer_idx, path = port.fast_idx;
+  uint32_t len = (uint32_t)payload.len;
   struct network *n = world->network;
   struct net_link *l = &n->link[from][to][path];
   const struct plan *p = &world->plan;
@@ -122,7 +121,7 @@ void datagram_send(int from, int to, int path, const void *head, const void *pay
   *d = (struct datagram){.from = from, .to = to, .path = path};
   d->len = (uint32_t)sizeof(struct frame_header) + len;
   memcpy(d->bytes, head, sizeof(struct frame_header));
-  if (len) memcpy(d->bytes + sizeof(struct frame_header), payload, len);
+  if (len) memcpy(d->bytes + sizeof(struct frame_header), payload.data, len);
   keep_or_replay(l, d);
   if (random_chance(r, p->duplication)) {
     n->effects[NET_DUPLICATED]++;

@@ -1,5 +1,5 @@
-/* What is really on a disk: a copy of it loses everything that was not durable, a store is opened on
- * what remains, and must still know all that the node has told others; its log is read from the
+/* What is really on a disk: a copy of it loses everything that was not durable, a store is opened
+ * on what remains, and must still know all that the node has told others; its log is read from the
  * first record to the last.  This does not believe the running store in anything. */
 #include <assert.h>
 #include <stdlib.h>

@@ -60,7 +60,7 @@ void port_tx(struct ports *p, struct port_to to, const struct frame_header *head
   struct machine *m = p->machine;
   assert(len + sizeof *header + LIMIT_FRAME_OVERHEAD <= m->config.mtu);
   oracle_frame(m, to.peer_idx, to.fast_idx, header);
-  datagram_send(m->idx, to.peer_idx, to.fast_idx, header, payload, len);
+  datagram_send(m->idx, to, header, (struct span){payload, (int32_t)len});
   actor_point();
 }
 

@@ -7,7 +7,8 @@
  *      after each event: oracle.c
  *
  * The product reaches all this through functions that it links elsewhere against DPDK, libuv, the
- * kernel: topo.h, port.h, wake.h (seam_topo.c, seam_port.c), disk.h (seam_disk.c), uv.h (seam_uv.c).
+ * kernel: topo.h, wake.h (seam_topo.c), port.h (seam_port.c), disk.h (seam_disk.c), uv.h
+ * (seam_uv.c).
  * They have no argument for the world, so there is one, `world`.
  *
  * One thread.  Source: design 2 (law 7); issue "simulation" 1, 2. */
@@ -163,7 +164,7 @@ void network_free(void);
 void network_calm(void); /* the bad luck is over */
 bool network_is_cut(int from, int to, int path);
 uint64_t network_delay(int from, int to);
-void datagram_send(int from, int to, int path, const void *head, const void *payload, uint32_t len);
+void datagram_send(int from, struct port_to to, const void *head, struct span payload);
 void datagram_arrive(void *ptr);
 void datagram_forget(struct machine *m); /* its NIC's rings are empty */
 
