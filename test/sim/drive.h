@@ -28,7 +28,25 @@ struct sim_disk {
   uint32_t broken;    /* bit: enum drive_op fails next time */
   int broken_errno;
   uint64_t ops[DRIVE_OPS];
+  bool lose_next, misdirect_next, keep_next; /* the next durable write */
+  struct {                                   /* STALE_READ: what stood there before a write */
+    bool there;
+    struct disk_file *file;
+    uint64_t offset;
+    size_t len;
+    void *bytes;
+  } old;
 };
+
+/* drive_rot flips a bit of a file that has some content; false: found none. */
+bool drive_rot(struct sim_disk *s, struct random *r);
+/* drive_write_goes_wrong: a durable write that says 0 but does something else; false: it does not.
+ */
+bool drive_write_goes_wrong(struct sim_disk *s, struct disk_file *f, const void *buf, size_t len,
+                            uint64_t offset);
+/* drive_read_stale: the read returns what stood there before; false: it does not. */
+bool drive_read_stale(struct sim_disk *s, struct disk_file *f, void *buf, size_t len,
+                      uint64_t offset);
 
 /* drive_fault counts the operation; 0, or the error that it is to end with. */
 int drive_fault(struct sim_disk *s, enum drive_op op);

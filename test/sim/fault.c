@@ -147,6 +147,11 @@ static void undo(struct fault *f) {
     case FAULT_POINT:
       state.point[f->node].armed = false;
       break;
+    case FAULT_LOST_WRITE:
+    case FAULT_MISDIRECTED:
+    case FAULT_STALE_READ:
+      m->drive->lose_next = m->drive->misdirect_next = m->drive->keep_next = false;
+      break;
     default:
       apply_cuts();
       break;
@@ -276,6 +281,43 @@ static void break_disk(struct machine *m) {
   stand(FAULT_DISK_ERROR, m->idx, 20 * MS);
 }
 
+/* A disk is replaced by an empty one.  One at a time: until that node votes again, what it held is
+ * missing in its quorums. */
+static void wipe(struct machine *m) {
+  if (world->plan.memory || world->plan.nodes < 3) return;
+  for (int i = 0; i < world->plan.nodes; i++)
+    if (world->machines[i].wiped || world->machines[i].damaged) return;
+  machine_end(m, END_KILL);
+  machine_wipe(m);
+  state.effective[FAULT_WIPE]++;
+  machine_boot_later(m, between(DOWN_MIN, DOWN_MAX));
+}
+
+/* The atlas: may m be damaged, without the last intact copy being lost somewhere? */
+static bool may_damage(struct machine *m) {
+  int damaged = !m->damaged;
+  for (int i = 0; i < world->plan.nodes; i++) {
+    damaged += world->machines[i].damaged;
+    if (world->machines[i].wiped) return false;
+  }
+  if (world->plan.memory || 2 * damaged >= world->plan.nodes) return false;
+  m->damaged = true;
+  return true;
+}
+
+static void damage(enum fault_class c, struct machine *m) {
+  if (!may_damage(m)) return;
+  struct sim_disk *d = m->drive;
+  if (c == FAULT_ROT) {
+    if (drive_rot(d, &world->random_fault)) state.effective[c]++;
+    return;
+  }
+  if (c == FAULT_LOST_WRITE) d->lose_next = true;
+  if (c == FAULT_MISDIRECTED) d->misdirect_next = true;
+  if (c == FAULT_STALE_READ) d->keep_next = true;
+  stand(c, m->idx, 100 * MS);
+}
+
 static void stop_cleanly(struct machine *m) {
   if (m->state != MACHINE_UP || !may_end(m)) return;
   state.effective[FAULT_STOP]++;
@@ -337,6 +379,15 @@ static void draw(enum fault_class c) {
       break;
     case FAULT_STOP:
       stop_cleanly(m);
+      break;
+    case FAULT_WIPE:
+      wipe(m);
+      break;
+    case FAULT_ROT:
+    case FAULT_LOST_WRITE:
+    case FAULT_MISDIRECTED:
+    case FAULT_STALE_READ:
+      damage(c, m);
       break;
     default:
       assert(0);

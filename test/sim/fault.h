@@ -20,6 +20,11 @@ enum fault_class {
   FAULT_CLASSES
 };
 
+/* The classes that damage what a node holds.  A minority of nodes (the damaged, for the whole run)
+ * is hit, so one intact copy of everything stays in every quorum.  Off unless asked for. */
+#define FAULTS_OF_STORAGE \
+  (1u << FAULT_ROT | 1u << FAULT_LOST_WRITE | 1u << FAULT_MISDIRECTED | 1u << FAULT_STALE_READ)
+
 const char *fault_name(enum fault_class c);
 
 void faults_init(uint64_t max);

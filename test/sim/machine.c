@@ -99,6 +99,17 @@ void machine_free(struct machine *m) {
   sim_disk_free(m->drive);
 }
 
+void machine_wipe(struct machine *m) {
+  assert(!m->node);
+  sim_disk_free(m->drive);
+  m->drive = sim_disk_new(m->idx);
+  int code = node_format(&m->config, true);
+  assert(code == 0);
+  m->wiped = true;
+  oracle_wiped(m);
+  note("DiskLost", "", (struct noted){m->idx, -1, {0}});
+}
+
 void machine_boot(struct machine *m) {
   size_t size = (sizeof *m->node + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
   assert(!m->node);

@@ -27,6 +27,7 @@ static void usage(void) {
       "  --trace    print what happens\n"
       "  --twice    each seed twice: the traces must be the same\n"
       "  --verbose  one line for each seed\n"
+      "  --storage  disks damage what they hold, too\n"
       "  --faults   the nemesis stops after N faults");
 }
 
@@ -42,6 +43,7 @@ static bool parse(struct options *o, int argc, char **argv) {
                  : !strcmp(a, "--verbose") ? &o->verbose
                  : !strcmp(a, "--twice")   ? &o->twice
                  : !strcmp(a, "--shrink")  ? &o->shrink
+                 : !strcmp(a, "--storage") ? &o->sim.storage
                                            : NULL;
     if (flag)
       *flag = true;

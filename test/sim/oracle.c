@@ -112,6 +112,8 @@ static zxid_t tip_of(int i) {
 static bool holds(int i, zxid_t zxid) {
   const struct history *h = &state.history;
   if (history_has(h, tip_of(i), zxid)) return true;
+  const struct history_epoch *e = &h->epoch[zxid_epoch(zxid)];
+  if (world->plan.memory && e->leader == i) return true; /* its stream is where we read it */
   return world->plan.memory && history_has(h, state.node[i].said, zxid);
 }
 
@@ -190,6 +192,9 @@ static void on_tcp_frame(struct machine *m, const struct tcp_msg *t) {
 
 void oracle_ring(struct machine *m, enum ring_id id, const void *element) {
   const struct fast_msg *f = element;
+  const struct disk_msg *d = element;
+  if (id == RING_SLOW_DISK && d->type == DISK_CURRENT && m->slow->replica.role == ROLE_LEADING)
+    state.node[m->idx].own_epoch = d->epoch;
   if (id == RING_FAST_TCP) on_tcp_frame(m, element);
   if (id == RING_SLOW_FAST && (f->type == FAST_LEAD || f->type == FAST_OPEN)) on_stream(m, f);
   if (id == RING_APP_FAST) on_proposed(m, element);
@@ -242,7 +247,7 @@ static void moved(struct machine *m, zxid_t tip) {
     violation("n%d holds 0x%llx, which nobody numbered", m->idx + 1, (unsigned long long)tip);
   uint64_t before = history_depth(h, history_common(h, n->tip, h->committed));
   uint64_t after = history_depth(h, history_common(h, tip, h->committed));
-  if (after < before)
+  if (after < before && !m->damaged)
     violation("n%d gives up committed records: from 0x%llx to 0x%llx, committed 0x%llx", m->idx + 1,
               (unsigned long long)n->tip, (unsigned long long)tip,
               (unsigned long long)h->committed);
@@ -250,7 +255,25 @@ static void moved(struct machine *m, zxid_t tip) {
   n->acked = history_common(h, n->acked, tip); /* a leader had it cut; what counts is above */
 }
 
-void oracle_after_disk(struct machine *m) { moved(m, store_state(m->node->store).last_zxid); }
+/* R5: a follower's currentEpoch follows its history: when it becomes e, all of e's initial history
+ * is there.  The leader's own (R4) is written when its history is what I_e is made from. */
+static void check_current(struct machine *m) {
+  struct oracle_node *n = &state.node[m->idx];
+  uint32_t current = m->node->store->epochs.now.current;
+  if (current == n->seen_current) return;
+  n->seen_current = current;
+  if (current == n->own_epoch) return;
+  const struct history_epoch *e = &state.history.epoch[current];
+  if (e->leader < 0 || !history_has(&state.history, tip_of(m->idx), e->base))
+    violation("n%d: currentEpoch %u is durable before its initial history (R5)", m->idx + 1,
+              current);
+}
+
+void oracle_after_disk(struct machine *m) {
+  moved(m, m->node->store->log.last_zxid);
+  check_current(m);
+  if (m->wiped && m->node->store->epochs.now.may_vote) m->wiped = false;
+}
 
 void oracle_after_slow(struct machine *m) { (void)m; }
 void oracle_after_app(struct machine *m) { (void)m; }
@@ -262,6 +285,12 @@ void oracle_recovered(struct machine *m) {
   oracle_obliged(m->idx, d, "");
   state.node[m->idx].seen_current = d.current_epoch;
   moved(m, d.last_zxid);
+}
+
+void oracle_wiped(struct machine *m) {
+  struct oracle_node *n = &state.node[m->idx];
+  n->tip = n->acked = n->said = 0;
+  n->promised = n->current = n->seen_current = 0;
 }
 
 void oracle_process_ends(struct machine *m, enum machine_end how) {

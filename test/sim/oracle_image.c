@@ -47,6 +47,7 @@ static void check_log(int node, struct store *s) {
 void oracle_obliged(int node, struct durable_state d, const char *when) {
   struct oracle *o = oracle_state();
   const struct oracle_node *n = &o->node[node];
+  if (world->machines[node].damaged) return; /* then the others must know */
   if (d.accepted_epoch < n->promised || d.current_epoch < n->current)
     violation("n%d forgets%s: accepted %u, promised %u; current %u, acknowledged %u", node + 1,
               when, d.accepted_epoch, n->promised, d.current_epoch, n->current);
@@ -56,6 +57,7 @@ void oracle_obliged(int node, struct durable_state d, const char *when) {
 }
 
 void oracle_image(struct machine *m) {
+  if (m->damaged) return; /* it may refuse to start */
   char error[LIMIT_TEXT_LEN];
   struct powercut *copy = powercut_clone(m->drive->power);
   powercut_restore(copy, SURVIVE_NONE, 0);

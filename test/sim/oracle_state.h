@@ -12,6 +12,7 @@ struct oracle_node {
   zxid_t tip; /* of its durable history, as its store says */
   /* what it has told others, and so must never forget */
   uint32_t promised, current, seen_current;
+  uint32_t own_epoch; /* that it leads, or was about to */
   zxid_t acked;
   zxid_t said;      /* as acked, in `memory`: received, and perhaps lost by now */
   zxid_t info_zxid; /* its last zxid at FOLLOWERINFO */

@@ -57,5 +57,5 @@ void plan_draw(struct plan *p, struct random *r) {
   p->fault_gap = random_between(r, 5 * MS, 50 * MS);
   p->faults = 24 + (uint32_t)random_below(r, 16);
   p->pace = p->fault_gap * p->faults * (uint64_t)p->clients / p->transactions;
-  p->classes = (uint32_t)random_next(r) | (uint32_t)random_next(r);
+  p->classes = (uint32_t)random_next(r) | (uint32_t)random_next(r) | 1u; /* at least one */
 }

@@ -24,6 +24,7 @@ struct sim_disk *sim_disk_new(int idx) {
 }
 
 void sim_disk_free(struct sim_disk *s) {
+  free(s->old.bytes);
   powercut_free(s->power);
   free(s);
 }
@@ -70,12 +71,14 @@ static int sim_open(struct disk *d, const char *name, enum disk_mode mode, struc
 
 static void sim_close(struct disk *d, struct disk_file *f) {
   struct sim_disk *s = drive_of(d);
+  if (s->old.file == f) s->old.there = false;
   s->under.ops->close(&s->under, f);
 }
 
 static ssize_t sim_read(struct disk *d, struct disk_file *f, void *buf, size_t len, uint64_t off) {
   struct sim_disk *s = drive_of(d);
   int err = take_time(s, DRIVE_READ, 10 * US);
+  if (!err && drive_read_stale(s, f, buf, len, off)) return (ssize_t)len;
   return err ? err : s->under.ops->read(&s->under, f, buf, len, off);
 }
 
@@ -90,6 +93,7 @@ static int sim_write_durable(struct disk *d, struct disk_file *f, const void *bu
                              uint64_t off) {
   struct sim_disk *s = drive_of(d);
   if (s->dead) return -EIO;
+  if (drive_write_goes_wrong(s, f, buf, len, off)) return take_time(s, DRIVE_SYNC, write_time());
   int err = s->under.ops->write(&s->under, f, buf, len, off);
   if (!err) err = take_time(s, DRIVE_WRITE_DURABLE, write_time());
   return err ? err : s->under.ops->write_durable(&s->under, f, buf, len, off);

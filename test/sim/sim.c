@@ -91,6 +91,7 @@ static void begin(const struct sim_options *o) {
   trace_init(&trace, o->live);
   world->trace = trace;
   plan_draw(&world->plan, &r);
+  if (!o->storage) world->plan.classes &= ~FAULTS_OF_STORAGE;
   world->random_net.state = random_next(&r);
   world->random_turn.state = random_next(&r);
   world->random_disk.state = random_next(&r);
@@ -178,24 +179,30 @@ static uint64_t trouble_ends;
 
 static bool trouble_is_over(void) { return enough() || world->now > trouble_ends; }
 
+static bool is_core(const int *core, int cnt, int node) {
+  for (int i = 0; i < cnt; i++)
+    if (core[i] == node) return true;
+  return false;
+}
+
 /* A majority is healed, all between its members is well; the others stay as they are, or are gone.
  */
 static int choose_core(int *core) {
   int n = world->plan.nodes, cnt = 0;
-  if (world->plan.memory) { /* those that have lost something do not count: all are needed */
+  bool all = world->plan.memory; /* those that have lost something do not count: all are needed */
+  for (int i = 0; i < n; i++) all |= world->machines[i].wiped;
+  if (all) {
     for (; cnt < n; cnt++) core[cnt] = cnt;
     return cnt;
   }
   int size = n / 2 + 1 + (int)random_below(&world->random_fault, (uint64_t)(n - n / 2));
   for (int i = 0; i < n; i++)
-    if ((int)random_below(&world->random_fault, (uint64_t)(n - i)) < size - cnt) core[cnt++] = i;
+    if (!world->machines[i].damaged &&
+        (int)random_below(&world->random_fault, (uint64_t)(n - i)) < size - cnt)
+      core[cnt++] = i;
+  for (int i = 0; i < n && 2 * cnt <= n; i++) /* some are damaged: all others */
+    if (!world->machines[i].damaged && !is_core(core, cnt, i)) core[cnt++] = i;
   return cnt;
-}
-
-static bool is_core(const int *core, int cnt, int node) {
-  for (int i = 0; i < cnt; i++)
-    if (core[i] == node) return true;
-  return false;
 }
 
 static void heal(const int *core, int cnt) {

@@ -82,6 +82,8 @@ struct machine {
   struct app_thread app;
   struct app_uv_config app_config;
   bool slow_runs, app_runs;
+  bool wiped;     /* has lost its disk, and does not vote yet */
+  bool damaged;   /* its disk has done something bad to what it holds, once */
   bool unwinding; /* it is dead; its disk thread returns from where it stood */
   bool dying;     /* has ended itself; machine_reap takes it down */
   enum machine_end dies_how;
@@ -152,6 +154,7 @@ void machine_boot_later(struct machine *m, uint64_t delay);
 void machine_end(struct machine *m, enum machine_end how);
 /* machine_exit is called by one of its threads: the process ends by itself. */
 _Noreturn void machine_exit(struct machine *m, int exit_code);
+void machine_wipe(struct machine *m); /* an empty disk, formatted --rejoin; there is no process */
 void machine_reap(struct machine *m);
 uint64_t machine_clock_ns(const struct machine *m);
 static inline bool machine_is_up(const struct machine *m) { return m->state == MACHINE_UP; }
