@@ -14,11 +14,12 @@
 struct options {
   struct sim_options sim;
   uint64_t seeds;
-  bool verbose, twice, shrink;
+  bool verbose, twice, shrink, counts;
 };
 
 struct totals {
-  uint64_t passed, failed, events, virtual_us, elections, committed, faults;
+  uint64_t passed, failed;
+  struct sim_result sum; /* heal_us: the longest */
 };
 
 static void usage(void) {
@@ -28,6 +29,7 @@ static void usage(void) {
       "  --twice    each seed twice: the traces must be the same\n"
       "  --verbose  one line for each seed\n"
       "  --storage  disks damage what they hold, too\n"
+      "  --counts   what took effect how often\n"
       "  --faults   the nemesis stops after N faults");
 }
 
@@ -43,6 +45,7 @@ static bool parse(struct options *o, int argc, char **argv) {
                  : !strcmp(a, "--verbose") ? &o->verbose
                  : !strcmp(a, "--twice")   ? &o->twice
                  : !strcmp(a, "--shrink")  ? &o->shrink
+                 : !strcmp(a, "--counts")  ? &o->counts
                  : !strcmp(a, "--storage") ? &o->sim.storage
                                            : NULL;
     if (flag)
@@ -77,12 +80,32 @@ static void run_one(const struct options *o, uint64_t seed, int out) {
 }
 
 static void add(struct totals *t, const struct sim_result *r) {
+  struct sim_result *s = &t->sum;
   t->passed++;
-  t->events += r->events;
-  t->virtual_us += r->virtual_us;
-  t->elections += r->elections;
-  t->committed += r->committed;
-  t->faults += r->faults;
+  s->events += r->events;
+  s->virtual_us += r->virtual_us;
+  s->elections += r->elections;
+  s->committed += r->committed;
+  s->faults += r->faults;
+  s->recoveries += r->recoveries;
+  s->images += r->images;
+  if (r->heal_us > s->heal_us) s->heal_us = r->heal_us;
+  for (int i = 0; i < SIM_COUNTS; i++) s->count[i] += r->count[i];
+}
+
+static void report(const struct options *o, const struct totals *t, double seconds) {
+  const struct sim_result *s = &t->sum;
+  for (int i = 0; o->counts && sim_count_name(i); i++)
+    printf("%12llu  %s\n", (unsigned long long)s->count[i], sim_count_name(i));
+  printf(
+      "%llu events in %.1f s (%.2f M/s), %.1f s simulated, %llu elections, %llu recoveries, "
+      "%llu committed, %llu faults, %llu disks read, longest wait after healing %.0f ms\n",
+      (unsigned long long)s->events, seconds, (double)s->events / seconds / 1e6,
+      (double)s->virtual_us / 1e6, (unsigned long long)s->elections,
+      (unsigned long long)s->recoveries, (unsigned long long)s->committed,
+      (unsigned long long)s->faults, (unsigned long long)s->images, (double)s->heal_us / 1e3);
+  printf("%llu passed, %llu failed\n", (unsigned long long)t->passed,
+         (unsigned long long)t->failed);
 }
 
 static bool fails_with(const struct options *o, uint64_t seed, uint64_t faults) {
@@ -160,12 +183,6 @@ int main(int argc, char **argv) {
   while (seed < end) seed = run_batch(&o, seed, end, &t);
   clock_gettime(CLOCK_MONOTONIC, &to);
   double s = (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9;
-  printf(
-      "%llu events in %.1f s (%.2f M/s), %.1f s simulated, %llu elections, %llu committed, "
-      "%llu faults\n",
-      (unsigned long long)t.events, s, (double)t.events / s / 1e6, (double)t.virtual_us / 1e6,
-      (unsigned long long)t.elections, (unsigned long long)t.committed,
-      (unsigned long long)t.faults);
-  printf("%llu passed, %llu failed\n", (unsigned long long)t.passed, (unsigned long long)t.failed);
+  report(&o, &t, s);
   return t.failed != 0;
 }

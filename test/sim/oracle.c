@@ -33,6 +33,7 @@ void oracle_free(void) { history_free(&state.history); }
 struct oracle_totals oracle_totals(void) {
   return (struct oracle_totals){
       .elections = state.elections,
+      .images = state.images,
       .committed = history_depth(&state.history, state.history.committed)};
 }
 

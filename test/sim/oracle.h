@@ -50,7 +50,7 @@ void oracle_acked(int node, uint64_t client, uint64_t sequence);
 void oracle_end(void); /* all that is on the disks */
 struct oracle_totals {
   uint64_t elections; /* established */
-  uint64_t committed, acked;
+  uint64_t committed, images;
 };
 struct oracle_totals oracle_totals(void);
 

@@ -10,6 +10,7 @@
 #include "config/log.h"
 #include "test/sim/client.h"
 #include "test/sim/fault.h"
+#include "test/sim/net.h"
 #include "test/sim/oracle.h"
 #include "test/sim/world.h"
 
@@ -229,6 +230,19 @@ static bool all_served(void) {
   return true;
 }
 
+static_assert(FAULT_CLASSES + NET_EFFECTS < SIM_COUNTS, "they fit");
+
+const char *sim_count_name(int i) {
+  static const char *const net[NET_EFFECTS] = {
+      [NET_SENT] = "datagrams sent",         [NET_LOST] = "datagram lost",
+      [NET_CUT] = "datagram cut off",        [NET_DUPLICATED] = "datagram duplicated",
+      [NET_REORDERED] = "datagram late",     [NET_CORRUPTED] = "datagram corrupted",
+      [NET_REPLAYED] = "old frame replayed", [NET_OVERFLOW] = "NIC ring overflow",
+      [NET_CLOGGED] = "datagram clogged"};
+  if (i < FAULT_CLASSES) return fault_name((enum fault_class)i);
+  return i < FAULT_CLASSES + NET_EFFECTS ? net[i - FAULT_CLASSES] : NULL;
+}
+
 struct sim_result sim_run(const struct sim_options *o) {
   int core[LIMIT_VOTERS];
   begin(o);
@@ -247,8 +261,11 @@ struct sim_result sim_run(const struct sim_options *o) {
                          .hash = world->trace.hash,
                          .elections = t.elections,
                          .committed = t.committed,
-                         .acked = world->submitters->acked};
-  for (int i = 0; i < FAULT_CLASSES; i++) r.faults += faults_effective()[i];
+                         .acked = world->submitters->acked,
+                         .images = t.images};
+  for (int i = 0; i < FAULT_CLASSES; i++) r.faults += r.count[i] = faults_effective()[i];
+  for (int i = 0; i < NET_EFFECTS; i++) r.count[FAULT_CLASSES + i] = world->network->effects[i];
+  for (int i = 0; i < world->plan.nodes; i++) r.recoveries += world->machines[i].boots - 1;
   finish();
   return r;
 }
