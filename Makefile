@@ -64,7 +64,7 @@ TEST_TOOLS := $(B)/memif_mangler $(B)/fault_disk.so
 
 .DEFAULT_GOAL := all
 .PHONY: all help deps deps-ci deps-rack build-tests objects test unit processes abuse rack-test perf demo tidy fresh-test clean
-.PHONY: install uninstall deb package-test sim
+.PHONY: install uninstall deb package-test sim sim-twice
 .DELETE_ON_ERROR:
 
 all: $(B)/zabd $(B)/zabctl ## build zabd and zabctl (build/zabd and build/zabctl, if neither CC nor SAN is given)
@@ -111,6 +111,10 @@ SEEDS := 1
 sim: ## the simulator: SEEDS=N seeds from SEED=K on (test/sim/README.md)
 	@$(MAKE) --no-print-directory -j$(JOBS) $(B)/sim
 	@$(B)/sim --shrink --seed $(SEED) --seeds $(SEEDS)
+
+sim-twice: ## each seed twice: the traces must be the same, byte for byte
+	@$(MAKE) --no-print-directory -j$(JOBS) $(B)/sim
+	@$(B)/sim --twice --seed $(SEED) --seeds $(SEEDS)
 
 demo: ## install what is missing, build, show three replicas surviving kill -9 and SIGSTOP
 	@$(MAKE) --no-print-directory deps
