@@ -109,13 +109,14 @@ static zxid_t tip_of(int i) {
 }
 
 /* In `memory` what was received counts, even if it was lost since by a node that does not count now
- * (design 6). */
+ * (design 6); so does what was on a disk that is lost. */
 static bool holds(int i, zxid_t zxid) {
   const struct history *h = &state.history;
   if (history_has(h, tip_of(i), zxid)) return true;
   const struct history_epoch *e = &h->epoch[zxid_epoch(zxid)];
   if (world->plan.memory && e->leader == i) return true; /* its stream is where we read it */
-  return world->plan.memory && history_has(h, state.node[i].said, zxid);
+  return (world->plan.memory || world->machines[i].wiped) &&
+         history_has(h, state.node[i].said, zxid);
 }
 
 static int holders(zxid_t zxid) {
@@ -290,7 +291,7 @@ void oracle_recovered(struct machine *m) {
 
 void oracle_wiped(struct machine *m) {
   struct oracle_node *n = &state.node[m->idx];
-  n->tip = n->acked = n->said = 0;
+  n->tip = n->acked = 0;
   n->promised = n->current = n->seen_current = 0;
 }
 
