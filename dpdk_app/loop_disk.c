@@ -16,12 +16,14 @@
 #include "proto/record.h"
 
 #define IDLE_WAIT_MS 20
+#define GATHER_MS 5 /* `memory`: how long a little of the log may wait to be written */
 #define SEAL_TURNS 1000000u /* `spin`: empty turns before the idle trailer, some 10 ms */
 
 struct diskd {
   struct node *node;
   bool running; /* between START and DRAIN: the ring is written to the log */
   bool sealed;  /* nothing was written since the idle trailer */
+  bool rested;  /* it has waited since the last group */
   uint32_t idle_turns;
 };
 
@@ -51,12 +53,24 @@ static pos_t group_end(const struct diskd *d, pos_t from, pos_t to) {
   return end;
 }
 
-/* Writes one group, or nothing; true if it wrote. */
-static bool write_group(struct diskd *d, pos_t appended) {
-  pos_t durable = position_get(&d->node->positions.durable);
-  if (durable >= appended) return false;
-  pos_t end = group_end(d, durable, appended);
-  enum reason r = store_append(d->node->store, ring_at(d, durable), end - durable);
+static pos_t appended(const struct diskd *d) { return position_get(&d->node->positions.appended); }
+
+static pos_t durable(const struct diskd *d) { return position_get(&d->node->positions.durable); }
+
+/* Nobody waits for a log that is written behind, and each write takes the core from a fast lcore
+ * that shares it: a little waits for more.  The fast lcore wakes us before it is much. */
+static bool gathers(const struct diskd *d) {
+  const struct config *c = &d->node->config;
+  return c->durability == DURABILITY_MEMORY && c->idle != IDLE_SPIN && !d->rested &&
+         appended(d) - durable(d) <= positions_much(c->ring_bytes);
+}
+
+/* Writes one group of what stands before `to`, or nothing; true if it wrote. */
+static bool write_group(struct diskd *d, pos_t to) {
+  pos_t from = durable(d);
+  if (from >= to) return false;
+  pos_t end = group_end(d, from, to);
+  enum reason r = store_append(d->node->store, ring_at(d, from), end - from);
   if (r) fail(d, r);
   position_set(&d->node->positions.durable, end);
   d->sealed = false;
@@ -169,10 +183,12 @@ static bool serve(struct diskd *d, enum ring_id in, enum ring_id out, int asker)
   return true;
 }
 
+static bool is_behind(const struct diskd *d) { return d->running && appended(d) > durable(d); }
+
 static bool anything_to_do(const struct diskd *d) {
-  const struct node *n = d->node;
-  return !topo_empty(&n->topo, RING_SLOW_DISK) || !topo_empty(&n->topo, RING_APP_DISK) ||
-         (d->running && position_get(&n->positions.appended) > position_get(&n->positions.durable));
+  const struct topo *t = &d->node->topo;
+  return !topo_empty(t, RING_SLOW_DISK) || !topo_empty(t, RING_APP_DISK) ||
+         (is_behind(d) && !gathers(d));
 }
 
 /* After a while without a write, never at once: the trailer would be in the next group's way. */
@@ -201,7 +217,8 @@ static void idle_sleeping(struct diskd *d) {
     waker_cancel(w);
     return;
   }
-  waker_wait(w, IDLE_WAIT_MS);
+  waker_wait(w, is_behind(d) ? GATHER_MS : IDLE_WAIT_MS);
+  d->rested = true;
   if (!anything_to_do(d)) seal(d);
 }
 
@@ -220,7 +237,9 @@ void *loop_disk(void *node) {
   struct disk_msg opened = {.type = DISK_OPENED, .state = store_state(n->store)};
   topo_must_send(&n->topo, RING_DISK_SLOW, &opened);
   while (!atomic_load_explicit(&n->halt, memory_order_relaxed)) {
-    bool worked = d.running && write_group(&d, position_get(&n->positions.appended));
+    pos_t to = appended(&d);
+    bool worked = d.running && !gathers(&d) && write_group(&d, to);
+    if (durable(&d) == to) d.rested = false;
     worked |= serve(&d, RING_SLOW_DISK, RING_DISK_SLOW, STORE_SLOW);
     worked |= serve(&d, RING_APP_DISK, RING_DISK_APP, STORE_APP);
     if (worked)

@@ -13,6 +13,7 @@ static void init_peers(struct bcast *b, const struct config *c, const struct bca
   for (int i = 0; i < c->peer_cnt; i++) {
     b->idx_of_id[c->peers[i].id] = (int8_t)i;
     b->peers[i].idx = i;
+    b->order[i] = (uint8_t)i;
     b->peers[i].id = c->peers[i].id;
     b->peers[i].observer = c->peers[i].role == ROLE_OBSERVER;
     if (!b->peers[i].observer) voters |= 1u << i;
@@ -166,6 +167,9 @@ void bcast_step(struct bcast *b, const struct bcast_event *e, struct bcast_actio
       break;
     case BCAST_REQUEST:
       on_request(b, e);
+      break;
+    case BCAST_COUNT:
+      turn_count(b, e, a);
       break;
     case BCAST_TURN:
       turn_step(b, e, a);

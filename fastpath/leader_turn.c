@@ -1,3 +1,5 @@
+#include <string.h>
+
 #include "fastpath/machine.h"
 
 #define KEEP_US 20
@@ -34,6 +36,19 @@ static void add_latency(struct bcast *b) {
   b->stamp_pos = 0;
 }
 
+/* What waits for a quorum waits for its quickest: the others' frames are built while theirs are
+ * under way.  Only the order of sending depends on it. */
+static void send_quickest_first(struct bcast *b) {
+  int cnt = b->config->peer_cnt, front = 0;
+  if (b->peers[b->order[0]].durable >= b->committed) return;
+  for (int i = 0; i < cnt; i++) {
+    uint8_t idx = b->order[i];
+    if (b->peers[idx].durable < b->committed) continue;
+    memmove(b->order + front + 1, b->order + front, (size_t)(i - front));
+    b->order[front++] = idx;
+  }
+}
+
 /* R6, R7, R11: the largest position that a quorum of counted nodes has acknowledged. */
 static void count(struct bcast *b) {
   if (!b->established || !b->count_again) return;
@@ -42,7 +57,10 @@ static void count(struct bcast *b) {
   for (int i = 0; i < b->config->peer_cnt; i++) durable[i] = b->peers[i].durable;
   durable[b->config->self_idx] = b->acked;
   pos_t pos = quorum_value(&b->quorum, b->counted, durable);
-  if (pos > b->committed) b->committed = pos;
+  if (pos > b->committed) {
+    b->committed = pos;
+    send_quickest_first(b);
+  }
   add_latency(b);
 }
 

@@ -55,6 +55,7 @@ void control_move(struct bcast *b, struct bcast_peer *p, struct path_move move,
                   struct bcast_actions *a);
 
 /* ---- one turn ---- */
+void turn_count(struct bcast *b, const struct bcast_event *e, struct bcast_actions *a);
 void turn_step(struct bcast *b, const struct bcast_event *e, struct bcast_actions *a);
 void turn_find_deliverable(struct bcast *b);
 /* leader_turn, follower_turn: all that a turn decides before anything is sent.  The phase is LOST

@@ -1,5 +1,6 @@
 #include "fastpath/path.h"
 
+#include <assert.h>
 #include <string.h>
 
 #define STEADY_TIMEOUTS 8    /* a path that flaps is worse than its substitute */
@@ -21,6 +22,7 @@ struct path_limits path_limits_of(uint32_t heartbeat_us, uint32_t timeout_us) {
 
 void path_attach(struct path_set *s, unsigned exist) {
   memset(s, 0, sizeof *s);
+  assert(exist);
   s->exist = (uint8_t)exist;
   while (!path_exists(s, s->use)) s->use++;
 }

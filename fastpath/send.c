@@ -187,6 +187,8 @@ void send_all(struct bcast *b, struct bcast_actions *a) {
   for (int i = 0; i < b->config->peer_cnt; i++) open_cnt += peer_is_open(&b->peers[i]);
   if (!open_cnt) return;
   uint32_t each = (LIMIT_FAST_ACTIONS - a->cnt) / open_cnt;
-  for (int i = 0; i < b->config->peer_cnt; i++)
-    if (peer_is_open(&b->peers[i])) send_peer(b, &b->peers[i], each, a);
+  for (int i = 0; i < b->config->peer_cnt; i++) {
+    struct bcast_peer *p = &b->peers[b->order[i]];
+    if (peer_is_open(p)) send_peer(b, p, each, a);
+  }
 }

@@ -54,10 +54,10 @@ struct One {
     bcast_step(b, &e, &a);
     for (uint32_t i = 0; i < a.cnt; i++) log.push_back(a.at[i]);
   }
-  void Turn() {
+  void Turn(bcast_event_type type = BCAST_TURN) {
     log.clear();
     bcast_event e = {};
-    e.type = BCAST_TURN;
+    e.type = type;
     e.durable = durable;
     e.applied = applied;
     e.app_holds = holds;
@@ -1007,6 +1007,72 @@ TEST(Economy, ACommitGoesAtOnceWhenNothingIsSent) {
   EXPECT_EQ(1, o.SentAny());
   ASSERT_EQ(1, o.Sent(FRAME_COMMIT, 1));
   EXPECT_EQ(o.durable, o.Last(FRAME_COMMIT)->header.committed);
+}
+
+TEST(Economy, WhatCountCommitsLeavesWithTheRecordThatWaitedForIt) {
+  One o;
+  o.Lead();
+  o.Frame(o.Ack(0, 0));
+  o.Establish();
+  o.Propose(1);
+  o.durable = record_size(100);
+  o.Turn();
+  o.Frame(o.Ack(o.durable, o.durable));
+  EXPECT_EQ(0u, bcast_committed(o.b)) << "a frame only notes";
+  o.Turn(BCAST_COUNT);
+  EXPECT_EQ(0, o.SentAny());
+  ASSERT_EQ(o.durable, bcast_committed(o.b));
+  o.Propose(2); /* a closed loop of one */
+  o.Turn();
+  EXPECT_EQ(1, o.SentAny());
+  ASSERT_EQ(1, o.Sent(FRAME_PROPOSAL, 1));
+  EXPECT_EQ(o.durable, o.Last(FRAME_PROPOSAL)->header.committed);
+}
+
+TEST(Economy, CountDecidesALossBeforeItCommits) {
+  One o;
+  o.Lead();
+  o.Frame(o.Ack(0, 0));
+  o.Establish();
+  o.Propose(1);
+  o.durable = record_size(100);
+  o.Turn();
+  frame_header late = o.Ack(o.durable, o.durable);
+  o.now_us += o.c.timeout_us + 1;
+  o.Frame(late);
+  o.Turn(BCAST_COUNT);
+  EXPECT_TRUE(o.Told(FAST_LOST));
+  EXPECT_EQ(0u, o.b->committed) << "C7";
+}
+
+TEST(Economy, ThePeerWhoseAnswerCommittedIsSentToFirst) {
+  One o;
+  o.Lead();
+  o.Control(FAST_ATTACH, 2);
+  o.Turn();
+  o.Frame(o.Ack(0, 0));
+  o.Frame(o.From(2, FRAME_ACK));
+  o.Establish();
+  o.Control(FAST_COUNT, 2);
+  for (uint32_t i = 1; i <= 4; i++) {
+    int quick = i % 2 ? 2 : 1, slow = 3 - quick;
+    o.Propose(i);
+    o.durable = i * record_size(100);
+    o.Turn();
+    o.now_us++;
+    for (int peer : {quick, slow}) {
+      frame_header h = o.From(peer, FRAME_ACK);
+      h.received = h.durable = o.durable;
+      h.echo_time = static_cast<uint32_t>(o.now_us - 1);
+      o.Frame(h);
+      o.Turn();
+      ASSERT_EQ(o.durable, o.b->committed);
+      if (peer == quick) {
+        ASSERT_EQ(2, o.Sent(FRAME_COMMIT, quick) + o.Sent(FRAME_COMMIT, slow));
+        EXPECT_EQ(quick, o.log[0].peer_idx);
+      }
+    }
+  }
 }
 
 /* ---- probes of paths ---- */
