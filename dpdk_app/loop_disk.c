@@ -16,7 +16,7 @@
 #include "proto/record.h"
 
 #define IDLE_WAIT_MS 20
-#define GATHER_MS 5 /* `memory`: how long a little of the log may wait to be written */
+#define GATHER_MS 5         /* `memory`: how long a little of the log may wait to be written */
 #define SEAL_TURNS 1000000u /* `spin`: empty turns before the idle trailer, some 10 ms */
 
 struct diskd {

@@ -1,8 +1,8 @@
 /* loop_fast.c - the fast lcore: ports, rings and the broadcast machine, one turn after the other.
  *
- * One turn: one clock read, one rx burst per port, the hand-over messages, what that committed, what
- * the app wants to send, then BCAST_TURN decides what leaves; then the positions are published.  No system call in
- * `spin`. */
+ * One turn: one clock read, one rx burst per port, the hand-over messages, what that committed,
+ * what the app wants to send, then BCAST_TURN decides what leaves; then the positions are
+ * published.  No system call in `spin`. */
 #include <sched.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -17,7 +17,7 @@
 #define SLEEP_NS 50000 /* idle "sleep": between two looks at the ports */
 #define NO_EPOCH 0u    /* epochs begin at 1 */
 #define PREFETCH_BYTES 256u
-#define QUIET_NS 2000  /* between two BCAST_TURNs while nothing comes: timers need no more */
+#define QUIET_NS 2000 /* between two BCAST_TURNs while nothing comes: timers need no more */
 
 struct fast {
   struct node *node;

@@ -107,8 +107,9 @@ void bcast_init(struct bcast *b, const struct config *c, const struct bcast_memo
  * frames that carry the new records, and a proposer that waits for the commit need not wait for the
  * next turn.
  *
- * COUNT, TURN: durable, applied and app_holds must belong to the present LEAD or OPEN; requests_consumed
- * counts what the app has finished reading, not what it has only taken from a ring. */
+ * COUNT, TURN: durable, applied and app_holds must belong to the present LEAD or OPEN;
+ * requests_consumed counts what the app has finished reading, not what it has only taken from a
+ * ring. */
 void bcast_step(struct bcast *b, const struct bcast_event *e, struct bcast_actions *a);
 
 /* bcast_room: may BCAST_PROPOSE or BCAST_REQUEST with len payload bytes be given now? */
