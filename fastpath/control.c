@@ -139,6 +139,7 @@ void control_lost(struct bcast *b, enum reason reason, struct bcast_actions *a) 
 /* What the old path lost is repaired: the first frame by the new one says how much there is. */
 void control_move(struct bcast *b, struct bcast_peer *p, struct path_move move,
                   struct bcast_actions *a) {
+  int left = p->paths.use;
   path_use(&p->paths, move.to);
   uint32_t flight = b->phase == BCAST_FOLLOWING ? LIMIT_FLIGHT_REQUESTS : LIMIT_FLIGHT;
   if (move.to == PATH_TCP && flight > LIMIT_TCP_FLIGHT) flight = LIMIT_TCP_FLIGHT;
@@ -148,6 +149,7 @@ void control_move(struct bcast *b, struct bcast_peer *p, struct path_move move,
   drop(b, move.reason);
   struct fast_msg *m = tell_peer(b, p, FAST_MOVED, a);
   m->pos = move.to;
+  m->left = left;
   m->reason = move.reason;
 }
 

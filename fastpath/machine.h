@@ -7,6 +7,8 @@
 
 #include "fastpath/bcast.h"
 
+#define KEEP_US 20 /* between two looks at what is a question of milliseconds */
+
 /* A frame as a handler sees it. */
 struct inbound {
   const struct frame_header *h;

@@ -15,7 +15,7 @@
  *   CLOSE      stop at once; answered by CLOSED whatever the state
  *
  * MOVED (fast -> slow) is only for people: the attachment's frames take another path (pos: enum
- * path_id), and why.
+ * path_id) than before (left), and why.
  *
  * Source: design 5.2. */
 #ifndef ZABLINE_PROTO_HANDOVER_H
@@ -51,6 +51,7 @@ struct fast_msg {
   pos_t pos;
   zxid_t zxid;
   uint64_t tcp; /* ATTACH, OPEN: 1: frames may go over the TCP connection too */
+  int left;     /* MOVED: enum path_id used before */
 };
 
 #endif

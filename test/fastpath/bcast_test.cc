@@ -1156,6 +1156,7 @@ TEST(Probes, AFollowerGoesWithItsLeadersNewestFrameOnly) {
   EXPECT_EQ(PATH_FAST2, f.b->peers[0].paths.use);
   ASSERT_TRUE(f.Told(FAST_MOVED));
   EXPECT_EQ(static_cast<pos_t>(PATH_FAST2), f.Told(FAST_MOVED)->pos);
+  EXPECT_EQ(PATH_FAST, f.Told(FAST_MOVED)->left);
   f.Turn();
   ASSERT_TRUE(f.SentOn(PATH_FAST2)) << "an answer, at once";
   EXPECT_EQ(1u, f.Count(REASON_PATH_FOLLOWED));

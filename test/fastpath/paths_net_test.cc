@@ -102,6 +102,31 @@ TEST(Paths, BothFastPathsOfAllFollowersMayGoAndTheQuorumStays) {
   ExpectUndisturbed(n);
 }
 
+/* Whichever way is cut, both ends publish it, though nothing moves. */
+TEST(Paths, TheSilenceOfASparePathIsPublishedAtBothEnds) {
+  for (int cut = 1; cut < 4; cut++) {
+    Net n(static_cast<uint64_t>(60 + cut), ManyPaths(2, true));
+    auto told = [&](int at, int of, int path) {
+      return path_state_of(position_get(&n->nodes[at].positions.peer_path[of]), path);
+    };
+    Settle(n);
+    n->propose_permille = 300;
+    net_run(n.net, 3000);
+    EXPECT_EQ(PATH_ANSWERS, told(0, 1, PATH_FAST2));
+    EXPECT_EQ(PATH_ANSWERS, told(1, 0, PATH_FAST2));
+    net_cut_path(n.net, PATH_FAST2, 0, 1, cut & 1);
+    net_cut_path(n.net, PATH_FAST2, 1, 0, cut & 2);
+    net_run(n.net, 2000);
+    for (int i : {0, 1}) {
+      EXPECT_EQ(PATH_SILENT, told(i, 1 - i, PATH_FAST2)) << cut << " at " << i;
+      EXPECT_EQ(PATH_ANSWERS, told(i, 1 - i, PATH_FAST)) << cut << " at " << i;
+    }
+    EXPECT_EQ(PATH_ANSWERS, told(0, 2, PATH_FAST2)) << "the other follower's is fine";
+    EXPECT_EQ(0u, Moves(n));
+    ExpectUndisturbed(n);
+  }
+}
+
 /* J5: the one authority is what the frames echo.  If no path carries answers the leader goes,
  * though every path carries its own frames. */
 TEST(Paths, NoLeaderIsKeptByPathsThatCarryNoAnswers) {

@@ -277,14 +277,18 @@ def vlan_mismatch():
 
 
 def mtu_mismatch(of_leader):
-    """The cable of one node takes only short frames: PINGs pass, slices of large records do not."""
+    """The cable of one node takes only short frames: PINGs pass, slices of large records do not.  For longer
+    than a path must answer before it is used again: its small probes do not bring it back."""
     def test():
         with Rack("mtu-%s" % of_leader) as r:
             leader = r.begin([1, 2, 3])
             victim = leader if of_leader else follower(leader)
             r.wire.set_mtu("fast", victim, 600)
-            longest = r.works_on(other_follower(leader), 5, size=3000)
-            print("    no write took longer than %.2f s, %d new epochs" % (longest, r.epoch() - 1))
+            longest = r.works_on(other_follower(leader), 12, size=3000)
+            moves = [r.counted(name) for name in ("path_silent", "path_back")]
+            print("    no write took longer than %.2f s, %d new epochs, %d moves, %d back" %
+                  (longest, r.epoch() - 1, *moves))
+            check(moves[1] == 0, "%d times back to a cable that takes short frames only" % moves[1])
             r.wire.set_mtu("fast", victim, 1500)
             r.verdict()
     return named("mtu_mismatch_of_%s" % ("leader" if of_leader else "follower"), test)
