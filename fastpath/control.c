@@ -144,6 +144,7 @@ void control_move(struct bcast *b, struct bcast_peer *p, struct path_move move,
   uint32_t flight = b->phase == BCAST_FOLLOWING ? LIMIT_FLIGHT_REQUESTS : LIMIT_FLIGHT;
   if (move.to == PATH_TCP && flight > LIMIT_TCP_FLIGHT) flight = LIMIT_TCP_FLIGHT;
   outflow_moved(&p->out, flight, b->now_us);
+  inflow_moved(&p->in, b->now_us);
   p->rtt_us = 0; /* measured anew */
   p->owes_answer = p->owes_at_once = true;
   drop(b, move.reason);

@@ -2,7 +2,8 @@
  *
  * The ring is the retransmission buffer: this keeps positions only.  New bytes are sent once, up to
  * the peer's window and to flight_max slices not yet received, so that its rx ring cannot overflow;
- * what the peer reports missing is sent again, exactly; the tail of the stream, which nothing
+ * what the peer reports missing is sent again, exactly, no further ahead of what it holds than
+ * flight_max full slices (a path may have room for fewer than were sent on the one before); the tail of the stream, which nothing
  * behind it betrays, is sent again when `received` stood still for the retransmission timeout.
  *
  *      start <= acked <= next <= limit

@@ -609,7 +609,15 @@ TEST(FollowerFrames, ADamagedLengthAtTheEndOfTheStreamIsFoundOut) {
   f.Turn();
   EXPECT_EQ(0u, f.Count(REASON_RECORD_CRC));
   f.now_us += OUTFLOW_RTO_FLOOR_US;
-  f.Frame(f.FromLeader(FRAME_PING, 800 + bad.size()));
+  frame_header ping = f.FromLeader(FRAME_PING, 800 + bad.size());
+  f.Frame(ping);
+  f.Turn();
+  EXPECT_EQ(0u, f.Count(REASON_RECORD_CRC)) << "it may wait for our answer, which takes its time";
+  f.now_us += 100;
+  f.Turn(); /* a heartbeat's ACK */
+  ping.seq = ++f.seq[0];
+  ping.echo_time = static_cast<uint32_t>(f.now_us);
+  f.Frame(ping);
   f.Turn();
   EXPECT_EQ(1u, f.Count(REASON_RECORD_CRC));
   ASSERT_EQ(1, f.Sent(FRAME_ACK, 0));

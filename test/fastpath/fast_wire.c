@@ -35,7 +35,7 @@ void net_transmit(struct fast_net *net, int from, const struct bcast_action *act
   if (net_chance(net, 20)) net->old[net->old_cnt++ % NET_OLD] = p;
   if (net->cut[from][p.to] || net->cut_path[p.path][from][p.to]) return;
   if (p.path == PATH_TCP) { /* in order and whole */
-    queue(net, &p, net->now_ns + NET_TCP_NS);
+    queue(net, &p, net->now_ns + net->tcp_ns);
     return;
   }
   if (net_chance(net, net->faults.loss)) return;

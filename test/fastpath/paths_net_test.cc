@@ -1,6 +1,7 @@
 /* Clusters of broadcast machines with two fast paths and TCP between them (fast_net.h). */
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 
@@ -150,6 +151,41 @@ TEST(Paths, SilenceOnTcpMeansNothingWhileAFastPathAnswers) {
   ExpectUndisturbed(n);
   EXPECT_EQ(0u, Moves(n));
   EXPECT_EQ(0u, n->path_cnt[PATH_TCP]) << "nothing was even tried there";
+}
+
+/* Both fast paths are gone, with all that was in flight; a record is larger than what may be in
+ * flight over TCP, whose round trip is longer than a heartbeat. */
+TEST(Paths, TcpCarriesAtATimeWhatItHasRoomForHoweverLongItsRoundTrip) {
+  net_options o = ManyPaths(1, true);
+  o.ring_bytes = 1u << 20;
+  o.largest_record = 100000;
+  Net n(61, o);
+  n->tcp_ns = 200000;
+  Settle(n);
+  for (int i = 0; i < 8; i++) ASSERT_TRUE(net_propose(n.net, 20000));
+  net_run(n.net, 5);
+  for (int i = 1; i < 3; i++) {
+    net_cut_path(n.net, PATH_FAST, 0, i, true);
+    net_cut_path(n.net, PATH_FAST, i, 0, true);
+  }
+  int most = 0;
+  for (int us = 0; us < 20000; us += 5) {
+    if (us == 10000) ASSERT_TRUE(net_propose(n.net, 100000));
+    net_run(n.net, 5);
+    int flight = 0;
+    for (int i = 0; i < n->packet_cnt; i++) {
+      const net_frame &p = n->packets[i];
+      flight += p.path == PATH_TCP && p.to == 1 && p.len > 200; /* not a bare one */
+    }
+    most = std::max(most, flight);
+  }
+  EXPECT_EQ(PATH_TCP, PathsTo(n, 1).use);
+  EXPECT_EQ(n->nodes[0].m->stream.whole, n->nodes[1].m->stream.whole);
+  EXPECT_GT(most, LIMIT_TCP_FLIGHT / 2);
+  EXPECT_LE(most, LIMIT_TCP_FLIGHT + 1);
+  EXPECT_EQ(0u, net_count(n.net, REASON_RECORD_CRC)) << "nothing was damaged";
+  EXPECT_LE(net_count(n.net, REASON_GAP_REPORTED), 30u) << "a few for each follower";
+  ExpectUndisturbed(n);
 }
 
 TEST(Paths, AStoppedFollowerMovesNothing) {

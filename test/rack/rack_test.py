@@ -276,6 +276,11 @@ def vlan_mismatch():
         check("tcp" not in [path for pair, path in r.paths().items() if pair[0] == odd.id], "still by TCP")
 
 
+def on_fast(r):
+    """How many ends of attachments say that they use it."""
+    return sum(p["path"] == "fast" for n in r.nodes for p in n.status().get("peers", []))
+
+
 def mtu_mismatch(of_leader):
     """The cable of one node takes only short frames: PINGs pass, slices of large records do not.  For longer
     than a path must answer before it is used again: its small probes do not bring it back."""
@@ -283,6 +288,7 @@ def mtu_mismatch(of_leader):
         with Rack("mtu-%s" % of_leader) as r:
             leader = r.begin([1, 2, 3])
             victim = leader if of_leader else follower(leader)
+            wait_for("all to use the fast path", lambda: on_fast(r) == 4, BOUND_S)
             r.wire.set_mtu("fast", victim, 600)
             longest = r.works_on(other_follower(leader), 12, size=3000)
             moves = [r.counted(name) for name in ("path_silent", "path_back")]
