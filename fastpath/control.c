@@ -154,6 +154,14 @@ void control_move(struct bcast *b, struct bcast_peer *p, struct path_move move,
   m->reason = move.reason;
 }
 
+void control_doubt(struct bcast *b, struct bcast_peer *p, struct bcast_actions *a) {
+  if (!outflow_is_stalled(&p->out, b->path_limits.leave_us, b->now_us)) return;
+  p->out.stalled_us = b->now_us; /* said again if that changes nothing */
+  if (p->paths.use == PATH_TCP) return;
+  drop(b, REASON_PATH_STALLED);
+  tell_peer(b, p, FAST_STALLED, a)->left = p->paths.use;
+}
+
 static void on_close(struct bcast *b, const struct fast_msg *m, struct bcast_actions *a) {
   b->phase = BCAST_CLOSED;
   b->more = false;

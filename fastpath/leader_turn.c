@@ -77,6 +77,7 @@ static void choose_paths(struct bcast *b, struct bcast_actions *a) {
     if (p->phase != PEER_HEARD) continue; /* before, it answers nowhere */
     struct path_move move = path_choose(&p->paths, &b->path_limits, b->now_us);
     if (move.reason != REASON_NONE) control_move(b, p, move, a);
+    control_doubt(b, p, a);
     path_watch(&p->paths, &b->path_limits, b->now_us);
   }
 }

@@ -9,7 +9,7 @@
 void outflow_init(struct outflow *o, pos_t start, uint32_t flight_max) {
   assert(flight_max <= LIMIT_FLIGHT);
   o->start = o->acked = o->next = o->limit = start;
-  o->moved_us = 0;
+  o->moved_us = o->stalled_us = 0;
   o->doublings = 0;
   o->flight_max = flight_max;
   o->flight_first = o->flight_cnt = 0;
@@ -21,7 +21,7 @@ void outflow_ack(struct outflow *o, pos_t received, uint32_t window, uint64_t no
   if (received + window > o->limit) o->limit = received + window;
   if (received <= o->acked) return;
   o->acked = received;
-  o->moved_us = now_us;
+  o->moved_us = o->stalled_us = now_us;
   o->doublings = 0;
   while (o->flight_cnt && o->flight[o->flight_first & FLIGHT_MASK] <= received) {
     o->flight_first++;
@@ -32,7 +32,7 @@ void outflow_ack(struct outflow *o, pos_t received, uint32_t window, uint64_t no
 void outflow_moved(struct outflow *o, uint32_t flight_max, uint64_t now_us) {
   assert(flight_max <= LIMIT_FLIGHT);
   o->flight_max = flight_max;
-  o->moved_us = now_us;
+  o->moved_us = o->stalled_us = now_us;
   o->doublings = 0;
 }
 
@@ -114,7 +114,7 @@ struct outflow_slice outflow_take(struct outflow *o, pos_t end, uint32_t max, ui
   if (o->next >= end || o->flight_cnt >= o->flight_max) return slice;
   uint64_t len = end - o->next;
   slice.len = len < max ? (uint32_t)len : max;
-  if (o->acked == o->next) o->moved_us = now_us;
+  if (o->acked == o->next) o->moved_us = o->stalled_us = now_us;
   o->next += slice.len;
   o->flight[(o->flight_first + o->flight_cnt++) & FLIGHT_MASK] = o->next;
   return slice;

@@ -188,6 +188,33 @@ TEST(Paths, TcpCarriesAtATimeWhatItHasRoomForHoweverLongItsRoundTrip) {
   ExpectUndisturbed(n);
 }
 
+/* Heartbeats are small: a path that has begun to lose what is large answers, and must be doubted
+ * by whoever sends: the leader, or a follower with a request. */
+TEST(Paths, APathThatLosesWhatIsLargeIsDoubtedThoughItAnswers) {
+  for (int requests = 0; requests < 2; requests++) {
+    Net n(static_cast<uint64_t>(62 + requests), ManyPaths(2, true));
+    Settle(n);
+    net_run(n.net, 5000);
+    EXPECT_EQ(0u, net_count(n.net, REASON_PATH_STALLED));
+    n->large_lost = true;
+    if (requests)
+      ASSERT_TRUE(net_request(n.net, 1, 1000));
+    else
+      ASSERT_TRUE(net_propose(n.net, 1000));
+    net_run(n.net, 660); /* leave_us is 666 */
+    EXPECT_EQ(0u, net_count(n.net, REASON_PATH_STALLED));
+    net_run(n.net, 100);
+    EXPECT_EQ(requests ? 1u : 2u, net_count(n.net, REASON_PATH_STALLED)) << "one for each peer";
+    n->large_lost = false;
+    net_run(n.net, 1000);
+    uint64_t said = net_count(n.net, REASON_PATH_STALLED);
+    net_run(n.net, 5000);
+    EXPECT_EQ(said, net_count(n.net, REASON_PATH_STALLED)) << "nothing waits any more";
+    EXPECT_EQ(0u, Moves(n)) << "it was never silent";
+    ExpectUndisturbed(n);
+  }
+}
+
 TEST(Paths, AStoppedFollowerMovesNothing) {
   Net n(10, ManyPaths(2, true));
   Settle(n);
