@@ -36,8 +36,9 @@
 #define LIMIT_PATHS 3           /* ways to one peer: two fast addresses and TCP */
 #define LIMIT_TCP_FRAMES 512 /* frames waiting between fast lcore and slow thread, each direction */
 #define LIMIT_TCP_FLIGHT 64  /* slices in flight to one peer over TCP */
-#define LIMIT_TCP_WAITING (1u << 20) /* bytes waiting on a connection: frames are dropped above */
-#define LIMIT_GAP_RANGES 8           /* missing ranges in one GAP report */
+#define LIMIT_TCP_WAITING (1u << 20)  /* bytes waiting on a connection: frames are dropped above */
+#define LIMIT_TCP_UNSENT (128u << 10) /* of frames in the kernel's hands, and not yet sent */
+#define LIMIT_GAP_RANGES 8            /* missing ranges in one GAP report */
 #define LIMIT_MTU_MIN (LIMIT_FRAME_HEADER + LIMIT_FRAME_OVERHEAD + LIMIT_FRAME_TAG + 128)
 #define LIMIT_MTU_MAX 9216
 
