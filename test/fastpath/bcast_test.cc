@@ -626,6 +626,21 @@ TEST(FollowerFrames, ADamagedLengthAtTheEndOfTheStreamIsFoundOut) {
   EXPECT_EQ(800u + bytes.size(), bcast_appended(f.b));
 }
 
+/* A follower has no round trip measured, and that of TCP, which repairs itself, may be long. */
+TEST(FollowerFrames, AGapIsReportedOverTcpNoFasterThanItIsDoubted) {
+  Follower f;
+  f.c.timeout_us = 100000;
+  f.b->path_limits.doubt_us = 5000;
+  f.b->peers[0].paths.exist |= 1u << PATH_TCP;
+  path_use(&f.b->peers[0].paths, PATH_TCP);
+  f.path = PATH_TCP;
+  f.Frame(f.FromLeader(FRAME_PROPOSAL, 1000), std::string(100, 'x'));
+  for (int us = 0; us < 5000; us += 100, f.now_us += 100) f.Turn();
+  EXPECT_EQ(1u, f.Count(REASON_GAP_REPORTED));
+  f.Turn();
+  EXPECT_EQ(2u, f.Count(REASON_GAP_REPORTED));
+}
+
 TEST(FollowerFrames, ARecordWhoseRestIsLateIsNotThrownAway) {
   Follower f; /* a busy core or a full flight stops the leader in the middle of a record */
   std::string bytes = f.Record(6, 4000);
