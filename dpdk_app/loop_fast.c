@@ -48,8 +48,13 @@ static void send_frame(struct node *n, const struct bcast_action *a) {
     counters_add(&n->counters[THREAD_FAST], REASON_TCP_FULL, 1);
 }
 
-/* MOVED is for people only: it takes no place that the hand-over may need. */
+/* Of a path that was silent, or carries no slices, only what is large may be lost: its small probes
+ * would be answered.  MOVED is for people only: it takes no place that the hand-over may need. */
 static void tell_slow(struct node *n, const struct fast_msg *m) {
+  bool silent = m->type == FAST_MOVED && m->reason == REASON_PATH_SILENT;
+  if ((silent || m->type == FAST_STALLED) && m->left != PATH_TCP)
+    port_doubt(n->ports, (struct port_to){m->peer_idx, m->left});
+  if (m->type == FAST_STALLED) return;
   if (m->type == FAST_MOVED && topo_count(&n->topo, RING_FAST_SLOW) >= LIMIT_RING_DEPTH / 2)
     counters_add(&n->counters[THREAD_FAST], REASON_RING_FULL, 1);
   else

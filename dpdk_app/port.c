@@ -103,6 +103,13 @@ bool port_reaches(const struct ports *p, struct port_to to) {
   return why_not(&p->ports[port_of(p, to)], to.peer_idx) == REASON_NONE;
 }
 
+void port_doubt(struct ports *p, struct port_to to) {
+  struct port *port = &p->ports[port_of(p, to)];
+  if (!port->ethernet || !port->wire.peers[to.peer_idx].mac_known) return;
+  reach_begin(&port->reach, to.peer_idx, p->now_ns);
+  p->ask_due_ns = 0;
+}
+
 void port_tx(struct ports *p, struct port_to to, const struct frame_header *header,
              const void *payload, uint32_t len) {
   int port_idx = port_of(p, to), peer_idx = to.peer_idx;

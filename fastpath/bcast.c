@@ -204,7 +204,7 @@ static void publish(struct position *p, pos_t pos) {
 }
 
 static uint64_t path_told(const struct bcast_peer *p) {
-  return p->phase == PEER_HEARD ? p->paths.use + 1u : 0u;
+  return p->phase == PEER_HEARD ? p->paths.states | (p->paths.use + 1u) : 0u;
 }
 
 void bcast_publish(const struct bcast *b, struct positions *p) {

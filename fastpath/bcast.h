@@ -71,7 +71,7 @@ struct bcast {
   nodeset_t counted;    /* leader: COUNTed and attached, itself included */
   uint64_t quorum_us;   /* leader: a quorum was alive then */
   uint64_t durable_moved_us;
-  uint64_t kept_us; /* leader: last housekeeping */
+  uint64_t kept_us; /* last housekeeping */
   pos_t stamp_pos;  /* leader: record end whose commit is timed; 0: none */
   uint64_t stamp_ns;
 

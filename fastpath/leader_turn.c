@@ -2,8 +2,6 @@
 
 #include "fastpath/machine.h"
 
-#define KEEP_US 20
-
 uint64_t leader_quorum_us(const struct bcast *b) {
   uint64_t alive[LIMIT_PEERS] = {0};
   for (int i = 0; i < b->config->peer_cnt; i++) alive[i] = b->peers[i].alive_us;
@@ -79,6 +77,8 @@ static void choose_paths(struct bcast *b, struct bcast_actions *a) {
     if (p->phase != PEER_HEARD) continue; /* before, it answers nowhere */
     struct path_move move = path_choose(&p->paths, &b->path_limits, b->now_us);
     if (move.reason != REASON_NONE) control_move(b, p, move, a);
+    control_doubt(b, p, a);
+    path_watch(&p->paths, &b->path_limits, b->now_us);
   }
 }
 

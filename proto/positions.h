@@ -33,7 +33,7 @@ struct positions {
   /* for status only; writer fast */
   struct position peer_received[LIMIT_PEERS];
   struct position peer_durable[LIMIT_PEERS];
-  struct position peer_path[LIMIT_PEERS]; /* enum path_id + 1; 0: not heard */
+  struct position peer_path[LIMIT_PEERS]; /* see path_id.h */
 };
 
 static inline pos_t position_get(const struct position *p) {

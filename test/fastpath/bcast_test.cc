@@ -609,13 +609,36 @@ TEST(FollowerFrames, ADamagedLengthAtTheEndOfTheStreamIsFoundOut) {
   f.Turn();
   EXPECT_EQ(0u, f.Count(REASON_RECORD_CRC));
   f.now_us += OUTFLOW_RTO_FLOOR_US;
-  f.Frame(f.FromLeader(FRAME_PING, 800 + bad.size()));
+  frame_header ping = f.FromLeader(FRAME_PING, 800 + bad.size());
+  f.Frame(ping);
+  f.Turn();
+  EXPECT_EQ(0u, f.Count(REASON_RECORD_CRC)) << "it may wait for our answer, which takes its time";
+  f.now_us += 100;
+  f.Turn(); /* a heartbeat's ACK */
+  ping.seq = ++f.seq[0];
+  ping.echo_time = static_cast<uint32_t>(f.now_us);
+  f.Frame(ping);
   f.Turn();
   EXPECT_EQ(1u, f.Count(REASON_RECORD_CRC));
   ASSERT_EQ(1, f.Sent(FRAME_ACK, 0));
   EXPECT_EQ(FRAME_GAP, f.Last(FRAME_ACK)->header.flags);
   f.Frame(f.FromLeader(FRAME_PROPOSAL, 800), bytes);
   EXPECT_EQ(800u + bytes.size(), bcast_appended(f.b));
+}
+
+/* A follower has no round trip measured, and that of TCP, which repairs itself, may be long. */
+TEST(FollowerFrames, AGapIsReportedOverTcpNoFasterThanItIsDoubted) {
+  Follower f;
+  f.c.timeout_us = 100000;
+  f.b->path_limits.doubt_us = 5000;
+  f.b->peers[0].paths.exist |= 1u << PATH_TCP;
+  path_use(&f.b->peers[0].paths, PATH_TCP);
+  f.path = PATH_TCP;
+  f.Frame(f.FromLeader(FRAME_PROPOSAL, 1000), std::string(100, 'x'));
+  for (int us = 0; us < 5000; us += 100, f.now_us += 100) f.Turn();
+  EXPECT_EQ(1u, f.Count(REASON_GAP_REPORTED));
+  f.Turn();
+  EXPECT_EQ(2u, f.Count(REASON_GAP_REPORTED));
 }
 
 TEST(FollowerFrames, ARecordWhoseRestIsLateIsNotThrownAway) {
@@ -1156,6 +1179,7 @@ TEST(Probes, AFollowerGoesWithItsLeadersNewestFrameOnly) {
   EXPECT_EQ(PATH_FAST2, f.b->peers[0].paths.use);
   ASSERT_TRUE(f.Told(FAST_MOVED));
   EXPECT_EQ(static_cast<pos_t>(PATH_FAST2), f.Told(FAST_MOVED)->pos);
+  EXPECT_EQ(PATH_FAST, f.Told(FAST_MOVED)->left);
   f.Turn();
   ASSERT_TRUE(f.SentOn(PATH_FAST2)) << "an answer, at once";
   EXPECT_EQ(1u, f.Count(REASON_PATH_FOLLOWED));
