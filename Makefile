@@ -246,9 +246,9 @@ $(B)/mangler: $(B)/test/rack/mangler.o # a bad cable, for make rack-test
 	$(Q)$(CC) $(SAN_FLAGS) -o $@ $^
 
 # What no replica can beat, measured by programs that link nothing of Zabline.
-perf-programs: $(B)/raw_rtt $(B)/raw_write $(B)/commit_loop ## build the programs that measure the limits
+perf-programs: $(B)/raw_rtt $(B)/raw_write $(B)/raw_line $(B)/commit_loop ## build the programs that measure the limits
 .PHONY: perf-programs
-$(B)/raw_rtt $(B)/raw_write: $(B)/%: $(B)/perf/raw/%.o
+$(B)/raw_rtt $(B)/raw_write $(B)/raw_line: $(B)/%: $(B)/perf/raw/%.o
 	$(call say,LD,$@)
 	$(Q)$(CC) $(SAN_FLAGS) -o $@ $^ $(DPDK_LIBS)
 $(B)/perf/raw/%.o: CFLAGS += $(DPDK_CFLAGS)

@@ -36,8 +36,9 @@
 #define LIMIT_PATHS 3           /* ways to one peer: two fast addresses and TCP */
 #define LIMIT_TCP_FRAMES 512 /* frames waiting between fast lcore and slow thread, each direction */
 #define LIMIT_TCP_FLIGHT 64  /* slices in flight to one peer over TCP */
-#define LIMIT_TCP_WAITING (1u << 20) /* bytes waiting on a connection: frames are dropped above */
-#define LIMIT_GAP_RANGES 8           /* missing ranges in one GAP report */
+#define LIMIT_TCP_WAITING (1u << 20)  /* bytes waiting on a connection: frames are dropped above */
+#define LIMIT_TCP_UNSENT (128u << 10) /* of frames in the kernel's hands, and not yet sent */
+#define LIMIT_GAP_RANGES 8            /* missing ranges in one GAP report */
 #define LIMIT_MTU_MIN (LIMIT_FRAME_HEADER + LIMIT_FRAME_OVERHEAD + LIMIT_FRAME_TAG + 128)
 #define LIMIT_MTU_MAX 9216
 
@@ -79,7 +80,7 @@
 #define LIMIT_KEPT_BYTES (256u << 20) /* app_log: bytes of the records kept for tail */
 #define LIMIT_KEPT_CHUNK (1u << 20)   /* app_log: unit in which they are allocated */
 #define LIMIT_DOCTOR_ROWS \
-  128 /* of zabctl doctor: 6 per port, 3 per peer, some 30 for the machine */
+  128 /* of zabctl doctor: 6 per port, 4 per peer, some 30 for the machine */
 
 static_assert(LIMIT_PORTS <= 32 && LIMIT_FAST_PATHS <= LIMIT_PORTS, "port_idx is a bit of a word");
 static_assert(LIMIT_VOTERS <= LIMIT_PEERS, "every voter is a peer");

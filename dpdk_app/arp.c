@@ -162,10 +162,10 @@ struct arp_result arp_take(struct arp *a, uint64_t now_ns, const void *body, siz
     return r;
   }
   if (idx < 0 || a->peers[idx].is_fixed) return r;
-  bool solicited = op == OP_REPLY && target == a->ip && a->peers[idx].is_asked;
-  if (!solicited && sender != target) return r;
+  r.solicited = op == OP_REPLY && target == a->ip && a->peers[idx].is_asked;
+  if (!r.solicited && sender != target) return r;
   r.peer_idx = idx;
   r.changed = learn(&a->peers[idx], now_ns, mac);
-  if (r.changed && !solicited) ask_after(&a->peers[idx], now_ns);
+  if (r.changed && !r.solicited) ask_after(&a->peers[idx], now_ns);
   return r;
 }

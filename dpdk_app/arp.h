@@ -58,10 +58,11 @@ struct arp_packet {
 };
 
 struct arp_result {
-  bool answer;   /* *out is to be sent */
-  int peer_idx;  /* learnt or confirmed: peers[peer_idx].mac; -1: nobody */
-  bool changed;  /* ... and it was another one before */
-  bool conflict; /* another host claims our own address */
+  bool answer;    /* *out is to be sent */
+  int peer_idx;   /* learnt or confirmed: peers[peer_idx].mac; -1: nobody */
+  bool changed;   /* ... and it was another one before */
+  bool solicited; /* ... and it answers a question of ours: at most once for each */
+  bool conflict;  /* another host claims our own address */
 };
 
 void arp_init(struct arp *a, uint32_t ip, const uint8_t mac[6]);

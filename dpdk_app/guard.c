@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -15,14 +16,20 @@
 #include <rte_interrupts.h>
 #include <rte_memzone.h>
 
+#include "config/limits.h"
+
 #define GUARD_ZONE "zabline_guard"
 #define POLL_NS 10000
+
+/* memif's messages that may bear a descriptor, and the one with which a client begins. */
+enum { MEMIF_INIT = 3, MEMIF_ADD_REGION = 4, MEMIF_ADD_RING = 5 };
 
 /* munmap is told nothing of a node, so what it waits for stands in a memzone: EAL is one per
  * process. */
 struct guard {
   _Atomic bool ready;                          /* rcu is set up; memzones start as zeros */
   uint32_t used;                               /* bit per reader; main only */
+  bool said_init[LIMIT_FILES];                 /* by descriptor; interrupt thread only */
   _Alignas(RTE_CACHE_LINE_SIZE) uint8_t rcu[]; /* struct rte_rcu_qsbr and its readers */
 };
 
@@ -81,8 +88,17 @@ int munmap(void *addr, size_t len) {
   return (int)syscall(SYS_munmap, addr, len);
 }
 
+static struct guard *find(void) {
+  const struct rte_memzone *zone = rte_memzone_lookup(GUARD_ZONE);
+  return zone ? zone->addr : NULL;
+}
+
 int close(int fd) {
-  if (rte_thread_is_intr()) guard_wait();
+  if (rte_thread_is_intr()) {
+    guard_wait();
+    struct guard *g = find();
+    if (g && fd >= 0 && fd < LIMIT_FILES) g->said_init[fd] = false;
+  }
   return (int)syscall(SYS_close, fd);
 }
 
@@ -105,4 +121,40 @@ ssize_t sendmsg(int fd, const struct msghdr *msg, int flags) {
   sent = 0;
   for (size_t i = 0; i < msg->msg_iovlen; i++) sent += (ssize_t)msg->msg_iov[i].iov_len;
   return sent;
+}
+
+/* May the driver, which forgets those that it does not look for, have the message's descriptor? */
+static bool bears(struct guard *g, int fd, const struct msghdr *msg, ssize_t len) {
+  uint16_t type;
+  if (!g || fd < 0 || fd >= LIMIT_FILES) return true;
+  if (msg->msg_iovlen != 1 || (size_t)len != msg->msg_iov[0].iov_len) return false;
+  memcpy(&type, msg->msg_iov[0].iov_base, sizeof type);
+  if (type == MEMIF_INIT) g->said_init[fd] = true;
+  return g->said_init[fd] && (type == MEMIF_ADD_REGION || type == MEMIF_ADD_RING);
+}
+
+/* Closes all that came but the first `keep`, which the driver takes. */
+static void close_rights(struct cmsghdr *c, size_t keep) {
+  size_t cnt = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+  for (size_t i = keep; i < cnt; i++) {
+    int fd, none = -1;
+    uint8_t *at = CMSG_DATA(c) + i * sizeof fd;
+    memcpy(&fd, at, sizeof fd);
+    memcpy(at, &none, sizeof none);
+    syscall(SYS_close, fd);
+  }
+}
+
+/* Whoever may open the socket can pass descriptors with any message, and the driver would keep them
+ * until we end. */
+ssize_t recvmsg(int fd, struct msghdr *msg, int flags) {
+  ssize_t len = syscall(SYS_recvmsg, fd, msg, flags);
+  if (len < 0 || !rte_thread_is_intr()) return len;
+  size_t keep = bears(find(), fd, msg, len) ? 1 : 0;
+  for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
+    if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
+    close_rights(c, keep);
+    keep = 0;
+  }
+  return len;
 }

@@ -4,8 +4,9 @@
  * interrupt thread, whatever the lcore is doing; the lcore then faults, or writes its 8 bytes of
  * "interrupt" into whatever file was opened next.  guard.c therefore takes the place of munmap and
  * close for that one thread: they first wait until every lcore has been seen outside its bursts.
- * And connect: a hung peer must not block that thread, so the connect of a memif client waits at
- * most 1 ms.
+ * Also recvmsg: descriptors that come with a message that bears none are closed, since the driver
+ * would forget them.  And connect: a hung peer must not block that thread, so the connect of a
+ * memif client waits at most 1 ms.
  *
  * The readers are those of a rte_rcu_qsbr variable in a memzone: an lcore pays one load per turn.
  *

@@ -87,6 +87,8 @@ static void flush(struct ports *p, struct port *port) {
 }
 
 void port_queue(struct ports *p, struct port *port, struct rte_mbuf *m) {
+  if (p->filling != port) port_flush(p);
+  p->filling = port;
   port->tx[port->tx_cnt++] = m;
   if (port->tx_cnt == LIMIT_BURST) flush(p, port);
 }
@@ -99,6 +101,13 @@ static enum reason why_not(const struct port *port, int peer_idx) {
 
 bool port_reaches(const struct ports *p, struct port_to to) {
   return why_not(&p->ports[port_of(p, to)], to.peer_idx) == REASON_NONE;
+}
+
+void port_doubt(struct ports *p, struct port_to to) {
+  struct port *port = &p->ports[port_of(p, to)];
+  if (!port->ethernet || !port->wire.peers[to.peer_idx].mac_known) return;
+  reach_begin(&port->reach, to.peer_idx, p->now_ns);
+  p->ask_due_ns = 0;
 }
 
 void port_tx(struct ports *p, struct port_to to, const struct frame_header *header,
@@ -128,8 +137,8 @@ void port_tx(struct ports *p, struct port_to to, const struct frame_header *head
 }
 
 void port_flush(struct ports *p) {
-  for (int i = 0; i < p->cnt; i++)
-    if (p->ports[i].tx_cnt) flush(p, &p->ports[i]);
+  if (p->filling && p->filling->tx_cnt) flush(p, p->filling);
+  p->filling = NULL;
 }
 
 void port_leave(struct ports *p) { guard_leave(&p->guard); }

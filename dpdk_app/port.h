@@ -65,6 +65,9 @@ void port_tx(struct ports *p, struct port_to to, const struct frame_header *head
              const void *payload, uint32_t len);
 /* port_reaches: would port_tx send? */
 bool port_reaches(const struct ports *p, struct port_to to);
+/* port_doubt: what was sent there found no answer; nothing goes there before the way has carried a
+ * packet of full size again. */
+void port_doubt(struct ports *p, struct port_to to);
 /* port_tick is told the time, on every turn that sends: ARP asks, repeats and refreshes by it. */
 void port_tick(struct ports *p, uint64_t now_ns);
 /* port_flush sends what is queued on all ports. */

@@ -59,6 +59,7 @@ struct ports {
   struct drops *drops; /* NULL: not counted by whom */
   struct guard_reader guard;
   struct rte_mempool *pool; /* of all ports that have none of their own */
+  struct port *filling;     /* the one with packets queued */
   uint64_t now_ns;          /* of the fast lcore */
   uint64_t ask_due_ns;      /* some port has something to ask then */
   int cnt;
@@ -85,7 +86,8 @@ static inline void port_serve_seen(struct ports *p, struct port *port, int peer_
 /* port_serve_start: the link came up. */
 void port_serve_start(struct ports *p, struct port *port);
 
-/* port_queue adds a packet to the next burst; port_tag is the tag that the driver took out. */
+/* port_queue adds a packet to the port's next burst, and first sends what stands at another port:
+ * it is under way while this one's are built.  port_tag is the tag that the driver took out. */
 void port_queue(struct ports *p, struct port *port, struct rte_mbuf *m);
 static inline uint32_t port_tag(const struct rte_mbuf *m) {
   return m->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED ? m->vlan_tci : WIRE_NO_TAG;

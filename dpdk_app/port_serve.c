@@ -35,8 +35,7 @@ static void take_mac(struct ports *p, struct port *port, struct arp_result r) {
   const uint8_t *mac = port->arp.peers[r.peer_idx].mac;
   uint64_t number = 0;
   memcpy(&number, mac, RTE_ETHER_ADDR_LEN);
-  if (r.changed || !port->wire.peers[r.peer_idx].mac_known)
-    reach_begin(&port->reach, r.peer_idx, p->now_ns);
+  reach_mac(&port->reach, r.peer_idx, p->now_ns, (struct reach_host){number, r.solicited});
   wire_set_mac(&port->wire, r.peer_idx, mac);
   if (r.changed) counters_add(p->counters, REASON_ARP_CHANGED, 1);
   atomic_store_explicit(&port->learnt[r.peer_idx], number, memory_order_relaxed);

@@ -5,6 +5,7 @@
 #include "proto/record.h"
 
 #define IDLE_WAIT_MS 20
+#define GATHER_MS 5         /* `memory`: how long a little of the log may wait to be written */
 #define SEAL_TURNS 1000000u /* `spin`: empty turns before the idle trailer, some 10 ms */
 
 static const uint8_t *ring_at(const struct diskd *d, pos_t pos) {
@@ -31,12 +32,24 @@ static pos_t group_end(const struct diskd *d, pos_t from, pos_t to) {
   return end;
 }
 
-/* Writes one group, or nothing; true if it wrote. */
-static bool write_group(struct diskd *d, pos_t appended) {
-  pos_t durable = position_get(&d->node->positions.durable);
-  if (durable >= appended) return false;
-  pos_t end = group_end(d, durable, appended);
-  enum reason r = store_append(d->node->store, ring_at(d, durable), end - durable);
+static pos_t appended(const struct diskd *d) { return position_get(&d->node->positions.appended); }
+
+static pos_t durable(const struct diskd *d) { return position_get(&d->node->positions.durable); }
+
+/* Nobody waits for a log that is written behind, and each write takes the core from a fast lcore
+ * that shares it: a little waits for more.  The fast lcore wakes us before it is much. */
+static bool gathers(const struct diskd *d) {
+  const struct config *c = &d->node->config;
+  return c->durability == DURABILITY_MEMORY && c->idle != IDLE_SPIN && !d->rested &&
+         appended(d) - durable(d) <= positions_much(c->ring_bytes);
+}
+
+/* Writes one group of what stands before `to`, or nothing; true if it wrote. */
+static bool write_group(struct diskd *d, pos_t to) {
+  pos_t from = durable(d);
+  if (from >= to) return false;
+  pos_t end = group_end(d, from, to);
+  enum reason r = store_append(d->node->store, ring_at(d, from), end - from);
   if (r) {
     fail(d, r);
     return false;
@@ -152,10 +165,12 @@ static bool serve(struct diskd *d, enum ring_id in, enum ring_id out, int asker)
   return true;
 }
 
+static bool is_behind(const struct diskd *d) { return d->running && appended(d) > durable(d); }
+
 static bool anything_to_do(const struct diskd *d) {
-  const struct node *n = d->node;
-  return !topo_empty(&n->topo, RING_SLOW_DISK) || !topo_empty(&n->topo, RING_APP_DISK) ||
-         (d->running && position_get(&n->positions.appended) > position_get(&n->positions.durable));
+  const struct topo *t = &d->node->topo;
+  return !topo_empty(t, RING_SLOW_DISK) || !topo_empty(t, RING_APP_DISK) ||
+         (is_behind(d) && !gathers(d));
 }
 
 /* After a while without a write, never at once: the trailer would be in the next group's way. */
@@ -184,7 +199,8 @@ static void idle_sleeping(struct diskd *d) {
     waker_cancel(w);
     return;
   }
-  waker_wait(w, IDLE_WAIT_MS);
+  waker_wait(w, is_behind(d) ? GATHER_MS : IDLE_WAIT_MS);
+  d->rested = true;
   if (!anything_to_do(d)) seal(d);
 }
 
@@ -206,7 +222,9 @@ void disk_init(struct diskd *d, struct node *n) {
 }
 
 bool disk_turn(struct diskd *d) {
-  bool worked = d->running && write_group(d, position_get(&d->node->positions.appended));
+  pos_t to = appended(d);
+  bool worked = d->running && !gathers(d) && write_group(d, to);
+  if (durable(d) == to) d->rested = false;
   worked |= serve(d, RING_SLOW_DISK, RING_DISK_SLOW, STORE_SLOW);
   worked |= serve(d, RING_APP_DISK, RING_DISK_APP, STORE_APP);
   if (worked) d->idle_turns = 0;

@@ -3,7 +3,8 @@
 #include <stddef.h>
 #include <string.h>
 
-#define NO_EPOCH 0u   /* epochs begin at 1 */
+#define NO_EPOCH 0u /* epochs begin at 1 */
+#define PREFETCH_BYTES 256u
 #define QUIET_NS 2000 /* between two BCAST_TURNs while nothing comes: timers need no more */
 
 static void send_frame(struct node *n, const struct bcast_action *a) {
@@ -22,8 +23,13 @@ static void send_frame(struct node *n, const struct bcast_action *a) {
     counters_add(&n->counters[THREAD_FAST], REASON_TCP_FULL, 1);
 }
 
-/* MOVED is for people only: it takes no place that the hand-over may need. */
+/* Of a path that was silent, or carries no slices, only what is large may be lost: its small probes
+ * would be answered.  MOVED is for people only: it takes no place that the hand-over may need. */
 static void tell_slow(struct node *n, const struct fast_msg *m) {
+  bool silent = m->type == FAST_MOVED && m->reason == REASON_PATH_SILENT;
+  if ((silent || m->type == FAST_STALLED) && m->left != PATH_TCP)
+    port_doubt(n->ports, (struct port_to){m->peer_idx, m->left});
+  if (m->type == FAST_STALLED) return;
   if (m->type == FAST_MOVED && topo_count(&n->topo, RING_FAST_SLOW) >= LIMIT_RING_DEPTH / 2)
     counters_add(&n->counters[THREAD_FAST], REASON_RING_FULL, 1);
   else
@@ -122,16 +128,24 @@ static bool must_wait(const struct fast *f) {
          bcast_committed(&n->bcast) < bcast_appended(&n->bcast);
 }
 
+/* The next submission, with its bytes on their way into this core's cache: the app wrote them on
+ * another one. */
+static bool hold(struct fast *f) {
+  if (f->holding) return true;
+  if (f->closed || !topo_receive(&f->node->topo, RING_APP_FAST, &f->held)) return false;
+  const char *bytes = f->held.data;
+  for (uint32_t at = 0; at < f->held.len && at < PREFETCH_BYTES; at += CACHE_LINE)
+    __builtin_prefetch(bytes + at);
+  return f->holding = true;
+}
+
 static int submissions(struct fast *f) {
   int cnt = 0;
   if (f->closed) {
     drop_old_submissions(f, NO_EPOCH);
     return 0;
   }
-  for (; cnt < LIMIT_RING_DEPTH; cnt++) {
-    if (!f->holding && !topo_receive(&f->node->topo, RING_APP_FAST, &f->held)) break;
-    f->holding = true;
-    if (f->held.is_proposal && must_wait(f)) break;
+  for (; cnt < LIMIT_RING_DEPTH && !must_wait(f) && hold(f); cnt++) {
     enum bcast_event_type type = f->held.is_proposal ? BCAST_PROPOSE : BCAST_REQUEST;
     if (!bcast_room(&f->node->bcast, type, f->held.len)) break;
     f->holding = false;
@@ -150,20 +164,32 @@ static bool is_quiet(const struct fast *f, int work) {
          position_get(&f->node->positions.durable) == f->durable;
 }
 
+static struct bcast_event turn_event(struct fast *f, enum bcast_event_type type) {
+  struct node *n = f->node;
+  struct bcast_event e = {
+      .type = type,
+      .durable = position_get(&n->positions.durable),
+      .applied = position_get(&n->positions.applied),
+      .app_holds = position_get(&n->positions.app_holds) != 0,
+      .requests_consumed = f->requests_given - topo_count(&n->topo, RING_FAST_APP),
+  };
+  f->durable = e.durable;
+  return e;
+}
+
+/* What the frames committed leaves with the record that waits, not one turn before it. */
+static void count(struct fast *f) {
+  struct bcast_event e = turn_event(f, BCAST_COUNT);
+  step(f, &e);
+}
+
 /* Returns how many frames and messages left. */
 static int turn(struct fast *f) {
   struct node *n = f->node;
   int cnt = 0;
   port_tick(n->ports, f->now_ns);
   do {
-    struct bcast_event e = {
-        .type = BCAST_TURN,
-        .durable = position_get(&n->positions.durable),
-        .applied = position_get(&n->positions.applied),
-        .app_holds = position_get(&n->positions.app_holds) != 0,
-        .requests_consumed = f->requests_given - topo_count(&n->topo, RING_FAST_APP),
-    };
-    f->durable = e.durable;
+    struct bcast_event e = turn_event(f, BCAST_TURN);
     step(f, &e);
     cnt += (int)f->actions.cnt;
     port_flush(n->ports);
@@ -178,7 +204,7 @@ static void publish(struct fast *f) {
   if (f->closed) return;
   bcast_publish(&n->bcast, &n->positions);
   pos_t appended = bcast_appended(&n->bcast), committed = bcast_committed(&n->bcast);
-  pos_t much = n->config.ring_bytes / 8;
+  pos_t much = positions_much(n->config.ring_bytes);
   if (appended != f->appended)
     waker_wake_if(&n->topo.waker[THREAD_DISK],
                   appended - position_get(&n->positions.durable) > much);
@@ -202,11 +228,13 @@ int fast_turn(struct fast *f, uint64_t now_ns) {
   f->now_ns = now_ns;
   int work = receive(f);
   work += hand_over(f);
+  if (work && f->holding) count(f);
   work += submissions(f);
   if (!is_quiet(f, work)) {
     work += receive_tcp(f); /* no hurry: an empty turn does not look there */
     work += turn(f);
     publish(f);
+    hold(f); /* what is sent next is fetched while the answers are under way */
   }
   return work;
 }

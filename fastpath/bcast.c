@@ -13,6 +13,7 @@ static void init_peers(struct bcast *b, const struct config *c, const struct bca
   for (int i = 0; i < c->peer_cnt; i++) {
     b->idx_of_id[c->peers[i].id] = (int8_t)i;
     b->peers[i].idx = i;
+    b->order[i] = (uint8_t)i;
     b->peers[i].id = c->peers[i].id;
     b->peers[i].observer = c->peers[i].role == ROLE_OBSERVER;
     if (!b->peers[i].observer) voters |= 1u << i;
@@ -167,6 +168,9 @@ void bcast_step(struct bcast *b, const struct bcast_event *e, struct bcast_actio
     case BCAST_REQUEST:
       on_request(b, e);
       break;
+    case BCAST_COUNT:
+      turn_count(b, e, a);
+      break;
     case BCAST_TURN:
       turn_step(b, e, a);
       break;
@@ -200,7 +204,7 @@ static void publish(struct position *p, pos_t pos) {
 }
 
 static uint64_t path_told(const struct bcast_peer *p) {
-  return p->phase == PEER_HEARD ? p->paths.use + 1u : 0u;
+  return p->phase == PEER_HEARD ? p->paths.states | (p->paths.use + 1u) : 0u;
 }
 
 void bcast_publish(const struct bcast *b, struct positions *p) {

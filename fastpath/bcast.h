@@ -71,7 +71,7 @@ struct bcast {
   nodeset_t counted;    /* leader: COUNTed and attached, itself included */
   uint64_t quorum_us;   /* leader: a quorum was alive then */
   uint64_t durable_moved_us;
-  uint64_t kept_us; /* leader: last housekeeping */
+  uint64_t kept_us; /* last housekeeping */
   pos_t stamp_pos;  /* leader: record end whose commit is timed; 0: none */
   uint64_t stamp_ns;
 
@@ -80,6 +80,7 @@ struct bcast {
   int request_turn;                    /* leader: whose REQUESTs are delivered first */
   struct bcast_requests outstanding;
   struct bcast_peer peers[LIMIT_PEERS];
+  uint8_t order[LIMIT_PEERS]; /* in which they are sent to: whose answers made the quorum, first */
 };
 
 struct bcast_memory {
@@ -102,8 +103,13 @@ void bcast_init(struct bcast *b, const struct config *c, const struct bcast_memo
  * PROPOSE: of another epoch, or when not leading, it is counted and dropped; else it must be next
  * (asserted); one above config.counter_limit is LOST.
  *
- * TURN: durable, applied and app_holds must belong to the present LEAD or OPEN; requests_consumed
- * counts what the app has finished reading, not what it has only taken from a ring. */
+ * COUNT is optional: given before PROPOSE, what came with the frames is committed and leaves in the
+ * frames that carry the new records, and a proposer that waits for the commit need not wait for the
+ * next turn.
+ *
+ * COUNT, TURN: durable, applied and app_holds must belong to the present LEAD or OPEN;
+ * requests_consumed counts what the app has finished reading, not what it has only taken from a
+ * ring. */
 void bcast_step(struct bcast *b, const struct bcast_event *e, struct bcast_actions *a);
 
 /* bcast_room: may BCAST_PROPOSE or BCAST_REQUEST with len payload bytes be given now? */

@@ -139,16 +139,27 @@ void control_lost(struct bcast *b, enum reason reason, struct bcast_actions *a) 
 /* What the old path lost is repaired: the first frame by the new one says how much there is. */
 void control_move(struct bcast *b, struct bcast_peer *p, struct path_move move,
                   struct bcast_actions *a) {
+  int left = p->paths.use;
   path_use(&p->paths, move.to);
   uint32_t flight = b->phase == BCAST_FOLLOWING ? LIMIT_FLIGHT_REQUESTS : LIMIT_FLIGHT;
   if (move.to == PATH_TCP && flight > LIMIT_TCP_FLIGHT) flight = LIMIT_TCP_FLIGHT;
   outflow_moved(&p->out, flight, b->now_us);
+  inflow_moved(&p->in, b->now_us);
   p->rtt_us = 0; /* measured anew */
   p->owes_answer = p->owes_at_once = true;
   drop(b, move.reason);
   struct fast_msg *m = tell_peer(b, p, FAST_MOVED, a);
   m->pos = move.to;
+  m->left = left;
   m->reason = move.reason;
+}
+
+void control_doubt(struct bcast *b, struct bcast_peer *p, struct bcast_actions *a) {
+  if (!outflow_is_stalled(&p->out, b->path_limits.leave_us, b->now_us)) return;
+  p->out.stalled_us = b->now_us; /* said again if that changes nothing */
+  if (p->paths.use == PATH_TCP) return;
+  drop(b, REASON_PATH_STALLED);
+  tell_peer(b, p, FAST_STALLED, a)->left = p->paths.use;
 }
 
 static void on_close(struct bcast *b, const struct fast_msg *m, struct bcast_actions *a) {

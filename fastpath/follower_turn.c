@@ -16,9 +16,17 @@ static void reclaim(struct bcast *b, const struct bcast_event *e) {
   if (e->app_holds && !b->held) b->held = b->stream.reclaimed + 1;
 }
 
+static void keep_house(struct bcast *b, struct bcast_actions *a) {
+  if (b->now_us - b->kept_us < KEEP_US) return;
+  b->kept_us = b->now_us;
+  control_doubt(b, &b->peers[b->leader_idx], a);
+  path_watch(&b->peers[b->leader_idx].paths, &b->path_limits, b->now_us);
+}
+
 void follower_turn(struct bcast *b, const struct bcast_event *e, struct bcast_actions *a) {
   assert(e->app_holds || !b->held); /* for as long as the attachment lasts */
   if (!follower_alive(b, a)) return;
+  keep_house(b, a);
   turn_find_deliverable(b);
   reclaim(b, e);
 }

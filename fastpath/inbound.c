@@ -28,7 +28,8 @@ bool positions_possible(const struct bcast *b, const struct bcast_peer *p,
 static void heard_end(struct bcast_peer *p, const struct frame_header *h, uint64_t now_us) {
   inflow_announce(&p->in, end_of(h));
   bool bare = !h->payload_len && h->seq == p->rx_seq; /* a gap report leaves before new slices */
-  if (bare) inflow_idle(&p->in, end_of(h), now_us);
+  uint64_t heard_us = h->echo_time ? now_us - peer_echo_age(now_us, h->echo_time) : 0;
+  if (bare) inflow_idle(&p->in, (struct inflow_quiet){end_of(h), now_us, heard_us});
 }
 
 /* A path on which the peer comes and that has not answered us yet is asked at once. */

@@ -3,29 +3,37 @@
 void inflow_init(struct inflow *f, pos_t start) {
   f->announced = f->reported = start;
   f->held = f->idle = start;
-  f->held_us = f->idle_us = f->reported_us = 0;
+  f->held_us = f->told_us = f->idle_us = f->idle_heard_us = f->reported_us = 0;
 }
 
 void inflow_announce(struct inflow *f, pos_t pos) {
   if (pos > f->announced) f->announced = pos;
 }
 
-void inflow_idle(struct inflow *f, pos_t pos, uint64_t now_us) {
-  f->idle = pos;
-  f->idle_us = now_us;
+void inflow_idle(struct inflow *f, struct inflow_quiet q) {
+  f->idle = q.pos;
+  f->idle_us = q.now_us;
+  f->idle_heard_us = q.heard_us;
 }
 
 void inflow_fell_back(struct inflow *f, pos_t whole) { f->reported = whole; }
 
-bool inflow_is_stuck(struct inflow *f, const struct stream *s, pos_t edge, uint64_t now_us,
-                     uint64_t wait_us) {
+void inflow_moved(struct inflow *f, uint64_t now_us) {
+  f->held_us = now_us;
+  f->told_us = 0;
+}
+
+bool inflow_is_stuck(struct inflow *f, const struct stream *s, pos_t edge, struct inflow_clock c) {
   bool inside = s->whole < s->received && s->received == f->announced && s->received < edge;
   if (!inside || s->received != f->held) {
     f->held = s->received;
-    f->held_us = now_us;
+    f->held_us = c.now_us;
+    f->told_us = 0;
     return false;
   }
-  return f->idle == s->received && f->idle_us >= f->held_us + wait_us;
+  if (!f->told_us && c.sent_us > f->held_us) f->told_us = c.sent_us;
+  bool it_knows = f->told_us && f->idle_heard_us >= f->told_us;
+  return it_knows && f->idle == s->received && f->idle_us >= f->held_us + c.wait_us;
 }
 
 /* Ranges from `from` on, the unheard tail included. */

@@ -1,6 +1,6 @@
-#include "fastpath/machine.h"
+#include <string.h>
 
-#define KEEP_US 20
+#include "fastpath/machine.h"
 
 uint64_t leader_quorum_us(const struct bcast *b) {
   uint64_t alive[LIMIT_PEERS] = {0};
@@ -34,6 +34,19 @@ static void add_latency(struct bcast *b) {
   b->stamp_pos = 0;
 }
 
+/* What waits for a quorum waits for its quickest: the others' frames are built while theirs are
+ * under way.  Only the order of sending depends on it. */
+static void send_quickest_first(struct bcast *b) {
+  int cnt = b->config->peer_cnt, front = 0;
+  if (b->peers[b->order[0]].durable >= b->committed) return;
+  for (int i = 0; i < cnt; i++) {
+    uint8_t idx = b->order[i];
+    if (b->peers[idx].durable < b->committed) continue;
+    memmove(b->order + front + 1, b->order + front, (size_t)(i - front));
+    b->order[front++] = idx;
+  }
+}
+
 /* R6, R7, R11: the largest position that a quorum of counted nodes has acknowledged. */
 static void count(struct bcast *b) {
   if (!b->established || !b->count_again) return;
@@ -42,7 +55,10 @@ static void count(struct bcast *b) {
   for (int i = 0; i < b->config->peer_cnt; i++) durable[i] = b->peers[i].durable;
   durable[b->config->self_idx] = b->acked;
   pos_t pos = quorum_value(&b->quorum, b->counted, durable);
-  if (pos > b->committed) b->committed = pos;
+  if (pos > b->committed) {
+    b->committed = pos;
+    send_quickest_first(b);
+  }
   add_latency(b);
 }
 
@@ -61,6 +77,8 @@ static void choose_paths(struct bcast *b, struct bcast_actions *a) {
     if (p->phase != PEER_HEARD) continue; /* before, it answers nowhere */
     struct path_move move = path_choose(&p->paths, &b->path_limits, b->now_us);
     if (move.reason != REASON_NONE) control_move(b, p, move, a);
+    control_doubt(b, p, a);
+    path_watch(&p->paths, &b->path_limits, b->now_us);
   }
 }
 

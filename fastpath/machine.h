@@ -7,6 +7,8 @@
 
 #include "fastpath/bcast.h"
 
+#define KEEP_US 20 /* between two looks at what is a question of milliseconds */
+
 /* A frame as a handler sees it. */
 struct inbound {
   const struct frame_header *h;
@@ -50,11 +52,14 @@ void control_detach(struct bcast *b, struct bcast_peer *p, enum reason reason,
 void control_tell_heard(struct bcast *b, struct bcast_peer *p, struct bcast_actions *a);
 /* control_lost stops everything at once: nothing leaves until the next LEAD or OPEN. */
 void control_lost(struct bcast *b, enum reason reason, struct bcast_actions *a);
+/* control_doubt says that the path in use answers and carries no slices: heartbeats are small. */
+void control_doubt(struct bcast *b, struct bcast_peer *p, struct bcast_actions *a);
 /* control_move sends what follows to p by another path; reason: why. */
 void control_move(struct bcast *b, struct bcast_peer *p, struct path_move move,
                   struct bcast_actions *a);
 
 /* ---- one turn ---- */
+void turn_count(struct bcast *b, const struct bcast_event *e, struct bcast_actions *a);
 void turn_step(struct bcast *b, const struct bcast_event *e, struct bcast_actions *a);
 void turn_find_deliverable(struct bcast *b);
 /* leader_turn, follower_turn: all that a turn decides before anything is sent.  The phase is LOST

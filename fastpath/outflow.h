@@ -2,8 +2,10 @@
  *
  * The ring is the retransmission buffer: this keeps positions only.  New bytes are sent once, up to
  * the peer's window and to flight_max slices not yet received, so that its rx ring cannot overflow;
- * what the peer reports missing is sent again, exactly; the tail of the stream, which nothing
- * behind it betrays, is sent again when `received` stood still for the retransmission timeout.
+ * what the peer reports missing is sent again, exactly, no further ahead of what it holds than
+ * flight_max full slices (a path may have room for fewer than were sent on the one before); the
+ * tail of the stream, which nothing behind it betrays, is sent again when `received` stood still
+ * for the retransmission timeout.
  *
  *      start <= acked <= next <= limit
  *
@@ -23,12 +25,13 @@
 #define OUTFLOW_RTO_SLICES 8 /* sent again at one timeout */
 
 struct outflow {
-  pos_t start;        /* P */
-  pos_t acked;        /* the peer holds everything below; never goes back */
-  pos_t next;         /* first byte never sent */
-  pos_t limit;        /* window edge: highest received + window that the peer told */
-  uint64_t moved_us;  /* acked moved, or the first byte in flight left, or a timeout repeated it */
-  uint32_t doublings; /* timeouts in a row */
+  pos_t start;         /* P */
+  pos_t acked;         /* the peer holds everything below; never goes back */
+  pos_t next;          /* first byte never sent */
+  pos_t limit;         /* window edge: highest received + window that the peer told */
+  uint64_t moved_us;   /* acked moved, or the first byte in flight left, or a timeout repeated it */
+  uint64_t stalled_us; /* the same without the timeouts */
+  uint32_t doublings;  /* timeouts in a row */
   uint32_t flight_max, flight_first, flight_cnt;
   int repair_cnt;
   struct frame_range repair[LIMIT_GAP_RANGES];
@@ -46,6 +49,12 @@ void outflow_init(struct outflow *o, pos_t start, uint32_t flight_max);
 /* outflow_moved: another path, with room for flight_max slices; the tail is due for repetition as
  * soon as no answer comes. */
 void outflow_moved(struct outflow *o, uint32_t flight_max, uint64_t now_us);
+
+/* outflow_is_stalled: nothing of what is in flight has arrived for so long, however often it was
+ * sent again. */
+static inline bool outflow_is_stalled(const struct outflow *o, uint64_t for_us, uint64_t now_us) {
+  return o->acked != o->next && now_us - o->stalled_us > for_us;
+}
 
 /* outflow_ack notes that the peer holds all below received and can take window bytes more. */
 void outflow_ack(struct outflow *o, pos_t received, uint32_t window, uint64_t now_us);

@@ -1,5 +1,6 @@
 #include "fastpath/path.h"
 
+#include <assert.h>
 #include <string.h>
 
 #define STEADY_TIMEOUTS 8    /* a path that flaps is worse than its substitute */
@@ -21,6 +22,7 @@ struct path_limits path_limits_of(uint32_t heartbeat_us, uint32_t timeout_us) {
 
 void path_attach(struct path_set *s, unsigned exist) {
   memset(s, 0, sizeof *s);
+  assert(exist);
   s->exist = (uint8_t)exist;
   while (!path_exists(s, s->use)) s->use++;
 }
@@ -101,4 +103,18 @@ struct path_move path_choose(const struct path_set *s, const struct path_limits 
       return (struct path_move){REASON_PATH_BACK, (uint8_t)i};
   }
   return (struct path_move){REASON_NONE, s->use};
+}
+
+static enum path_state state_of(const struct path_set *s, const struct path_limits *l, int path,
+                                uint64_t now_us) {
+  const struct path *p = &s->at[path];
+  if (path == PATH_TCP && s->use != PATH_TCP) return PATH_UNASKED;
+  if (is_silent(p, l->leave_us, now_us)) return PATH_SILENT;
+  return is_new(p) ? PATH_UNASKED : PATH_ANSWERS;
+}
+
+void path_watch(struct path_set *s, const struct path_limits *l, uint64_t now_us) {
+  s->states = 0;
+  for (int i = 0; i < LIMIT_PATHS; i++)
+    if (path_exists(s, i)) s->states |= path_state_told(i, state_of(s, l, i, now_us));
 }

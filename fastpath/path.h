@@ -40,6 +40,7 @@ struct path {
 struct path_set {
   uint8_t exist; /* bit: enum path_id */
   uint8_t use;
+  uint64_t states; /* of path_watch; path_state_told */
   struct path at[LIMIT_PATHS];
 };
 
@@ -83,6 +84,10 @@ bool path_probe_due(const struct path_set *s, const struct path_limits *l, int p
 struct path_move path_choose(const struct path_set *s, const struct path_limits *l,
                              uint64_t now_us);
 static inline void path_use(struct path_set *s, int path) { s->use = (uint8_t)path; }
+
+/* path_watch notes in s->states what people are told of each path: the silence of one that is not
+ * used is none of the machine's business before the other is silent, too. */
+void path_watch(struct path_set *s, const struct path_limits *l, uint64_t now_us);
 
 static inline bool path_exists(const struct path_set *s, int path) {
   return path >= 0 && path < LIMIT_PATHS && (s->exist >> path & 1u);

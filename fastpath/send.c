@@ -89,12 +89,22 @@ static void send_probes(struct bcast *b, struct bcast_peer *p, struct bcast_acti
   }
 }
 
+/* TCP repairs its own losses, and its round trip may be long. */
+static uint64_t floor_us(const struct bcast *b, const struct bcast_peer *p) {
+  return p->paths.use == PATH_TCP ? b->path_limits.doubt_us : OUTFLOW_RTO_FLOOR_US;
+}
+
+static uint64_t at_least(uint64_t us, uint64_t floor_us) { return us > floor_us ? us : floor_us; }
+
 static void send_gaps(struct bcast *b, struct bcast_peer *p, struct bcast_actions *a) {
-  uint64_t again_us = p->rtt_us * 2 > OUTFLOW_RTO_FLOOR_US ? p->rtt_us * 2 : OUTFLOW_RTO_FLOOR_US;
-  uint64_t heartbeat_us = b->config->heartbeat_us;
+  uint64_t again_us = at_least(p->rtt_us * 2, floor_us(b, p));
   struct stream *s = stream_from(b, p);
-  if (inflow_is_stuck(&p->in, s, edge_of(b, p), b->now_us,
-                      again_us > heartbeat_us ? again_us : heartbeat_us)) {
+  struct inflow_clock clock = {
+      .now_us = b->now_us,
+      .sent_us = p->sent_us,
+      .wait_us = at_least(again_us, b->config->heartbeat_us),
+  };
+  if (inflow_is_stuck(&p->in, s, edge_of(b, p), clock)) {
     stream_fall_back(s);
     inflow_fell_back(&p->in, s->whole);
     drop(b, REASON_RECORD_CRC);
@@ -172,7 +182,7 @@ static void send_peer(struct bcast *b, struct bcast_peer *p, uint32_t frame_cnt,
   send_gaps(b, p, a);
   if (p->paths.exist & (p->paths.exist - 1u)) send_probes(b, p, a); /* more than one */
   outflow_forget(&p->out, stream_to(b)->reclaimed);
-  outflow_tick(&p->out, b->now_us, peer_rto_us(p), max_us);
+  outflow_tick(&p->out, b->now_us, at_least(peer_rto_us(p), floor_us(b, p)), max_us);
   while (a->cnt + 1 < end)
     if (!send_slice(b, p, a)) break;
   if (a->cnt + 1 >= end) b->more = true;
@@ -187,6 +197,8 @@ void send_all(struct bcast *b, struct bcast_actions *a) {
   for (int i = 0; i < b->config->peer_cnt; i++) open_cnt += peer_is_open(&b->peers[i]);
   if (!open_cnt) return;
   uint32_t each = (LIMIT_FAST_ACTIONS - a->cnt) / open_cnt;
-  for (int i = 0; i < b->config->peer_cnt; i++)
-    if (peer_is_open(&b->peers[i])) send_peer(b, &b->peers[i], each, a);
+  for (int i = 0; i < b->config->peer_cnt; i++) {
+    struct bcast_peer *p = &b->peers[b->order[i]];
+    if (peer_is_open(p)) send_peer(b, p, each, a);
+  }
 }

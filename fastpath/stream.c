@@ -3,6 +3,10 @@
 #include <assert.h>
 #include <string.h>
 
+#include "proto/positions.h"
+
+#define FETCH_AHEAD 256u
+
 void stream_init(struct stream *s, void *ring, uint64_t size, uint32_t max_payload) {
   assert(size && (size & (size - 1)) == 0 && record_size(max_payload) <= size);
   memset(s, 0, sizeof *s);
@@ -18,6 +22,13 @@ void stream_reset(struct stream *s, pos_t pos, zxid_t zxid) {
   s->island_cnt = 0;
 }
 
+/* The lines that the next records will fill were last with the readers of what they held before:
+ * fetching them now, while nothing waits, takes that off the next record's way. */
+static void fetch_ahead(struct stream *s) {
+  for (uint32_t at = 0; at < FETCH_AHEAD; at += CACHE_LINE)
+    __builtin_prefetch(s->ring + ((s->high + at) & s->mask), 1);
+}
+
 enum reason stream_append(struct stream *s, zxid_t zxid, const void *payload, uint32_t len) {
   assert(len >= LIMIT_RECORD_MIN && len <= s->max_payload && s->whole == s->high);
   if (!zxid_follows(s->last_zxid, zxid)) return REASON_RECORD_ORDER;
@@ -25,6 +36,7 @@ enum reason stream_append(struct stream *s, zxid_t zxid, const void *payload, ui
   s->high += record_write(s->ring + (s->high & s->mask), zxid, payload, len);
   s->whole = s->received = s->high;
   s->last_zxid = zxid;
+  fetch_ahead(s);
   return REASON_NONE;
 }
 
@@ -104,6 +116,7 @@ enum reason stream_place(struct stream *s, pos_t pos, const void *slice, uint32_
   if (end > s->high) s->high = end;
   if (pos > s->received) return REASON_NONE;
   advance_received(s, end);
+  fetch_ahead(s);
   return check_records(s);
 }
 

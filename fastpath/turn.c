@@ -29,8 +29,7 @@ void turn_find_deliverable(struct bcast *b) {
   }
 }
 
-void turn_step(struct bcast *b, const struct bcast_event *e, struct bcast_actions *a) {
-  b->more = false;
+void turn_count(struct bcast *b, const struct bcast_event *e, struct bcast_actions *a) {
   requests_release(b, e->requests_consumed);
   if (b->phase != BCAST_LEADING && b->phase != BCAST_FOLLOWING) return;
   take_positions(b, e);
@@ -38,5 +37,10 @@ void turn_step(struct bcast *b, const struct bcast_event *e, struct bcast_action
     leader_turn(b, e->applied, a);
   else
     follower_turn(b, e, a);
+}
+
+void turn_step(struct bcast *b, const struct bcast_event *e, struct bcast_actions *a) {
+  b->more = false;
+  turn_count(b, e, a);
   if (b->phase == BCAST_LEADING || b->phase == BCAST_FOLLOWING) send_all(b, a);
 }

@@ -102,6 +102,7 @@ static void open_nodes(struct loop *l) {
                                 .counter_limit = UINT32_MAX - 1};
     for (int p = 0; p < NODES; p++) {
       n->config.peers[p].id = (uint8_t)(p + 1);
+      n->config.peers[p].fast_cnt = 1;
       n->memory.request_ring[p] = ring_map(65536);
     }
     n->memory.stream_ring = ring_map(RING);

@@ -21,6 +21,7 @@ enum bcast_event_type {
   BCAST_CONTROL, /* fast: from slow_fast */
   BCAST_PROPOSE, /* payload, len, zxid: leader's app; only when bcast_room says it fits */
   BCAST_REQUEST, /* payload, len: follower's app, to forward; only when bcast_room says it fits */
+  BCAST_COUNT,   /* the first half of BCAST_TURN: positions in, losses, commits; nothing leaves */
   BCAST_TURN,    /* once per loop turn, after all others: positions are read, sends are decided */
 };
 
@@ -33,7 +34,7 @@ struct bcast_event {
   zxid_t zxid;
   struct fast_msg fast;
   struct counters *from; /* BCAST_FRAME: of who sent it (proto/drops.h), NULL: not counted */
-  /* BCAST_TURN */
+  /* BCAST_COUNT, BCAST_TURN */
   pos_t durable, applied;     /* from struct positions */
   bool app_holds;             /* likewise; follower */
   uint64_t requests_consumed; /* how many BCAST_ACT_REQUESTs the app has taken, since start */

@@ -15,7 +15,9 @@
  *   CLOSE      stop at once; answered by CLOSED whatever the state
  *
  * MOVED (fast -> slow) is only for people: the attachment's frames take another path (pos: enum
- * path_id), and why.
+ * path_id) than before (left), and why.
+ * STALLED (fast -> its own driver): peer answers on the path (left), but what is large does not
+ * arrive there.
  *
  * Source: design 5.2. */
 #ifndef ZABLINE_PROTO_HANDOVER_H
@@ -40,6 +42,7 @@ enum fast_msg_type {
   FAST_LOST,
   FAST_CLOSED,
   FAST_MOVED,
+  FAST_STALLED,
 };
 
 struct fast_msg {
@@ -51,6 +54,7 @@ struct fast_msg {
   pos_t pos;
   zxid_t zxid;
   uint64_t tcp; /* ATTACH, OPEN: 1: frames may go over the TCP connection too */
+  int left;     /* MOVED: enum path_id used before; STALLED: the one in use */
 };
 
 #endif

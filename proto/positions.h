@@ -16,7 +16,7 @@
 #include "proto/atomic.h"
 #include "proto/zxid.h"
 
-#define CACHE_LINE 64
+#define CACHE_LINE 64u
 
 struct position {
   _Alignas(CACHE_LINE) _Atomic uint64_t pos;
@@ -33,7 +33,7 @@ struct positions {
   /* for status only; writer fast */
   struct position peer_received[LIMIT_PEERS];
   struct position peer_durable[LIMIT_PEERS];
-  struct position peer_path[LIMIT_PEERS]; /* enum path_id + 1; 0: not heard */
+  struct position peer_path[LIMIT_PEERS]; /* see path_id.h */
 };
 
 static inline pos_t position_get(const struct position *p) {
@@ -43,5 +43,8 @@ static inline pos_t position_get(const struct position *p) {
 static inline void position_set(struct position *p, pos_t v) {
   atomic_store_explicit(&p->pos, v, memory_order_release);
 }
+
+/* Who reads a position at leisure is woken when it is so far behind: the ring is needed again. */
+static inline pos_t positions_much(uint64_t ring_bytes) { return ring_bytes / 8; }
 
 #endif

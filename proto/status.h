@@ -8,16 +8,18 @@
 
 #include "config/limits.h"
 #include "proto/disk_msg.h"
+#include "proto/path_id.h"
 #include "proto/phase.h"
 #include "proto/reason.h"
 #include "proto/zxid.h"
 
 struct status_peer {
   int id;
-  const char *state;  /* static text: "self", "unknown", "unreachable", "connected", "syncing",
+  const char *state; /* static text: "self", "unknown", "unreachable", "connected", "syncing",
                          "following", "leading" */
-  const char *path;   /* static text: "none", "fast", "fast2", "tcp" */
-  uint64_t lag_bytes; /* leader: appended - peer's durable; 0 if not attached */
+  const char *path;  /* static text: "none", "fast", "fast2", "tcp" */
+  uint8_t paths[LIMIT_PATHS]; /* enum path_state of each */
+  uint64_t lag_bytes;         /* leader: appended - peer's durable; 0 if not attached */
   char build[LIMIT_NAME_LEN];
 };
 

@@ -48,6 +48,14 @@ static void add_latency(cJSON *o, const struct latency *l) {
   cJSON_AddNumberToObject(j, "p99", l ? microseconds(l, 99000) : 0);
 }
 
+/* "fast": "answers", ...: of each path that there is to an attached peer. */
+static void add_paths(cJSON *o, const struct status_peer *p) {
+  cJSON *j = cJSON_AddObjectToObject(o, "paths");
+  for (int i = 0; i < LIMIT_PATHS; i++)
+    if (p->paths[i] != PATH_NONE)
+      cJSON_AddStringToObject(j, path_name(i), path_state_name((enum path_state)p->paths[i]));
+}
+
 static void add_peers(cJSON *o, const struct status *s) {
   cJSON *list = cJSON_AddArrayToObject(o, "peers");
   for (int i = 0; i < s->peer_cnt && i < LIMIT_PEERS; i++) {
@@ -57,6 +65,7 @@ static void add_peers(cJSON *o, const struct status *s) {
     cJSON_AddStringToObject(j, "state", p->state ? p->state : "unknown");
     add_number(j, "lag_bytes", p->lag_bytes);
     cJSON_AddStringToObject(j, "path", p->path ? p->path : "none");
+    add_paths(j, p);
     cJSON_AddStringToObject(j, "build", p->build);
     cJSON_AddItemToArray(list, j);
   }

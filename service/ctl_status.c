@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "proto/path_id.h"
 #include "proto/reason.h"
 #include "service/ctl.h"
 
@@ -60,14 +61,31 @@ static const char *text_of(const cJSON *o, const char *name) {
   return cJSON_IsString(v) && *v->valuestring ? v->valuestring : "-";
 }
 
+/* "fast (fast2 silent)": the path in use, and those that should answer and do not. */
+static void path_text(char *text, size_t cap, const cJSON *p) {
+  const cJSON *v;
+  const char *used = text_of(p, "path"), *between = " (";
+  size_t at = (size_t)snprintf(text, cap, "%s", used);
+  cJSON_ArrayForEach(v, cJSON_GetObjectItemCaseSensitive(p, "paths")) {
+    if (!cJSON_IsString(v) || strcmp(v->valuestring, path_state_name(PATH_SILENT)) != 0) continue;
+    bool in_use = strcmp(v->string, used) == 0;
+    if (at < cap)
+      at += (size_t)snprintf(text + at, cap - at, "%s%s%ssilent", between, in_use ? "" : v->string,
+                             in_use ? "" : " ");
+    between = ", ";
+  }
+  if (at < cap && *between == ',') snprintf(text + at, cap - at, ")");
+}
+
 /* Only a leader knows a lag, and only of a peer that is attached. */
 static void print_peer(FILE *out, const cJSON *p) {
-  char lag[32] = "-";
+  char lag[32] = "-", path[64];
   double bytes = number_of(p, "lag_bytes");
   if (bytes > 0 || strcmp(text_of(p, "state"), "following") == 0)
     snprintf(lag, sizeof lag, "%.0f", bytes);
-  fprintf(out, "%-4.0f %-12s %-12s %-6s %s\n", number_of(p, "id"), text_of(p, "state"), lag,
-          text_of(p, "path"), text_of(p, "build"));
+  path_text(path, sizeof path, p);
+  fprintf(out, "%-4.0f %-12s %-12s %-6s %s\n", number_of(p, "id"), text_of(p, "state"), lag, path,
+          text_of(p, "build"));
 }
 
 static void print_peers(FILE *out, const cJSON *o) {

@@ -88,6 +88,7 @@ void leader_on_heard(struct replica *r, const struct fast_msg *m, struct replica
         c->peer_idx != m->peer_idx)
       continue;
     c->heard = true;
+    r->lead.unheard &= ~node_bit(c->peer_idx);
     leader_try_count(r, i, a);
     return;
   }

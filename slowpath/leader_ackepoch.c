@@ -18,11 +18,12 @@ static bool is_ahead(const struct replica *r, uint32_t current, zxid_t last) {
 }
 
 /* R3 asks for a quorum of promises none of which is ahead: which quorum is free to choose.  Who has
- * just shown that it cannot lead is left out if there is one without it; what it has beyond our
- * history is then in no quorum, so not committed. */
-static bool can_do_without(const struct replica *r, const struct learner_conn *c) {
-  nodeset_t others = leader_supporters(r) & ~node_bit(c->peer_idx);
-  return (c->features & FEATURE_YIELDS) && quorum_has(&r->quorum, others);
+ * just shown that it cannot lead is left out: what it has beyond our history, if there is a quorum
+ * without it, is in none, so not committed.  The others may still be on their way; we wait no
+ * longer than for who voted for us. */
+static void do_without(struct replica *r) {
+  uint64_t limit_us = r->now_us + CEPOCH_LIMIT_US;
+  if (limit_us < r->lead.deadline_us) r->lead.deadline_us = limit_us;
 }
 
 void leader_on_ackepoch(struct replica *r, int conn, const struct packet *p,
@@ -35,11 +36,12 @@ void leader_on_ackepoch(struct replica *r, int conn, const struct packet *p,
   }
   bool promise = current != NO_PROMISE && c->counts;
   if (promise && r->lead.step == LEADING_ACKEPOCH && is_ahead(r, current, p->zxid)) {
-    if (!can_do_without(r, c)) {
+    if (!(c->features & FEATURE_YIELDS)) {
       leader_step_down(r, REASON_LEARNER_AHEAD, a); /* R3: it must lead, or lose what it has */
       return;
     }
     promise = false;
+    do_without(r);
   }
   c->last = p->zxid;
   c->step = CONN_READY;

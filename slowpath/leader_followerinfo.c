@@ -38,6 +38,16 @@ static bool is_alive(const struct replica *r, int idx) {
   return false;
 }
 
+/* Two processes would be refused for ever.  Who died without a word and is back within timeout_us
+ * is let in as soon as its former self is DETACHED: that is nothing to tell. */
+static void refuse_twin(struct replica *r, int idx, struct replica_actions *a) {
+  uint64_t *first_us = &r->twin[idx].first_us, *last_us = &r->twin[idx].last_us;
+  if (!*first_us || r->now_us - *last_us > TWIN_GAP_US) *first_us = r->now_us;
+  *last_us = r->now_us;
+  if (r->now_us - *first_us > 2ull * r->config->timeout_us)
+    log_refusal(r, idx, r->config->peers[idx].id, REASON_ID_IN_USE, a);
+}
+
 static enum reason admit(struct replica *r, int conn, const struct packet *p,
                          struct replica_actions *a) {
   struct learner_conn *c = &r->conns[conn];
@@ -55,9 +65,10 @@ static enum reason admit(struct replica *r, int conn, const struct packet *p,
   if (!bad && !epoch_is_credible(r, zxid_epoch(p->zxid))) bad = REASON_EPOCH_AHEAD;
   if (bad) return bad;
   if (is_alive(r, idx)) {
-    log_refusal(r, idx, info.sid, REASON_ID_IN_USE, a);
+    refuse_twin(r, idx, a);
     return REASON_ID_IN_USE;
   }
+  r->twin[idx].first_us = 0;
   c->peer_idx = idx;
   c->zabline = e.present;
   c->tcp = e.features & FEATURE_TCP_FRAMES;

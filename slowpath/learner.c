@@ -102,20 +102,31 @@ void learner_on_disconnected(struct replica *r, enum reason why, struct replica_
     learner_abandon(r, why == REASON_NONE ? REASON_CONN_CLOSED : why, true, a);
 }
 
+/* Once the fast path is open it says whether the leader lives, who may wait long for another
+ * learner's sync before it can establish (B23).  But what is committed above P says that it has
+ * established, and UPTODATE left then: init_limit later it is not to come (TCP carries nothing this
+ * way, and tells nobody). */
+static bool is_left_out(struct replica *r) {
+  struct learning *l = &r->learn;
+  if (l->established) return true;
+  l->established = r->committed > l->pos;
+  l->deadline_us = r->now_us + init_limit_us(r);
+  return false;
+}
+
 void learner_on_tick(struct replica *r, struct replica_actions *a) {
   struct learning *l = &r->learn;
   if (l->step == LEARNING_CONNECT && !l->open && r->now_us >= l->retry_us) connect_now(r, a);
   if (r->now_us < learner_deadline(r)) return;
+  if (l->step == LEARNING_UPTODATE && !is_left_out(r)) return;
   bool early = l->step == LEARNING_CONNECT;
   learner_abandon(r, early ? REASON_CONNECT_FAILED : REASON_SYNC_TIMEOUT, true, a);
 }
 
-/* Progress of ours (the disk) has no limit here: the fence and the disk watch that.  Once the fast
- * path is open it says whether the leader lives, who may wait long for another learner's sync
- * before it can establish (B23); it has a limit of its own. */
+/* Progress of ours (the disk) has no limit here: the fence and the disk watch that. */
 uint64_t learner_deadline(const struct replica *r) {
   const struct learning *l = &r->learn;
-  if (l->step >= LEARNING_UPTODATE || !replica_wants_input(r, 0)) return UINT64_MAX;
+  if (l->step > LEARNING_UPTODATE || !replica_wants_input(r, 0)) return UINT64_MAX;
   if (l->step == LEARNING_CONNECT && !l->open && l->retry_us < l->deadline_us) return l->retry_us;
   return l->deadline_us;
 }

@@ -7,6 +7,7 @@ static void decided(struct replica *r, struct election_result d, struct replica_
   if (!d.decided) return;
   bool yields = r->shy_us != 0;
   r->shy_us = 0;
+  r->twin_told = false;
   if (d.leader_idx == r->config->self_idx)
     leader_start(r, a);
   else
@@ -60,9 +61,26 @@ static void on_stray(struct replica *r, int peer_idx, const struct notification 
   }
 }
 
+/* Others follow us, although we do not lead.  Ours of before is given up within timeout_us; another
+ * process with our id leads on, and we would look for ever. */
+static void on_follower(struct replica *r, int idx, const struct notification *n,
+                        struct replica_actions *a) {
+  uint64_t *since_us = &r->twin[idx].follows_us;
+  bool follows = n->state == PEER_FOLLOWING && n->vote.leader == r->config->id;
+  if (!follows || r->phase != PHASE_LOOKING)
+    *since_us = 0;
+  else if (!*since_us)
+    *since_us = r->now_us;
+  else if (!r->twin_told && r->now_us - *since_us > TWIN_US + 2ull * r->config->timeout_us) {
+    r->twin_told = true;
+    act_log(a, (struct log_event){.id = LOG_TWIN_LEADS, .peer = r->config->peers[idx].id});
+  }
+}
+
 static void hear(struct replica *r, int idx, const struct notification *n,
                  struct replica_actions *a) {
   bool looking = r->phase == PHASE_LOOKING && n->state == PEER_LOOKING;
+  if (idx >= 0) on_follower(r, idx, n, a);
   if (looking && idx >= 0 && is_avoided(r, r->config->peers[idx].id)) return;
   if (looking && is_avoided(r, n->vote.leader)) return;
   struct election_result d = election_on_notification(&r->election, r->now_us, idx, n, a);

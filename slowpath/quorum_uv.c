@@ -72,6 +72,8 @@ void quorum_uv_send_frame(struct quorum_uv *q, int conn, const struct packet *p)
     counters_add(q->counters, full ? REASON_TCP_FULL : REASON_TCP_DOWN, 1);
     return;
   }
+  if (!c->frames) sock_keep_fresh(c->sock, LIMIT_TCP_UNSENT);
+  c->frames = true;
   size_t used = packet_write(dst, len, p);
   assert(used > 0);
   sock_commit(c->sock, used);

@@ -26,6 +26,7 @@ struct quorum_uv_conn {
   struct packet_reader reader;
   bool opened_due; /* EV_ACCEPTED or EV_CONNECTED to give */
   bool sent;       /* EV_WRITABLE to give when all is out */
+  bool frames;     /* of the broadcast went over it */
   enum reason end; /* why the driver itself ends it; REASON_NONE: it does not */
 };
 

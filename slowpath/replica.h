@@ -51,11 +51,12 @@ enum learning_step {
 struct learning {
   enum learning_step step;
   int leader_idx;
-  bool open;    /* conn 0 stands or is being made */
-  int refusals; /* times it did not let us in */
-  bool zabline; /* the leader sent an extension */
-  bool tcp;     /* ... and takes frames over TCP */
-  bool yields;  /* we have just lost a quorum, and were shy in the election */
+  bool open;        /* conn 0 stands or is being made */
+  int refusals;     /* times it did not let us in */
+  bool zabline;     /* the leader sent an extension */
+  bool tcp;         /* ... and takes frames over TCP */
+  bool established; /* it has committed above P */
+  bool yields;      /* we have just lost a quorum, and were shy in the election */
   uint32_t epoch;
   uint64_t iteration;
   pos_t pos;            /* P */
@@ -184,6 +185,12 @@ struct replica {
   struct learning learn;
   struct leading lead;
   struct learner_conn conns[LIMIT_LEARNERS + 1]; /* [0] unused */
+
+  struct {
+    uint64_t first_us, last_us; /* refused because its id is in use; 0: not since it was let in */
+    uint64_t follows_us;        /* it says that it follows us, who do not lead, since; 0: not */
+  } twin[LIMIT_PEERS];
+  bool twin_told; /* since we last had a role */
 
   enum reason last_loss;
   uint64_t elections;

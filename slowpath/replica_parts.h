@@ -17,10 +17,13 @@
 #define CONNECT_LIMIT_US 500000u /* then the election was wrong */
 #define SHY_US 1000000u          /* who stepped down lets others go first so long */
 #define AVOID_US 2000000u        /* a leader that we cannot work with is not voted for so long */
-#define MOVES_US 1000000u        /* between two lines about the path to one peer */
-#define COMMIT_POLL_US 500u      /* an UPTODATE waits for the committed position */
-#define EPOCH_STEP (1u << 24)    /* an epoch further above all that we have seen is garbage */
-#define FREE_FAILURES 3          /* attempts in a row before looking again is slowed down */
+#define TWIN_GAP_US \
+  10000000u                 /* who was refused for its id and comes after so long is another one */
+#define TWIN_US 1000000u    /* others who follow us, who do not lead, soon find out */
+#define MOVES_US 1000000u   /* between two lines about the path to one peer */
+#define COMMIT_POLL_US 500u /* an UPTODATE waits for the committed position */
+#define EPOCH_STEP (1u << 24) /* an epoch further above all that we have seen is garbage */
+#define FREE_FAILURES 3       /* attempts in a row before looking again is slowed down */
 #define HOLD_MIN_US 10000u
 #define HOLD_MAX_US 1000000u
 /* Push back (5.2 step 0): the app rests PUSH_BACK_US << (level - 1), then works PUSH_BACK_US, so

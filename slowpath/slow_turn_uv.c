@@ -111,6 +111,11 @@ static void step(struct slow_turn *s, struct replica_event *e) {
 
 /* ---- events ---- */
 
+static void tell_paths(struct status_peer *peer, uint64_t told) {
+  peer->path = path_name((int)(told & PATH_TOLD_USE) - 1);
+  for (int i = 0; i < LIMIT_PATHS; i++) peer->paths[i] = (uint8_t)path_state_of(told, i);
+}
+
 /* The machine knows who is attached, the positions say how far each is. */
 static void answer_status(struct slow_turn *s, const struct app_msg *m) {
   const struct positions *p = s->c->positions;
@@ -122,7 +127,7 @@ static void answer_status(struct slow_turn *s, const struct app_msg *m) {
     bool on_path = strcmp(peer->path, "none") != 0;
     bool attached = m->status->role == ROLE_LEADING && on_path;
     uint64_t path = idx >= 0 ? position_get(&p->peer_path[idx]) : 0;
-    if (on_path && path) peer->path = path_name((int)path - 1);
+    if (on_path && path) tell_paths(peer, path);
     pos_t durable = attached && idx >= 0 ? position_get(&p->peer_durable[idx]) : appended;
     peer->lag_bytes = appended > durable ? appended - durable : 0;
   }

@@ -123,6 +123,16 @@ static struct sock_chunk *chunk_new(struct sock_uv *s, size_t cap) {
   return c;
 }
 
+/* What the kernel did not take may wait long, behind many others: it keeps no empty room. */
+static struct sock_chunk *chunk_rest(struct sock_chunk *c, size_t sent) {
+  c->len -= sent;
+  memmove(c->bytes, c->bytes + sent, c->len);
+  struct sock_chunk *small = realloc(c, sizeof *c + c->len);
+  if (!small) return c;
+  small->cap = small->len;
+  return small;
+}
+
 uint8_t *sock_reserve(struct sock_uv *s, size_t len) {
   if (s->open && s->open->cap - s->open->len < len) sock_flush(s);
   if (s->state != SOCK_OPEN) return NULL;
@@ -154,8 +164,8 @@ void sock_flush(struct sock_uv *s) {
     free(c);
     return;
   }
-  uv_buf_t rest = uv_buf_init((char *)c->bytes + sent, (unsigned)(c->len - (size_t)sent));
-  c->len -= (size_t)sent;
+  c = chunk_rest(c, (size_t)sent);
+  uv_buf_t rest = uv_buf_init((char *)c->bytes, (unsigned)c->len);
   c->req.data = c;
   int error = uv_write(&c->req, (uv_stream_t *)&s->tcp, &rest, 1, on_written);
   if (error) {
@@ -274,6 +284,12 @@ void sock_expect_acks(struct sock_uv *s) {
   unsigned limit_ms = 1000u * (KEEPALIVE_IDLE_S + KEEPALIVE_INTERVAL_S * KEEPALIVE_CNT);
   if (uv_fileno((uv_handle_t *)&s->tcp, &fd) == 0)
     setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &limit_ms, sizeof limit_ms);
+}
+
+void sock_keep_fresh(struct sock_uv *s, unsigned unsent_max) {
+  uv_os_fd_t fd;
+  if (uv_fileno((uv_handle_t *)&s->tcp, &fd) == 0)
+    setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent_max, sizeof unsent_max);
 }
 
 void sock_close(struct sock_uv *s) {

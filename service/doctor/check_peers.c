@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/path_id.h"
 #include "service/doctor/doctor.h"
 
 static const char *text_of(const cJSON *o, const char *name) {
@@ -47,6 +48,37 @@ static void judge_path(struct doctor *d, struct doctor_row *row, int id) {
              "zabctl doctor on that node; journalctl -u 'zabd@*' on both");
 }
 
+/* The names of p's paths of a state, "fast, fast2"; returns how many. */
+static int paths_that(const cJSON *p, enum path_state state, char *names, size_t cap) {
+  const cJSON *v;
+  int cnt = 0;
+  size_t at = 0;
+  *names = '\0';
+  cJSON_ArrayForEach(v, cJSON_GetObjectItemCaseSensitive(p, "paths")) {
+    if (!cJSON_IsString(v) || strcmp(v->valuestring, path_state_name(state)) != 0) continue;
+    if (at < cap) at += (size_t)snprintf(names + at, cap - at, "%s%s", cnt ? ", " : "", v->string);
+    cnt++;
+  }
+  return cnt;
+}
+
+/* Two addresses are worth their cables only while both answer. */
+static void judge_spare(struct doctor *d, struct doctor_row *row, int id) {
+  char silent[32], answer[32];
+  const cJSON *p = status_of(d, id);
+  int silent_cnt = paths_that(p, PATH_SILENT, silent, sizeof silent);
+  int answer_cnt = paths_that(p, PATH_ANSWERS, answer, sizeof answer);
+  if (silent_cnt)
+    row_mend(row_says(row, DOCTOR_WARN, "%s silent, frames go by %s", silent, text_of(p, "path")),
+             "check cable, VLAN and MTU of that port on both sides and its switch");
+  else if (answer_cnt >= LIMIT_FAST_PATHS)
+    row_says(row, DOCTOR_OK, "%s answer", answer);
+  else if (p && strcmp(text_of(p, "path"), "none") == 0)
+    row_says(row, DOCTOR_NOT_APPLICABLE, "not attached to this node");
+  else
+    row_mend(row_says(row, DOCTOR_UNKNOWN, "not asked yet"), "zabctl doctor again");
+}
+
 static void check_fast(struct doctor *d) {
   for (int i = 0; i < d->config->peer_cnt; i++) {
     int id = d->config->peers[i].id;
@@ -59,6 +91,9 @@ static void check_fast(struct doctor *d) {
     else
       row_mend(row_says(row, DOCTOR_UNKNOWN, "only the running node knows"),
                "start the nodes, then zabctl doctor again");
+    if (!d->status || d->config->peers[i].fast_cnt < LIMIT_FAST_PATHS) continue;
+    snprintf(name, sizeof name, "%d paths", id);
+    judge_spare(d, row_add(d, "peer", name), id);
   }
 }
 

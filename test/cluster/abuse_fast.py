@@ -226,12 +226,17 @@ def frames_of_a_former_life_are_refused():
         still_good(c)
 
 
+def open_files(node):
+    return len(os.listdir("/proc/%d/fd" % node.process.pid))
+
+
 def garbage_on_the_memif_socket_closes_only_that_connection():
     """Whoever may open the socket can speak to the driver before any packet: any bytes, descriptors, ends."""
     rng = random.Random(3)
     with Cluster("memif", **PATIENT) as c:
         c.start()
         c.wait_serving()
+        files = [open_files(c.nodes[0])]
         for peer_is_there in (True, False):
             if not peer_is_there:
                 c.nodes[2].kill()
@@ -251,6 +256,9 @@ def garbage_on_the_memif_socket_closes_only_that_connection():
             if not peer_is_there:
                 c.nodes[2].start()
             still_good(c)
+            files.append(open_files(c.nodes[0]))
+        print("    open files: %s" % files, flush=True)
+        check(files[-1] <= files[0] + 20, "it keeps descriptors that strangers pass: %s" % files)
         answered("memif socket: random messages and descriptors", "no answer")
 
 

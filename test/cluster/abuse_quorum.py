@@ -228,6 +228,7 @@ def two_processes_with_one_id_get_one_clear_line_and_lose_nothing():
         elections = [n.status()["elections"] for n in c.nodes]
         twin.start()
         wait_for("the leader to refuse it", lambda: counters(leader).get("id_in_use", 0) >= 2)
+        wait_for("the leader to say so", lambda: "node 3 refused" in leader.log())
         check(node.submit(["while there are two %d" % i for i in range(100)]).returncode == 0, "submit")
         check(not twin.status().get("serving"), "the twin serves")
         check(elections == [n.status()["elections"] for n in c.nodes], "a leader changed for it")
@@ -257,6 +258,10 @@ def two_processes_with_one_id_get_one_clear_line_and_lose_nothing():
         for i in range(10):
             check(c.nodes[0].submit(["twins %d-%d" % (i, k) for k in range(50)]).returncode == 0, "submit")
         check(not twin.status().get("serving"), "the twin serves")
+        said = "follows another process that has our id"
+        wait_for("the twin to say it", lambda: said in twin.log())
+        check(twin.log().count(said) == 1, "not once")
+        answered("two processes with one id, the first one leads", said)
         twin.kill()
         still_good(c)
         check(len(c.nodes[0].tail()) >= 700, "lost")

@@ -269,6 +269,23 @@ TEST_F(EthernetPort, FindsItsPeerByArpProvesTheWayAndThenCarriesFrames) {
   }
 }
 
+/* Its heartbeats are small and its probes too: only a full packet shows that the MTU shrank. */
+TEST_F(EthernetPort, ProvesTheWayAnewWhenItWasSilent) {
+  open_with(0);
+  tick();
+  ASSERT_TRUE(port_reaches(ring_pair_ports(pair, 0), {1, 0}));
+  port_doubt(ring_pair_ports(pair, 0), {1, 0});
+  EXPECT_FALSE(port_reaches(ring_pair_ports(pair, 0), {1, 0}));
+  send(100);
+  EXPECT_EQ(count(0, REASON_PATH_MTU), 1u);
+  tick(10);
+  tick();
+  EXPECT_TRUE(port_reaches(ring_pair_ports(pair, 0), {1, 0}));
+  send(100);
+  port_flush(ring_pair_ports(pair, 0));
+  EXPECT_EQ(received(), 1);
+}
+
 /* IEEE 802.1Q: the type 0x8100 and the id stand before the type of what is inside. */
 TEST_F(EthernetPort, TagsWhatItSendsWithTheVlanOfThePort) {
   open_with(7);

@@ -54,10 +54,10 @@ struct One {
     bcast_step(b, &e, &a);
     for (uint32_t i = 0; i < a.cnt; i++) log.push_back(a.at[i]);
   }
-  void Turn() {
+  void Turn(bcast_event_type type = BCAST_TURN) {
     log.clear();
     bcast_event e = {};
-    e.type = BCAST_TURN;
+    e.type = type;
     e.durable = durable;
     e.applied = applied;
     e.app_holds = holds;
@@ -609,13 +609,36 @@ TEST(FollowerFrames, ADamagedLengthAtTheEndOfTheStreamIsFoundOut) {
   f.Turn();
   EXPECT_EQ(0u, f.Count(REASON_RECORD_CRC));
   f.now_us += OUTFLOW_RTO_FLOOR_US;
-  f.Frame(f.FromLeader(FRAME_PING, 800 + bad.size()));
+  frame_header ping = f.FromLeader(FRAME_PING, 800 + bad.size());
+  f.Frame(ping);
+  f.Turn();
+  EXPECT_EQ(0u, f.Count(REASON_RECORD_CRC)) << "it may wait for our answer, which takes its time";
+  f.now_us += 100;
+  f.Turn(); /* a heartbeat's ACK */
+  ping.seq = ++f.seq[0];
+  ping.echo_time = static_cast<uint32_t>(f.now_us);
+  f.Frame(ping);
   f.Turn();
   EXPECT_EQ(1u, f.Count(REASON_RECORD_CRC));
   ASSERT_EQ(1, f.Sent(FRAME_ACK, 0));
   EXPECT_EQ(FRAME_GAP, f.Last(FRAME_ACK)->header.flags);
   f.Frame(f.FromLeader(FRAME_PROPOSAL, 800), bytes);
   EXPECT_EQ(800u + bytes.size(), bcast_appended(f.b));
+}
+
+/* A follower has no round trip measured, and that of TCP, which repairs itself, may be long. */
+TEST(FollowerFrames, AGapIsReportedOverTcpNoFasterThanItIsDoubted) {
+  Follower f;
+  f.c.timeout_us = 100000;
+  f.b->path_limits.doubt_us = 5000;
+  f.b->peers[0].paths.exist |= 1u << PATH_TCP;
+  path_use(&f.b->peers[0].paths, PATH_TCP);
+  f.path = PATH_TCP;
+  f.Frame(f.FromLeader(FRAME_PROPOSAL, 1000), std::string(100, 'x'));
+  for (int us = 0; us < 5000; us += 100, f.now_us += 100) f.Turn();
+  EXPECT_EQ(1u, f.Count(REASON_GAP_REPORTED));
+  f.Turn();
+  EXPECT_EQ(2u, f.Count(REASON_GAP_REPORTED));
 }
 
 TEST(FollowerFrames, ARecordWhoseRestIsLateIsNotThrownAway) {
@@ -1009,6 +1032,72 @@ TEST(Economy, ACommitGoesAtOnceWhenNothingIsSent) {
   EXPECT_EQ(o.durable, o.Last(FRAME_COMMIT)->header.committed);
 }
 
+TEST(Economy, WhatCountCommitsLeavesWithTheRecordThatWaitedForIt) {
+  One o;
+  o.Lead();
+  o.Frame(o.Ack(0, 0));
+  o.Establish();
+  o.Propose(1);
+  o.durable = record_size(100);
+  o.Turn();
+  o.Frame(o.Ack(o.durable, o.durable));
+  EXPECT_EQ(0u, bcast_committed(o.b)) << "a frame only notes";
+  o.Turn(BCAST_COUNT);
+  EXPECT_EQ(0, o.SentAny());
+  ASSERT_EQ(o.durable, bcast_committed(o.b));
+  o.Propose(2); /* a closed loop of one */
+  o.Turn();
+  EXPECT_EQ(1, o.SentAny());
+  ASSERT_EQ(1, o.Sent(FRAME_PROPOSAL, 1));
+  EXPECT_EQ(o.durable, o.Last(FRAME_PROPOSAL)->header.committed);
+}
+
+TEST(Economy, CountDecidesALossBeforeItCommits) {
+  One o;
+  o.Lead();
+  o.Frame(o.Ack(0, 0));
+  o.Establish();
+  o.Propose(1);
+  o.durable = record_size(100);
+  o.Turn();
+  frame_header late = o.Ack(o.durable, o.durable);
+  o.now_us += o.c.timeout_us + 1;
+  o.Frame(late);
+  o.Turn(BCAST_COUNT);
+  EXPECT_TRUE(o.Told(FAST_LOST));
+  EXPECT_EQ(0u, o.b->committed) << "C7";
+}
+
+TEST(Economy, ThePeerWhoseAnswerCommittedIsSentToFirst) {
+  One o;
+  o.Lead();
+  o.Control(FAST_ATTACH, 2);
+  o.Turn();
+  o.Frame(o.Ack(0, 0));
+  o.Frame(o.From(2, FRAME_ACK));
+  o.Establish();
+  o.Control(FAST_COUNT, 2);
+  for (uint32_t i = 1; i <= 4; i++) {
+    int quick = i % 2 ? 2 : 1, slow = 3 - quick;
+    o.Propose(i);
+    o.durable = i * record_size(100);
+    o.Turn();
+    o.now_us++;
+    for (int peer : {quick, slow}) {
+      frame_header h = o.From(peer, FRAME_ACK);
+      h.received = h.durable = o.durable;
+      h.echo_time = static_cast<uint32_t>(o.now_us - 1);
+      o.Frame(h);
+      o.Turn();
+      ASSERT_EQ(o.durable, o.b->committed);
+      if (peer == quick) {
+        ASSERT_EQ(2, o.Sent(FRAME_COMMIT, quick) + o.Sent(FRAME_COMMIT, slow));
+        EXPECT_EQ(quick, o.log[0].peer_idx);
+      }
+    }
+  }
+}
+
 /* ---- probes of paths ---- */
 
 struct TwoPaths : One {
@@ -1090,6 +1179,7 @@ TEST(Probes, AFollowerGoesWithItsLeadersNewestFrameOnly) {
   EXPECT_EQ(PATH_FAST2, f.b->peers[0].paths.use);
   ASSERT_TRUE(f.Told(FAST_MOVED));
   EXPECT_EQ(static_cast<pos_t>(PATH_FAST2), f.Told(FAST_MOVED)->pos);
+  EXPECT_EQ(PATH_FAST, f.Told(FAST_MOVED)->left);
   f.Turn();
   ASSERT_TRUE(f.SentOn(PATH_FAST2)) << "an answer, at once";
   EXPECT_EQ(1u, f.Count(REASON_PATH_FOLLOWED));

@@ -69,6 +69,7 @@ struct fast_net *net_open(uint64_t seed, struct net_options o) {
   net->seed = seed;
   net->n = o.n ? o.n : 3;
   net->tcp = o.tcp;
+  net->tcp_ns = NET_TCP_NS;
   if (!o.ring_bytes) o.ring_bytes = LIMIT_RING_MIN;
   if (!o.largest_record) o.largest_record = 8192;
   if (!o.mtu) o.mtu = 576;

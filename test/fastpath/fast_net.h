@@ -93,6 +93,8 @@ struct fast_net {
   bool cut[NET_NODES][NET_NODES];                   /* [from][to] */
   bool cut_path[LIMIT_PATHS][NET_NODES][NET_NODES]; /* one path only */
   bool tcp;                                         /* frames may go over TCP */
+  bool large_lost;                                  /* by the fast paths */
+  uint64_t tcp_ns;                                  /* one way; NET_TCP_NS if not set otherwise */
   struct net_node nodes[NET_NODES];
   struct net_frame *packets;
   int packet_cnt;

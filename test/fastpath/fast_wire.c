@@ -35,9 +35,10 @@ void net_transmit(struct fast_net *net, int from, const struct bcast_action *act
   if (net_chance(net, 20)) net->old[net->old_cnt++ % NET_OLD] = p;
   if (net->cut[from][p.to] || net->cut_path[p.path][from][p.to]) return;
   if (p.path == PATH_TCP) { /* in order and whole */
-    queue(net, &p, net->now_ns + NET_TCP_NS);
+    queue(net, &p, net->now_ns + net->tcp_ns);
     return;
   }
+  if (net->large_lost && act->len > 300) return;
   if (net_chance(net, net->faults.loss)) return;
   uint64_t due_ns = net->now_ns + NET_ROUND_NS;
   uint64_t late_ns = net->faults.max_delay_ns ? net_random(net) % net->faults.max_delay_ns : 0;

@@ -202,6 +202,36 @@ TEST(Path, AtFirstThePeerIsSoughtOnAllPathsAndOnTcpWhenItComesThere) {
   EXPECT_EQ(PATH_TCP, path_choose(&p.s, &p.l, p.now).to);
 }
 
+/* What people are told: a spare path's silence too, and TCP's not while nobody asks it. */
+TEST(Path, TheSilenceOfAPathThatIsNotUsedIsTold) {
+  Paths p;
+  auto told = [&](int path) {
+    path_watch(&p.s, &p.l, p.now);
+    return path_state_of(p.s.states, path);
+  };
+  EXPECT_EQ(PATH_UNASKED, told(PATH_FAST2));
+  for (int i = 0; i < 10; i++) p.Beat(kAll);
+  EXPECT_EQ(PATH_ANSWERS, told(PATH_FAST));
+  EXPECT_EQ(PATH_ANSWERS, told(PATH_FAST2));
+  EXPECT_EQ(PATH_UNASKED, told(PATH_TCP));
+  for (int i = 0; i < 10; i++) p.Beat(Bit(PATH_FAST));
+  EXPECT_EQ(PATH_ANSWERS, told(PATH_FAST));
+  EXPECT_EQ(PATH_SILENT, told(PATH_FAST2));
+  EXPECT_EQ(0, p.moves);
+  p.Beat(kAll);
+  EXPECT_EQ(PATH_ANSWERS, told(PATH_FAST2));
+  p.UntilMoved(Bit(PATH_TCP));
+  EXPECT_EQ(PATH_SILENT, told(PATH_FAST));
+  EXPECT_EQ(PATH_SILENT, told(PATH_FAST2));
+  EXPECT_EQ(PATH_ANSWERS, told(PATH_TCP));
+  p.UntilMoved(kAll);
+  for (int i = 0; i < 10; i++) p.Beat(0);
+  EXPECT_EQ(PATH_UNASKED, told(PATH_TCP)) << "its probes were for doubt";
+  Paths one(Bit(PATH_FAST));
+  path_watch(&one.s, &one.l, one.now);
+  EXPECT_EQ(PATH_NONE, path_state_of(one.s.states, PATH_FAST2));
+}
+
 TEST(Path, TimesWrap) {
   Paths p;
   p.now = 0xfffffff0u;

@@ -1,6 +1,7 @@
 /* Clusters of broadcast machines with two fast paths and TCP between them (fast_net.h). */
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 
@@ -102,6 +103,31 @@ TEST(Paths, BothFastPathsOfAllFollowersMayGoAndTheQuorumStays) {
   ExpectUndisturbed(n);
 }
 
+/* Whichever way is cut, both ends publish it, though nothing moves. */
+TEST(Paths, TheSilenceOfASparePathIsPublishedAtBothEnds) {
+  for (int cut = 1; cut < 4; cut++) {
+    Net n(static_cast<uint64_t>(60 + cut), ManyPaths(2, true));
+    auto told = [&](int at, int of, int path) {
+      return path_state_of(position_get(&n->nodes[at].positions.peer_path[of]), path);
+    };
+    Settle(n);
+    n->propose_permille = 300;
+    net_run(n.net, 3000);
+    EXPECT_EQ(PATH_ANSWERS, told(0, 1, PATH_FAST2));
+    EXPECT_EQ(PATH_ANSWERS, told(1, 0, PATH_FAST2));
+    net_cut_path(n.net, PATH_FAST2, 0, 1, cut & 1);
+    net_cut_path(n.net, PATH_FAST2, 1, 0, cut & 2);
+    net_run(n.net, 2000);
+    for (int i : {0, 1}) {
+      EXPECT_EQ(PATH_SILENT, told(i, 1 - i, PATH_FAST2)) << cut << " at " << i;
+      EXPECT_EQ(PATH_ANSWERS, told(i, 1 - i, PATH_FAST)) << cut << " at " << i;
+    }
+    EXPECT_EQ(PATH_ANSWERS, told(0, 2, PATH_FAST2)) << "the other follower's is fine";
+    EXPECT_EQ(0u, Moves(n));
+    ExpectUndisturbed(n);
+  }
+}
+
 /* J5: the one authority is what the frames echo.  If no path carries answers the leader goes,
  * though every path carries its own frames. */
 TEST(Paths, NoLeaderIsKeptByPathsThatCarryNoAnswers) {
@@ -125,6 +151,68 @@ TEST(Paths, SilenceOnTcpMeansNothingWhileAFastPathAnswers) {
   ExpectUndisturbed(n);
   EXPECT_EQ(0u, Moves(n));
   EXPECT_EQ(0u, n->path_cnt[PATH_TCP]) << "nothing was even tried there";
+}
+
+/* Both fast paths are gone, with all that was in flight; a record is larger than what may be in
+ * flight over TCP, whose round trip is longer than a heartbeat. */
+TEST(Paths, TcpCarriesAtATimeWhatItHasRoomForHoweverLongItsRoundTrip) {
+  net_options o = ManyPaths(1, true);
+  o.ring_bytes = 1u << 20;
+  o.largest_record = 100000;
+  Net n(61, o);
+  n->tcp_ns = 200000;
+  Settle(n);
+  for (int i = 0; i < 8; i++) ASSERT_TRUE(net_propose(n.net, 20000));
+  net_run(n.net, 5);
+  for (int i = 1; i < 3; i++) {
+    net_cut_path(n.net, PATH_FAST, 0, i, true);
+    net_cut_path(n.net, PATH_FAST, i, 0, true);
+  }
+  int most = 0;
+  for (int us = 0; us < 20000; us += 5) {
+    if (us == 10000) ASSERT_TRUE(net_propose(n.net, 100000));
+    net_run(n.net, 5);
+    int flight = 0;
+    for (int i = 0; i < n->packet_cnt; i++) {
+      const net_frame &p = n->packets[i];
+      flight += p.path == PATH_TCP && p.to == 1 && p.len > 200; /* not a bare one */
+    }
+    most = std::max(most, flight);
+  }
+  EXPECT_EQ(PATH_TCP, PathsTo(n, 1).use);
+  EXPECT_EQ(n->nodes[0].m->stream.whole, n->nodes[1].m->stream.whole);
+  EXPECT_GT(most, LIMIT_TCP_FLIGHT / 2);
+  EXPECT_LE(most, LIMIT_TCP_FLIGHT + 1);
+  EXPECT_EQ(0u, net_count(n.net, REASON_RECORD_CRC)) << "nothing was damaged";
+  EXPECT_LE(net_count(n.net, REASON_GAP_REPORTED), 30u) << "a few for each follower";
+  ExpectUndisturbed(n);
+}
+
+/* Heartbeats are small: a path that has begun to lose what is large answers, and must be doubted
+ * by whoever sends: the leader, or a follower with a request. */
+TEST(Paths, APathThatLosesWhatIsLargeIsDoubtedThoughItAnswers) {
+  for (int requests = 0; requests < 2; requests++) {
+    Net n(static_cast<uint64_t>(62 + requests), ManyPaths(2, true));
+    Settle(n);
+    net_run(n.net, 5000);
+    EXPECT_EQ(0u, net_count(n.net, REASON_PATH_STALLED));
+    n->large_lost = true;
+    if (requests)
+      ASSERT_TRUE(net_request(n.net, 1, 1000));
+    else
+      ASSERT_TRUE(net_propose(n.net, 1000));
+    net_run(n.net, 660); /* leave_us is 666 */
+    EXPECT_EQ(0u, net_count(n.net, REASON_PATH_STALLED));
+    net_run(n.net, 100);
+    EXPECT_EQ(requests ? 1u : 2u, net_count(n.net, REASON_PATH_STALLED)) << "one for each peer";
+    n->large_lost = false;
+    net_run(n.net, 1000);
+    uint64_t said = net_count(n.net, REASON_PATH_STALLED);
+    net_run(n.net, 5000);
+    EXPECT_EQ(said, net_count(n.net, REASON_PATH_STALLED)) << "nothing waits any more";
+    EXPECT_EQ(0u, Moves(n)) << "it was never silent";
+    ExpectUndisturbed(n);
+  }
 }
 
 TEST(Paths, AStoppedFollowerMovesNothing) {

@@ -263,6 +263,41 @@ TEST(Outflow, RepeatsExactlyWhatIsMissingAndFirst) {
   EXPECT_TRUE(!s.again && s.pos == 500 && s.len == 200);
 }
 
+/* A path may have room for fewer than were sent on the one before; what does not fit waits. */
+TEST(Outflow, RepeatsNoMoreThanThePathHasRoomFor) {
+  outflow o;
+  outflow_init(&o, 0, 32);
+  outflow_ack(&o, 0, 5000, 1);
+  for (int i = 0; i < 32; i++) ASSERT_EQ(100u, outflow_take(&o, 3200, 100, 1).len);
+  outflow_moved(&o, 4, 2);
+  outflow_missing(&o, {0, 3200});
+  pos_t held = 0;
+  for (int flight = 0; held < 3200; held += 100) {
+    for (; outflow_take(&o, 3200, 100, 3).len; flight++) {
+    }
+    ASSERT_EQ(held < 2800 ? 4 : (3200 - static_cast<int>(held)) / 100, flight) << held;
+    outflow_ack(&o, held + 100, 5000, 3);
+    flight--;
+  }
+}
+
+TEST(Outflow, WhatHoldsUpAllElseIsRepeatedEvenIfMuchWaits) {
+  outflow o;
+  outflow_init(&o, 0, 32);
+  outflow_ack(&o, 0, 5000, 1);
+  for (int i = 0; i < 32; i++) outflow_take(&o, 3200, 100, 1);
+  outflow_moved(&o, 1, 2);
+  for (pos_t at = 300; at < 300 + 200 * LIMIT_GAP_RANGES; at += 200)
+    outflow_missing(&o, {at, at + 100});
+  EXPECT_EQ(0u, outflow_take(&o, 3200, 100, 3).len) << "all too far ahead";
+  outflow_missing(&o, {0, 100});
+  outflow_slice s = outflow_take(&o, 3200, 100, 3);
+  EXPECT_TRUE(s.again && s.pos == 0 && s.len == 100) << "though the list was full";
+  outflow_tick(&o, 1000, 300, 1000); /* that was lost, too */
+  s = outflow_take(&o, 3200, 100, 1000);
+  EXPECT_TRUE(s.again && s.pos == 0 && s.len == 100);
+}
+
 TEST(Outflow, NeverRepeatsWhatTheRingHasLost) {
   outflow o;
   outflow_init(&o, 0, 16);

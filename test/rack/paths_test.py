@@ -62,6 +62,13 @@ class Dual(Rack):
                     found.append(p["path"])
         return found
 
+    def wait_spare(self, state, leader, seconds):
+        """All attachments say so of their second path, and use the first."""
+        def found():
+            peers = [p for n in self.nodes for p in n.status()["peers"] if p["path"] != "none"]
+            return [(p["path"], p["paths"]["fast2"]) for p in peers]
+        wait_for("all second paths to be " + state, lambda: found() == [("fast", state)] * 4, seconds)
+
     def wait_paths(self, path, leader, seconds):
         """All attachments use it; returns how long that took."""
         start = time.monotonic()
@@ -139,6 +146,21 @@ def falls_back_to_tcp_and_returns():
         r.expect_undisturbed()
 
 
+def spare_path_that_is_silent_is_shown():
+    """Nothing moves, and an operator sees it before the other one fails too."""
+    with Dual("spare") as r:
+        leader = r.begin_steady()
+        r.wait_spare("answers", leader, 5)
+        r.cut_all("fast2")
+        r.wait_spare("silent", leader, TIMEOUT_S + POLL_S)
+        said = r.node(leader).ctl("status").stdout.decode()
+        check(said.count("fast (fast2 silent)") == 2, "status does not say it: " + said)
+        r.heal()
+        r.wait_spare("answers", leader, TIMEOUT_S + POLL_S)
+        check(r.counted("path_silent") == 0, "something moved")
+        r.expect_undisturbed()
+
+
 def survives_a_link_that_flaps():
     with Dual("flap") as r:
         leader = r.begin_steady()
@@ -210,7 +232,8 @@ TESTS = [
     moves_within_timeout("leaders_link_lost", link("fast", False), link("fast", True)),
     moves_within_timeout("leader_deaf_on_one_path", one_way, heal),
     moves_within_timeout("only_port_lost", link("fast", False), link("fast", True), rails=1, to="tcp"),
-    falls_back_to_tcp_and_returns, survives_a_link_that_flaps, survives_both_links_that_flap, tcp_may_be_silent,
+    falls_back_to_tcp_and_returns, spare_path_that_is_silent_is_shown,
+    survives_a_link_that_flaps, survives_both_links_that_flap, tcp_may_be_silent,
     starts_cold_without_a_fast_path, tcp_reset_costs_no_election,
 ]
 

@@ -276,21 +276,42 @@ def vlan_mismatch():
         check("tcp" not in [path for pair, path in r.paths().items() if pair[0] == odd.id], "still by TCP")
 
 
-def mtu_mismatch(of_leader):
-    """The cable of one node takes only short frames: PINGs pass, slices of large records do not."""
+def on_fast(r):
+    """How many ends of attachments say that they use it."""
+    return sum(p["path"] == "fast" for n in r.nodes for p in n.status().get("peers", []))
+
+
+def mtu_mismatch(name, of_leader, make):
+    """Of one node only short frames pass: PINGs do, slices of large records do not.  For longer than a path must
+    answer before it is used again: its small probes do not bring it back."""
     def test():
-        with Rack("mtu-%s" % of_leader) as r:
+        with Rack(name) as r:
             leader = r.begin([1, 2, 3])
             victim = leader if of_leader else follower(leader)
-            r.wire.set_mtu("fast", victim, 600)
-            longest = r.works_on(other_follower(leader), 5, size=3000)
-            print("    no write took longer than %.2f s, %d new epochs" % (longest, r.epoch() - 1))
-            r.wire.set_mtu("fast", victim, 1500)
+            wait_for("all to use the fast path", lambda: on_fast(r) == 4, BOUND_S)
+            make(r.wire, victim, 600)
+            longest = r.works_on(other_follower(leader), 12, size=3000)
+            moves = [r.counted(name) for name in ("path_silent", "path_back")]
+            print("    no write took longer than %.2f s, %d new epochs, %d moves, %d back" %
+                  (longest, r.epoch() - 1, *moves))
+            check(moves[0] and not moves[1], "moves to where short frames pass only: %s" % moves)
+            make(r.wire, victim, 1500)
             r.verdict()
-    return named("mtu_mismatch_of_%s" % ("leader" if of_leader else "follower"), test)
+            wait_for("all to use the fast path again", lambda: on_fast(r) == 4, 2 * BOUND_S)
+    return named(name, test)
 
 
-MTU = [mtu_mismatch(False), mtu_mismatch(True)]
+def switch_mtu(wire, victim, mtu):
+    wire.only_small("fast", victim, mtu) if mtu < 1500 else wire.heal()
+
+
+def cable_mtu(wire, victim, mtu):
+    wire.set_mtu("fast", victim, mtu)
+
+
+MTU = [mtu_mismatch("mtu_mismatch_of_follower", False, switch_mtu),
+       mtu_mismatch("mtu_mismatch_of_leader", True, switch_mtu),
+       mtu_mismatch("cable_mtu_of_follower", False, cable_mtu), mtu_mismatch("cable_mtu_of_leader", True, cable_mtu)]
 
 
 def foreign_ensemble_on_the_same_wire():

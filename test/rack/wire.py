@@ -175,6 +175,12 @@ table bridge rack {
                               (self.port(path, source), self.port(path, destination), chance))
         self.apply()
 
+    def only_small(self, path, i, size):
+        """The switch loses packets to and from host i that are larger: those behind them still pass."""
+        for way in ("iifname", "oifname"):
+            self.rules.append("%s %s meta length > %d counter drop" % (way, self.port(path, i), size))
+        self.apply()
+
     def lost(self, path):
         """How many frames of this path the present rules have taken."""
         rules = run(*self.inside(self.switch, "nft", "list", "table", "bridge", "rack"))
@@ -189,7 +195,8 @@ table bridge rack {
         self.apply()
 
     def set_mtu(self, path, i, mtu):
-        """Frames to and from host i that are larger get lost without a word."""
+        """Frames to host i that are larger get lost without a word; one from it blocks those behind it
+        (AF_PACKET sends it again and again)."""
         self.on_switch("link", "set", self.port(path, i), "mtu", str(mtu))
 
     def set_link(self, path, i, up):

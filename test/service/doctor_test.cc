@@ -606,6 +606,32 @@ TEST_F(Doctor, ThePathToEachPeerIsWhatTheNodeSays) {
   Expect(DOCTOR_UNKNOWN, Row("peer", "2 fast"), "only the running node", "start the nodes");
 }
 
+TEST_F(Doctor, ASparePathThatIsSilentIsNamedBeforeItIsNeeded) {
+  std::string peers =
+      R"([{"id": 1, "address": "127.0.0.1", "quorum_port": 2881, "election_port": 3881,
+      "fast": [{"ip": "192.0.2.11", "port": "p"}, {"ip": "192.0.3.11", "port": "q"}]},
+      {"id": 2, "address": "127.0.0.1", "quorum_port": )" +
+      std::to_string(FreePort()) + R"(, "election_port": 3882,
+      "fast": [{"ip": "192.0.2.12", "port": "p"}, {"ip": "192.0.3.12", "port": "q"}]}])";
+  Configure(R"("ports": [{"name": "p"}, {"name": "q"}],)", peers);
+  auto judge = [&](const std::string &path, const std::string &paths) {
+    cJSON_Delete(status);
+    Status(
+        R"({"state": "leading", "leader": 1, "peers": [{"id": 2, "state": "following", "path": ")" +
+        path + R"(", "paths": {)" + paths + "}}]}");
+    Run(doctor_check_peers);
+    return Row("peer", "2 paths");
+  };
+  Expect(DOCTOR_OK, judge("fast", R"("fast": "answers", "fast2": "answers", "tcp": "unasked")"),
+         "fast, fast2 answer");
+  Expect(DOCTOR_WARN, judge("fast", R"("fast": "answers", "fast2": "silent", "tcp": "unasked")"),
+         "fast2 silent, frames go by fast", "cable");
+  Expect(DOCTOR_WARN, judge("tcp", R"("fast": "silent", "fast2": "silent", "tcp": "answers")"),
+         "fast, fast2 silent, frames go by tcp", "switch");
+  Expect(DOCTOR_UNKNOWN, judge("fast", R"("fast": "answers", "fast2": "unasked")"), "not asked");
+  Expect(DOCTOR_NOT_APPLICABLE, judge("none", ""), "not attached");
+}
+
 TEST_F(Doctor, ARefusedPeerOrAnAttachedOneTellsWhetherTheConfigsAgree) {
   Configure(R"("ports": [{"name": "p"}],)", TwoPeers(2881, FreePort()));
   Run(doctor_check_peers);

@@ -219,6 +219,7 @@ void FakeNode::HearApp(const app_msg &m) {
     m.status->peers[0].id = 2;
     m.status->peers[0].state = "following";
     m.status->peers[0].path = "fast";
+    for (int i = 0; i < LIMIT_PATHS; i++) m.status->peers[0].paths[i] = paths[i];
     strcpy(m.status->peers[0].build, "zabline-peer");
     slow_app.push_back(m);
   }

@@ -293,6 +293,31 @@ TEST_F(ZabctlTest, StatusExplainsItself) {
     EXPECT_NE(text.find(line), std::string::npos) << line << "is not in\n" << text;
 }
 
+TEST_F(ZabctlTest, StatusNamesEachPathThatIsSilent) {
+  struct {
+    path_state states[LIMIT_PATHS];
+    const char *text, *json;
+  } cases[] = {
+      {{PATH_ANSWERS, PATH_ANSWERS, PATH_UNASKED},
+       " fast   zabline-peer\n",
+       R"("paths":{"fast":"answers","fast2":"answers","tcp":"unasked"})"},
+      {{PATH_ANSWERS, PATH_SILENT, PATH_UNASKED},
+       " fast (fast2 silent) zabline-peer\n",
+       R"("paths":{"fast":"answers","fast2":"silent","tcp":"unasked"})"},
+      {{PATH_SILENT, PATH_SILENT, PATH_NONE},
+       " fast (silent, fast2 silent) zabline-peer\n",
+       R"("paths":{"fast":"silent","fast2":"silent"})"},
+      {{PATH_ANSWERS, PATH_NONE, PATH_NONE}, " fast   zabline", R"("paths":{"fast":"answers"})"},
+  };
+  Serve();
+  for (auto &c : cases) {
+    for (int i = 0; i < LIMIT_PATHS; i++) node.paths[i] = static_cast<uint8_t>(c.states[i]);
+    std::string text = Zabctl(node, {"status"}).out, json = Zabctl(node, {"status", "--json"}).out;
+    EXPECT_NE(text.find(c.text), std::string::npos) << c.text << " is not in\n" << text;
+    EXPECT_NE(json.find(c.json), std::string::npos) << c.json << " is not in\n" << json;
+  }
+}
+
 TEST_F(ZabctlTest, StatusSaysFromWhomDroppedFramesCame) {
   static struct drops drops;
   node.uv.drops = &drops;

@@ -66,6 +66,7 @@ void port_tx(struct ports *p, struct port_to to, const struct frame_header *head
 
 bool port_reaches(const struct ports *p, struct port_to to) { return (void)p, (void)to, true; }
 void port_tick(struct ports *p, uint64_t now_ns) { (void)p, (void)now_ns; }
+void port_doubt(struct ports *p, struct port_to to) { (void)p, (void)to; }
 void port_flush(struct ports *p) { (void)p; }
 void port_leave(struct ports *p) { (void)p; }
 bool port_link_up(const struct ports *p, struct port_to to) { return (void)p, (void)to, true; }

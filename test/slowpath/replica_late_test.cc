@@ -222,19 +222,68 @@ struct Outrun : Solo {
 // Two processes with one id: the second would throw the first out, and the first the second.
 TEST(OneIdTwice, TheNewcomerIsRefusedOnceInTheLogWhileTheOtherAnswersOnTheFastPath) {
   Outrun s;
-  for (int i = 0; i < 3; i++) {
+  s.config.timeout_us = 40000;
+  auto said = [&] {
+    int n = 0;
+    for (const auto &l : s.logged) n += l.id == LOG_PEER_REFUSED && l.reason == REASON_ID_IN_USE;
+    return n;
+  };
+  for (int i = 0; i < 3; i++, s.now += 40000) {
+    EXPECT_EQ(said(), 0) << "it may be one that died and is back before it was missed";
     s.follower(3, 1, 1);
     EXPECT_TRUE(s.was_closed(3));
     EXPECT_FALSE(s.was_closed(1)) << "the living one stays";
     s.forget();
   }
-  int said = 0;
-  for (const auto &l : s.logged) said += l.id == LOG_PEER_REFUSED && l.reason == REASON_ID_IN_USE;
-  EXPECT_EQ(said, 1);
-  EXPECT_EQ(counters_get(s.r->counters, REASON_ID_IN_USE), 3u);
+  EXPECT_EQ(said(), 0);
+  for (int i = 0; i < 3; i++, s.now += 40000) s.follower(3, 1, 1);
+  s.forget();
+  EXPECT_EQ(said(), 1);
+  EXPECT_EQ(counters_get(s.r->counters, REASON_ID_IN_USE), 6u);
   s.follower(3, 2, 1); /* of one that nobody hears, the newest connection is the one it uses */
   EXPECT_TRUE(s.was_closed(2));
   EXPECT_FALSE(s.was_closed(3));
+}
+
+// It is refused once, let in when it was missed, and refused again after another death.
+TEST(OneIdTwice, ANodeThatIsBackBeforeItWasMissedIsNothingToTell) {
+  Outrun s;
+  s.config.timeout_us = 40000;
+  for (uint64_t pause : {10000001u, 11000000u, 60000000u}) {
+    s.follower(3, 1, 1);
+    EXPECT_TRUE(s.was_closed(3));
+    s.forget();
+    s.now += pause;
+  }
+  for (const auto &l : s.logged) EXPECT_NE(l.id, LOG_PEER_REFUSED);
+}
+
+// The second process of the leader's id: the others follow the first, and it looks for ever.
+TEST(OneIdTwice, ItIsSaidOnceWhenOthersFollowWhoLeadsInOurName) {
+  Solo s(3);
+  s.config.timeout_us = 40000;
+  s.boot();
+  auto follows = [&](int from, int leader) {
+    struct notification n = {};
+    n.state = PEER_FOLLOWING;
+    n.version = 2;
+    n.vote = {leader, 0, 1, 1};
+    struct replica_event e = {};
+    e.type = EV_NOTIFICATION;
+    e.peer_idx = from;
+    e.notification = &n;
+    s.step(e);
+  };
+  auto said = [&] {
+    int n = 0;
+    for (const auto &l : s.logged) n += l.id == LOG_TWIN_LEADS;
+    return n;
+  };
+  for (int i = 0; i < 10; i++, s.now += 100000) follows(i % 2, 3);
+  EXPECT_EQ(said(), 0) << "they may not have missed us yet";
+  for (int i = 0; i < 10; i++, s.now += 100000) follows(i % 2, 3);
+  EXPECT_EQ(said(), 1);
+  EXPECT_EQ(s.r->phase, PHASE_LOOKING) << "F2";
 }
 
 TEST(PushBack, NeedsTwoRoundsInARowThatDoNotShrink) {

@@ -538,6 +538,31 @@ TEST(Learner, WaitsForUptodateAsLongAsTheFastPathHearsTheLeader) {
   EXPECT_EQ(s.r->phase, PHASE_FENCING);
 }
 
+// But once the leader has committed above P it is established, and has said so: TCP lost it.
+TEST(Learner, WaitsNoLongerForUptodateWhenTheLeaderIsEstablished) {
+  Solo s(1);
+  s.syncing(1);
+  s.newleader(1);
+  s.answer_all();
+  ASSERT_EQ(s.r->learn.step, LEARNING_UPTODATE);
+  s.committed = s.r->learn.pos;
+  for (int i = 0; i < 5; i++) {
+    s.now = s.r->deadline_us;
+    s.simple(EV_TICK, 0);
+  }
+  EXPECT_EQ(s.r->role, ROLE_FOLLOWING) << "up to P it may still wait for another's sync";
+  s.committed++;
+  s.now = s.r->deadline_us;
+  s.simple(EV_TICK, 0);
+  uint64_t known_us = s.now;
+  EXPECT_EQ(s.r->role, ROLE_FOLLOWING);
+  s.now = s.r->deadline_us;
+  EXPECT_EQ(s.now, known_us + 1000000) << "init_limit";
+  s.simple(EV_TICK, 0);
+  EXPECT_EQ(s.r->phase, PHASE_FENCING);
+  EXPECT_EQ(counters_get(&s.counters, REASON_SYNC_TIMEOUT), 1u);
+}
+
 TEST(Learner, ReadsNothingWhileItsBufferIsAtTheDisk) {
   Solo s(1);
   s.config.largest_record = LIMIT_RECORD_MAX;

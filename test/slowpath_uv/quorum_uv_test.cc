@@ -10,6 +10,8 @@
 #include <thread>
 
 #include <gtest/gtest.h>
+#include <malloc.h>
+#include <netinet/tcp.h>
 
 #include "test/slowpath_uv/net.h"
 
@@ -460,6 +462,47 @@ TEST_F(QuorumUv, FramesForALearnerThatDoesNotReadAreDroppedAndTheConnectionStays
   EXPECT_EQ(0, one.count(EV_CONN_CLOSED));
   EXPECT_TRUE(
       loop.until([&] { return two.received().find("behind the frames") != Bytes::npos; }, 20000));
+}
+
+// What the kernel has taken nobody can drop: old frames would go before the new ones for long.
+TEST_F(QuorumUv, TheKernelTakesFewFramesThatItCannotSend) {
+  Node one(loop, c);
+  Client two(one.port(), 4096);
+  two.send(hello);
+  ASSERT_TRUE(loop.until([&] { return one.count(EV_PACKET) == 1; }));
+  auto limit = [&] {
+    uv_os_fd_t fd;
+    unsigned value = 0;
+    socklen_t len = sizeof value;
+    EXPECT_EQ(0, uv_fileno((uv_handle_t *)&one.q->conn[1].sock->tcp, &fd));
+    EXPECT_EQ(0, getsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &value, &len));
+    return value;
+  };
+  EXPECT_NE(limit(), LIMIT_TCP_UNSENT) << "a history may be sent faster";
+  const Bytes frame(1400, 'f');
+  packet p = {};
+  p.type = PACKET_FRAME;
+  p.data = {reinterpret_cast<const uint8_t *>(frame.data()), static_cast<int32_t>(frame.size())};
+  quorum_uv_send_frame(one.q.get(), 1, &p);
+  EXPECT_EQ(limit(), LIMIT_TCP_UNSENT);
+}
+
+// Each flush of a few bytes that the kernel does not take keeps no chunk of 64 KiB.
+TEST_F(QuorumUv, WhatWaitsForASlowReaderTakesNoMoreMemoryThanItsBytes) {
+  Node one(loop, c);
+  Client two(one.port(), 4096);
+  two.send(hello);
+  ASSERT_TRUE(loop.until([&] { return one.count(EV_PACKET) == 1; }));
+  const Bytes frame(200, 'f');
+  packet p = {};
+  p.type = PACKET_FRAME;
+  p.data = {reinterpret_cast<const uint8_t *>(frame.data()), static_cast<int32_t>(frame.size())};
+  size_t before = mallinfo2().uordblks;
+  while (!one.counted(REASON_TCP_FULL)) {
+    quorum_uv_send_frame(one.q.get(), 1, &p);
+    quorum_uv_flush(one.q.get());
+  }
+  EXPECT_LE(mallinfo2().uordblks, before + 4 * LIMIT_TCP_WAITING);
 }
 
 TEST_F(QuorumUv, AFrameIsAtMostAsLargeAsAPacketOfTheNetwork) {

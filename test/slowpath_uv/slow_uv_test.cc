@@ -292,7 +292,8 @@ TEST_P(SlowUv, StatusIsAnsweredWithLagsAndNotShownToTheMachine) {
   m.status = &st;
   position_set(&s.pos.appended, 1000);
   position_set(&s.pos.peer_durable[1], 400);
-  position_set(&s.pos.peer_path[1], PATH_FAST2 + 1);
+  position_set(&s.pos.peer_path[1], (PATH_FAST2 + 1) | path_state_told(PATH_FAST, PATH_SILENT) |
+                                        path_state_told(PATH_FAST2, PATH_ANSWERS));
   position_set(&s.pos.peer_path[2], PATH_TCP + 1); /* of an attachment that is over */
   s.push(m);
   s.start();
@@ -302,6 +303,9 @@ TEST_P(SlowUv, StatusIsAnsweredWithLagsAndNotShownToTheMachine) {
   EXPECT_EQ(0u, st.peers[2].lag_bytes) << "not attached";
   EXPECT_STREQ("fast2", st.peers[1].path) << "what the fast path uses now";
   EXPECT_STREQ("none", st.peers[2].path);
+  EXPECT_EQ(PATH_SILENT, st.peers[1].paths[PATH_FAST]);
+  EXPECT_EQ(PATH_ANSWERS, st.peers[1].paths[PATH_FAST2]);
+  EXPECT_EQ(PATH_NONE, st.peers[1].paths[PATH_TCP]);
   s.push_stop();
   s.join();
   EXPECT_EQ(1u, s.events.size()) << "only EV_STOP";
