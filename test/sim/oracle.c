@@ -296,7 +296,11 @@ void oracle_wiped(struct machine *m) {
 }
 
 void oracle_process_ends(struct machine *m, enum machine_end how) {
-  if (m->state == MACHINE_UP) moved(m, m->node->store->log.last_zxid); /* its turn was not over */
+  state.node[m->idx].strays = 0;
+  if (m->state == MACHINE_UP) { /* its turns may not be over */
+    moved(m, m->node->store->log.last_zxid);
+    look_at_leader(m);
+  }
   note(how == END_POWER ? "PowerLoss" : "NodeCrash", "", (struct noted){m->idx, -1, {0}});
 }
 
