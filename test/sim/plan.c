@@ -39,7 +39,7 @@ static void draw_node(struct plan *p, struct random *r) {
   p->segment_bytes = PICK(r, 65536, 131072, 262144);
   p->snapshot_log_bytes = PICK(r, 16384, 65536, 1u << 20, 1u << 30);
   p->counter_limit = PICK(r, 100, UINT32_MAX - 1, UINT32_MAX - 1, UINT32_MAX - 1);
-  p->poll_us = PICK(r, 100, 200, 500);
+  p->poll_us = PICK(r, 200, 500);
   p->preemption = sometimes(r, 20000);
   p->write_min = random_between(r, 10 * US, 60 * US);
   p->write_max = p->write_min + random_tail(r, 10 * US, 3 * MS);
