@@ -99,6 +99,16 @@ void app_thread_ask_free(struct app_thread *t);
 /* app_thread_tick gives the application its time (leader); to be called every 100 ms. */
 void app_thread_tick(struct app_thread *t);
 
+/* app_thread_nap: after a turn without work.  client_waits: a request waits for room.  lazy: under
+ * load with nobody waiting here for a commit: look again soon instead of being woken for each. */
+#define APP_RETRY_MS 1
+struct app_nap {
+  bool
+      sleep; /* until woken; then rings.awake.  Else: something is there that has to wait for room */
+  bool retry; /* but no longer than APP_RETRY_MS: nothing may wake us */
+};
+struct app_nap app_thread_nap(const struct app_thread *t, bool client_waits, bool lazy);
+
 /* app_submit takes a client's request.  NONE: proposed or forwarded; it shows as applied, or as an
  * error transaction, or the listener hears `stopped`.  BUSY: no room now, try in a later turn.
  * SEQ_DUPLICATE: already applied or outstanding.  Otherwise refused for good. */

@@ -13,7 +13,6 @@
 #define TICK_MS 100
 #define FREE_TICKS 10    /* free space is asked every second */
 #define POLL_IO_TURNS 64 /* while polling: one look at the sockets in so many empty turns */
-#define RETRY_MS 1       /* a request waits for room and nothing will wake us */
 
 struct app_loop {
   struct app_thread thread;
@@ -47,23 +46,18 @@ static void on_tick(uv_timer_t *h) {
 
 static void sleep_until_woken(struct app_loop *l) {
   const struct app_rings *r = &l->thread.c->rings;
-  const struct app_thread *t = &l->thread;
-  bool waits = control_waits(&l->control) || app_catchup_waits(t);
-  /* Only when serving does a committed record mean work. */
-  pos_t seen = t->state == APP_SERVING ? t->pos : position_get(&t->c->positions->committed);
-  /* Under load with nobody waiting here for a commit: look again in a millisecond instead of being
-   * woken for each. */
   bool lazy = l->busy && !control_urgent(&l->control);
   l->busy = false;
-  if (waits || lazy) uv_timer_start(&l->retry, on_retry, RETRY_MS, 0);
-  if (r->may_sleep(r->self, seen, lazy)) {
+  struct app_nap nap = app_thread_nap(&l->thread, control_waits(&l->control), lazy);
+  if (nap.retry) uv_timer_start(&l->retry, on_retry, APP_RETRY_MS, 0);
+  if (nap.sleep) {
     uv_run(&l->loop, UV_RUN_ONCE);
     r->awake(r->self);
   } else { /* something is there that has to wait for room: let others make it */
     uv_run(&l->loop, UV_RUN_NOWAIT);
     sched_yield();
   }
-  if (waits || lazy) uv_timer_stop(&l->retry);
+  if (nap.retry) uv_timer_stop(&l->retry);
 }
 
 static void idle(struct app_loop *l) {

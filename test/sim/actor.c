@@ -8,7 +8,6 @@
 #define TURN_NS 300   /* of a turn, and as much again by chance */
 #define POLL_NS 1500  /* a polling thread notices something within */
 #define WAKE_NS 20000 /* a sleeping thread runs within */
-#define APP_RETRY MS
 #define APP_TICK (100 * MS)
 
 static int who_of(const struct actor *a) { return a->machine->idx * THREAD_CNT + (int)a->thread; }
@@ -171,6 +170,7 @@ static void run_app(void *arg) {
   oracle_listen(m);
   const struct app_rings *r = &m->app_config.rings;
   uint64_t tick = world->now;
+  bool busy = false;
   for (uint64_t ticks = 0;;) {
     world->current->poked = false;
     m->app.now_ms = (int64_t)(machine_clock_ns(m) / MS) + m->wall_ms;
@@ -183,11 +183,16 @@ static void run_app(void *arg) {
     worked |= submitters_turn(m);
     oracle_after_app(m);
     actor_positions(m);
-    bool waits = submitters_wait(m) || app_catchup_waits(&m->app);
-    pos_t seen =
-        m->app.state == APP_SERVING ? m->app.pos : position_get(&m->node->positions.committed);
-    if (!worked && r->may_sleep(r->self, seen, false)) {
-      turn_done(waits && world->now + APP_RETRY < tick ? world->now + APP_RETRY : tick, true);
+    if (worked) {
+      busy = true;
+      turn_done(0, false);
+      continue;
+    }
+    struct app_nap nap = app_thread_nap(&m->app, submitters_wait(m), busy && !submitters_urgent(m));
+    uint64_t retry = world->now + APP_RETRY_MS * MS;
+    busy = false;
+    if (nap.sleep) {
+      turn_done(nap.retry && retry < tick ? retry : tick, true);
       r->awake(r->self);
     } else {
       turn_done(0, false);

@@ -145,6 +145,14 @@ bool submitters_wait(const struct machine *m) {
   return false;
 }
 
+bool submitters_urgent(const struct machine *m) {
+  for (int i = 0; i < state.cnt; i++) {
+    const struct submitter *c = &state.at[i];
+    if (c->node == m->idx && c->step == CLIENT_SUBMITTING && c->next > c->acked + 1) return true;
+  }
+  return false;
+}
+
 /* RESEND: the node's role has ended, or the node. */
 void submitters_role_changed(struct machine *m) {
   for (int i = 0; i < state.cnt; i++)

@@ -193,6 +193,7 @@ void submitters_free(void);
 void submitters_event(int who, uint64_t number);
 bool submitters_turn(struct machine *m); /* in the app thread */
 bool submitters_wait(const struct machine *m);
+bool submitters_urgent(const struct machine *m); /* one waits here for a commit */
 void submitters_role_changed(struct machine *m);
 void submitters_applied(struct machine *m, zxid_t zxid, const void *txn, uint32_t len);
 
