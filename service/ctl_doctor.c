@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "service/ctl.h"
 #include "service/doctor/doctor.h"
@@ -47,6 +48,7 @@ static int examine(struct ctl *c, const struct config *config) {
   memcpy(c->path, config->control_socket, sizeof c->path);
   d->config = config;
   d->root = "";
+  d->uid = geteuid();
   d->timeout_ms = PEER_TIMEOUT_MS;
   d->peer_files = c->options.peer_configs;
   d->peer_file_cnt = c->options.peer_config_cnt;

@@ -246,7 +246,7 @@ check_exit_codes() {
 
 one_node() {
   check "doctor says what is to do" [ "$(in_root zabctl --config /etc/zabline/solo.json doctor |
-    grep -c 'mend: zabd --config /etc/zabline/solo.json --format')" = 1 ]
+    grep -c 'mend: runuser -u zabline -- zabd --config /etc/zabline/solo.json --format$')" = 1 ]
   check "format as the user" as_zabline zabd --config /etc/zabline/solo.json --format
   check "doctor has no FAIL before the start" in_root zabctl --config /etc/zabline/solo.json doctor
   check "one node starts" in_root systemctl start zabd@solo
