@@ -19,7 +19,9 @@ say = $(if $(V),,@echo "  $(1) $(2)")
 
 # Debian packages: to build and test; and what CI and `make tidy` use on top.
 PACKAGES := make gcc g++ libc6-dev pkg-config python3 libdpdk-dev libbpf-dev libcjson-dev libuv1-dev libgtest-dev uthash-dev zlib1g-dev strace
-CI_PACKAGES := $(PACKAGES) git clang clang-format zookeeper iproute2 nftables dpkg-dev python3-jsonschema
+RACK_PACKAGES := iproute2 nftables
+PACKAGE_PACKAGES := dpkg-dev iproute2 systemd procps
+CI_PACKAGES := $(PACKAGES) $(RACK_PACKAGES) $(PACKAGE_PACKAGES) git clang clang-format zookeeper python3-jsonschema
 
 export TSAN_OPTIONS ?= suppressions=$(CURDIR)/test/tsan.supp
 SAN_FLAGS := $(if $(findstring asan,$(SAN)),-fsanitize=address) $(if $(findstring ubsan,$(SAN)),-fsanitize=undefined -fno-sanitize-recover=undefined) $(if $(findstring tsan,$(SAN)),-fsanitize=thread -DRTE_USE_C11_MEM_MODEL)
@@ -115,7 +117,7 @@ deps: ## install the Debian packages that are missing (as root)
 	@test/deps.sh $(PACKAGES)
 
 deps-rack:
-	@test/deps.sh $(PACKAGES) iproute2 nftables
+	@test/deps.sh $(PACKAGES) $(RACK_PACKAGES)
 
 deps-ci: ## the same for CI, make tidy and the tests against ZooKeeper
 	@test/deps.sh $(CI_PACKAGES)
@@ -173,6 +175,7 @@ deb: ## a Debian package, build/zabline_VERSION_ARCH.deb
 	@config/debian/deb.sh $(VERSION) $(ROOT_B)
 
 package-test: deb ## install the package, run ensembles under systemd, purge (as root)
+	@test/deps.sh $(PACKAGE_PACKAGES)
 	@test/package/package.sh
 
 clean: ## remove what was built (all variants)
