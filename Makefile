@@ -215,7 +215,7 @@ $(B)/fault_disk.so: test/cluster/fault_disk.c
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) -shared -fPIC -o $@ $(filter-out -MMD -MP,$(CFLAGS)) $< -ldl
-$(B)/test_dpdk_app: $(addprefix $(B)/test/dpdk_app/,arp_test.o reach_test.o pci_test.o port_test.o memif_test.o ring_pair.o pair_config.o) $(PORT_OBJ) $(call lib,proto) $(call lib,config) | $(B)/port_peer
+$(B)/test_dpdk_app: $(addprefix $(B)/test/dpdk_app/,arp_test.o flow_test.o reach_test.o pci_test.o port_test.o memif_test.o ring_pair.o pair_config.o) $(PORT_OBJ) $(call lib,proto) $(call lib,config) | $(B)/port_peer
 	$(call say,LD,$@)
 	$(Q)$(CXX) $(SAN_FLAGS) -o $@ $^ -lrte_net_ring -lrte_bus_vdev $(DPDK_LIBS) $(LIBS) -lgtest -lgtest_main
 
@@ -237,6 +237,7 @@ $(B)/raw_rtt $(B)/raw_write $(B)/raw_line: $(B)/%: $(B)/perf/raw/%.o
 $(B)/perf/raw/%.o: CFLAGS += $(DPDK_CFLAGS)
 
 $(B)/dpdk_app/%.o $(B)/test/dpdk_app/%.o: CFLAGS += $(DPDK_CFLAGS)
+$(B)/test/dpdk_app/flow_test.o: CXXFLAGS += $(DPDK_CFLAGS)
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
