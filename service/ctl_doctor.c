@@ -31,8 +31,7 @@ static cJSON *ask(const struct ctl *asking, int *pid, char **said) {
   c.io.err = open_memstream(said, &len);
   if (c.io.err) {
     ctl_put(&c, CONTROL_STATUS, NULL, 0);
-    if (ctl_wait(&c, &f) == 0 && f.type == CONTROL_JSON)
-      status = cJSON_ParseWithLength((const char *)f.body, f.len);
+    ctl_ask(&c, &f, &status);
     fclose(c.io.err);
   }
   ctl_disconnect(&c);

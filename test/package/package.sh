@@ -8,6 +8,7 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 
+. test/debian12.sh
 readonly base=$PWD/build/package
 readonly files=$PWD/test/package
 readonly path=/usr/sbin:/usr/bin:/sbin:/bin
@@ -55,22 +56,11 @@ as_zabline() { in_root runuser -u zabline -- "$@"; }
 # ---- the root directory ----
 
 fresh_root() {
-  local mirror debian=$base/debian12
+  local debian=$base/debian12
   lower=$debian
   [ "$FRESH" = keep ] && [ -e "$debian/.complete" ] && return
-  command -v debootstrap >/dev/null || die "run as root: apt-get install -y debootstrap"
-  rm -rf "$debian"
-  mirror=$(apt-get indextargets --format '$(SITE) $(RELEASE)' 'Created-By: Packages' |
-    awk '$2 == "bookworm" {print $1; exit}')
-  [ -n "$mirror" ] || die "this machine's apt knows no source of Debian 12"
-  eval "$(apt-config shell http_proxy Acquire::http::Proxy https_proxy Acquire::https::Proxy)"
-  export http_proxy="${http_proxy:-}" https_proxy="${https_proxy:-}"
   say "debootstrap into $debian"
-  unshare --mount --propagation private debootstrap --variant=minbase --include=ca-certificates,systemd \
-    bookworm "$debian" "$mirror" >"$base/debootstrap.log" || die "debootstrap, see $base/debootstrap.log"
-  rm -rf "$debian/etc/apt" "$debian"/var/lib/apt/lists/*
-  cp -a /etc/apt "$debian/etc/apt"
-  cp -L /etc/resolv.conf /etc/hosts "$debian/etc/"
+  new_debian "$debian" "$base/debootstrap.log" ca-certificates systemd || die "no Debian 12"
   cp "$deb" "$debian/zabline.deb"
   say "apt-get install ./zabline.deb, without a running systemd; then purge"
   unshare --mount --propagation private sh -c "mount -t proc proc $debian/proc && mount --rbind /dev $debian/dev &&

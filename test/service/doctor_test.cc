@@ -88,6 +88,15 @@ struct Doctor_ : testing::Test {
     EXPECT_NE(std::string(row.mend).find(mend), std::string::npos) << row.mend;
   }
 
+  /* What check says of the processor with this file in the tree. */
+  void ExpectWith(const std::string &path, const std::string &text, doctor_verdict verdict,
+                  const std::string &check, const std::string &found,
+                  const std::string &mend = "") {
+    Write(path, text);
+    Run(doctor_check_cpu);
+    Expect(verdict, Row(check), found, mend);
+  }
+
   /* A device as the kernel shows it, bound to vfio-pci, alone in its group. */
   void Vfio() {
     Write(std::string(kPci) + "/vendor", "0x8086");
@@ -439,30 +448,24 @@ TEST_F(Doctor, PollingCoresAreThereAndIsolated) {
 }
 
 TEST_F(Doctor, TheFrequencyGovernorIsPerformance) {
+  const std::string cpu4 = "sys/devices/system/cpu/cpu4/",
+                    governor = cpu4 + "cpufreq/scaling_governor";
   Configure(R"("ports": [{"name": "p"}], "cores": {"fast": 4},)");
   Run(doctor_check_cpu);
   Expect(DOCTOR_UNKNOWN, Row("frequency"), "cannot be read");
-  Write("sys/devices/system/cpu/cpu4/online", "1");
-  Run(doctor_check_cpu);
-  Expect(DOCTOR_NOT_APPLICABLE, Row("frequency"), "does not scale");
-  Write("sys/devices/system/cpu/cpu4/cpufreq/scaling_governor", "powersave");
-  Run(doctor_check_cpu);
-  Expect(DOCTOR_WARN, Row("frequency"), "governor powersave", "cpupower frequency-set");
-  Write("sys/devices/system/cpu/cpu4/cpufreq/scaling_governor", "performance");
-  Run(doctor_check_cpu);
-  Expect(DOCTOR_OK, Row("frequency"), "performance");
+  ExpectWith(cpu4 + "online", "1", DOCTOR_NOT_APPLICABLE, "frequency", "does not scale");
+  ExpectWith(governor, "powersave", DOCTOR_WARN, "frequency", "governor powersave",
+             "cpupower frequency-set");
+  ExpectWith(governor, "performance", DOCTOR_OK, "frequency", "performance");
 }
 
 TEST_F(Doctor, TheClockSourceIsTsc) {
+  const std::string source = "sys/devices/system/clocksource/clocksource0/current_clocksource";
   Configure(R"("ports": [{"name": "p"}],)");
   Run(doctor_check_cpu);
   Expect(DOCTOR_UNKNOWN, Row("clock"), "cannot be read");
-  Write("sys/devices/system/clocksource/clocksource0/current_clocksource", "hpet");
-  Run(doctor_check_cpu);
-  Expect(DOCTOR_WARN, Row("clock"), "hpet, not tsc", "clocksource=tsc");
-  Write("sys/devices/system/clocksource/clocksource0/current_clocksource", "tsc");
-  Run(doctor_check_cpu);
-  Expect(DOCTOR_OK, Row("clock"), "tsc");
+  ExpectWith(source, "hpet", DOCTOR_WARN, "clock", "hpet, not tsc", "clocksource=tsc");
+  ExpectWith(source, "tsc", DOCTOR_OK, "clock", "tsc");
 }
 
 /* ---- disk ---- */
