@@ -1,5 +1,6 @@
-/* The flows that an isolated NIC is asked for, each field of each rule, and a NIC that takes none.  (What
- * the NIC then does needs one: net_tap has rules only where the kernel has multiq and flower.) */
+/* The flows that an isolated NIC is asked for, each field of each rule; a NIC that takes none.
+ *
+ * What a NIC then does needs one: net_tap has rules only where the kernel has multiq and flower. */
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <rte_bus_vdev.h>

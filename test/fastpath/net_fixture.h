@@ -1,4 +1,4 @@
-/* net_fixture.h - for googletest: a cluster of broadcast machines (fast_net.h) that ends with its test. */
+/* net_fixture.h - for googletest: a cluster of broadcast machines (fast_net.h) for one test. */
 #ifndef ZABLINE_TEST_FASTPATH_NET_FIXTURE_H
 #define ZABLINE_TEST_FASTPATH_NET_FIXTURE_H
 
