@@ -19,7 +19,9 @@ say = $(if $(V),,@echo "  $(1) $(2)")
 
 # Debian packages: to build and test; and what CI and `make tidy` use on top.
 PACKAGES := make gcc g++ libc6-dev pkg-config python3 libdpdk-dev libbpf-dev libcjson-dev libuv1-dev libgtest-dev uthash-dev zlib1g-dev strace
-CI_PACKAGES := $(PACKAGES) git clang clang-format zookeeper iproute2 nftables dpkg-dev python3-jsonschema
+RACK_PACKAGES := iproute2 nftables
+PACKAGE_PACKAGES := dpkg-dev iproute2 systemd procps
+CI_PACKAGES := $(PACKAGES) $(RACK_PACKAGES) $(PACKAGE_PACKAGES) git clang clang-format zookeeper python3-jsonschema
 
 export TSAN_OPTIONS ?= suppressions=$(CURDIR)/test/tsan.supp
 SAN_FLAGS := $(if $(findstring asan,$(SAN)),-fsanitize=address) $(if $(findstring ubsan,$(SAN)),-fsanitize=undefined -fno-sanitize-recover=undefined) $(if $(findstring tsan,$(SAN)),-fsanitize=thread -DRTE_USE_C11_MEM_MODEL)
@@ -115,7 +117,7 @@ deps: ## install the Debian packages that are missing (as root)
 	@test/deps.sh $(PACKAGES)
 
 deps-rack:
-	@test/deps.sh $(PACKAGES) iproute2 nftables
+	@test/deps.sh $(PACKAGES) $(RACK_PACKAGES)
 
 deps-ci: ## the same for CI, make tidy and the tests against ZooKeeper
 	@test/deps.sh $(CI_PACKAGES)
@@ -173,6 +175,7 @@ deb: ## a Debian package, build/zabline_VERSION_ARCH.deb
 	@config/debian/deb.sh $(VERSION) $(ROOT_B)
 
 package-test: deb ## install the package, run ensembles under systemd, purge (as root)
+	@test/deps.sh $(PACKAGE_PACKAGES)
 	@test/package/package.sh
 
 clean: ## remove what was built (all variants)
@@ -212,7 +215,7 @@ $(B)/fault_disk.so: test/cluster/fault_disk.c
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) -shared -fPIC -o $@ $(filter-out -MMD -MP,$(CFLAGS)) $< -ldl
-$(B)/test_dpdk_app: $(addprefix $(B)/test/dpdk_app/,arp_test.o reach_test.o pci_test.o port_test.o memif_test.o ring_pair.o pair_config.o) $(PORT_OBJ) $(call lib,proto) $(call lib,config) | $(B)/port_peer
+$(B)/test_dpdk_app: $(addprefix $(B)/test/dpdk_app/,arp_test.o flow_test.o reach_test.o pci_test.o port_test.o memif_test.o ring_pair.o pair_config.o) $(PORT_OBJ) $(call lib,proto) $(call lib,config) | $(B)/port_peer
 	$(call say,LD,$@)
 	$(Q)$(CXX) $(SAN_FLAGS) -o $@ $^ -lrte_net_ring -lrte_bus_vdev $(DPDK_LIBS) $(LIBS) -lgtest -lgtest_main
 
@@ -234,6 +237,7 @@ $(B)/raw_rtt $(B)/raw_write $(B)/raw_line: $(B)/%: $(B)/perf/raw/%.o
 $(B)/perf/raw/%.o: CFLAGS += $(DPDK_CFLAGS)
 
 $(B)/dpdk_app/%.o $(B)/test/dpdk_app/%.o: CFLAGS += $(DPDK_CFLAGS)
+$(B)/test/dpdk_app/flow_test.o: CXXFLAGS += $(DPDK_CFLAGS)
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
