@@ -66,7 +66,7 @@ TEST_TOOLS := $(B)/memif_mangler $(B)/fault_disk.so
 
 .DEFAULT_GOAL := all
 .PHONY: all help deps deps-ci deps-rack build-tests objects test unit processes abuse rack-test perf demo tidy fresh-test clean
-.PHONY: install uninstall deb package-test
+.PHONY: install uninstall deb package-test sim sim-twice
 .DELETE_ON_ERROR:
 
 all: $(B)/zabd $(B)/zabctl ## build zabd and zabctl (build/zabd and build/zabctl, if neither CC nor SAN is given)
@@ -107,6 +107,16 @@ perf: ## commit latency against the raw round trip and the raw durable write (ne
 	@test/deps.sh valgrind
 	@ZABLINE_BUILD=$(B) perf/commit_instructions
 	@ZABLINE_BUILD=$(B) perf/commit_latency
+
+SEED := 1
+SEEDS := 1
+sim: ## the simulator: SEEDS=N seeds from SEED=K on (test/sim/README.md)
+	@$(MAKE) --no-print-directory -j$(JOBS) $(B)/sim
+	@$(B)/sim --shrink --seed $(SEED) --seeds $(SEEDS)
+
+sim-twice: ## each seed twice: the traces must be the same, byte for byte
+	@$(MAKE) --no-print-directory -j$(JOBS) $(B)/sim
+	@$(B)/sim --twice --seed $(SEED) --seeds $(SEEDS)
 
 demo: ## install what is missing, build, show three replicas surviving kill -9 and SIGSTOP
 	@$(MAKE) --no-print-directory deps
@@ -223,6 +233,16 @@ $(B)/test_dpdk_app: $(addprefix $(B)/test/dpdk_app/,arp_test.o flow_test.o reach
 $(B)/commit_loop: $(B)/perf/commit_loop.o $(B)/test/fastpath/ring_map.o $(foreach l,$(LINK_fastpath),$(call obj_of,$(l)))
 	$(call say,LD,$@)
 	$(Q)$(CC) -O2 $(LTO) $(SAN_FLAGS) -o $@ $^ $(LIBS)
+
+# The simulator: the product without its loops' clocks, libuv, DPDK and the kernel's disk (test/sim/README.md).
+SIM_PRODUCT := $(addprefix $(B)/dpdk_app/,arena.o node.o open_error.o rings_app.o rings_slow.o tcp_frames.o topo_table.o turn_disk.o turn_fast.o wake.o) \
+  $(filter-out $(B)/slowpath/sock_uv.o $(B)/slowpath/slow_uv.o,$(call obj_of,slowpath)) $(B)/slowpath/sock_uv.o \
+  $(foreach l,proto fastpath,$(call obj_of,$(l))) $(filter-out $(B)/storage/disk_real.o,$(call obj_of,storage)) \
+  $(filter-out $(B)/config/log.o $(B)/config/config%.o,$(call obj_of,config)) $(B)/config/config.o \
+  $(addprefix $(B)/service/app_,apply.o catchup.o log.o log_snapshot.o propose.o role.o snapshot.o thread.o) $(addprefix $(B)/service/,buffer.o clients.o kept.o)
+$(B)/sim: $(patsubst %.c,$(B)/%.o,$(wildcard test/sim/*.c)) $(B)/test/harness/disk_powercut.o $(SIM_PRODUCT)
+	$(call say,LD,$@)
+	$(Q)$(CC) -O2 $(LTO) $(SAN_FLAGS) -o $@ $^ -lcjson -lm
 
 $(B)/mangler: $(B)/test/rack/mangler.o # a bad cable, for make rack-test
 	$(call say,LD,$@)

@@ -50,6 +50,14 @@ struct tcp_msg {
   int32_t peer_idx;
 };
 
+/* One row of the table (topo_table.c). */
+struct topo_ring {
+  const char *name;
+  enum thread_id from, to;
+  uint32_t depth, element_bytes;
+};
+extern const struct topo_ring topo_rings[RING_CNT];
+
 struct topo {
   struct rte_ring *ring[RING_CNT];
   struct waker waker[THREAD_CNT];

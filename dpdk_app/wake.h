@@ -5,6 +5,8 @@
  * fences make it impossible that both miss the other (Dekker's pattern: the pairs are marked
  * below).
  *
+ * wake.c decides, wake_fd.c sleeps and writes.
+ *
  * Owner: the sleeper owns the struct; anybody may call waker_wake.  Source: design 1. */
 #ifndef ZABLINE_DPDK_APP_WAKE_H
 #define ZABLINE_DPDK_APP_WAKE_H
@@ -35,6 +37,9 @@ void waker_prepare_lazy(struct waker *w);
 /* waker_wait is prepare's other end for threads without an event loop: sleeps until woken, at most
  * timeout_ms, then cancels. */
 void waker_wait(struct waker *w, int timeout_ms);
+
+/* waker_drain forgets the wake-up writes so far. */
+void waker_drain(struct waker *w);
 
 void waker_wake(struct waker *w);
 /* waker_poke also ends the sleep that the sleeper is about to begin: for what it does not look at

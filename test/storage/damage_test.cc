@@ -168,6 +168,20 @@ TEST(Damage, AMisdirectedWriteIsNoticed) {
   ExpectStop(swapped, "log.00000001");
 }
 
+/* The zxids alone do not show it where an epoch ends: (2,1) may follow any (1,n). */
+TEST(Damage, AReaderNoticesAGroupInThePlaceOfAnEarlierOne) {
+  Disk d;
+  Model m;
+  Prepare(d, m, {Accepted(2), Append(Recs(1, 1, 1)), Append(Recs(1, 2, 1)), Append(Recs(2, 1, 1))});
+  ASSERT_TRUE(d.Open());
+  uint8_t *p = File(d, "log.00000001");
+  memcpy(p + 8192, p + 12288, 4096);
+  std::vector<uint8_t> buf(100000);
+  store_slice slice = store_read(d.s, 0, ZXID_NONE, buf.data(), static_cast<uint32_t>(buf.size()));
+  EXPECT_EQ(slice.reason, REASON_CORRUPT);
+  EXPECT_NE(std::string(store_error(d.s)).find("offset 8192"), std::string::npos);
+}
+
 TEST(Damage, AGroupOfAnotherNodeOrSegmentIsNotTaken) {
   Disk d, other;
   Model m, n;

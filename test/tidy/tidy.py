@@ -79,7 +79,7 @@ def check_sizes(report, path, text, lengths):
         limit = MAX_SWITCH if f.is_switch else MAX_FUNCTION
         if f.lines > limit:
             report.add(path, f.line, "%s has %d lines" % (f.name, f.lines), "at most %d" % limit)
-        if f.parameters > MAX_PARAMETERS:
+        if f.parameters > MAX_PARAMETERS and not f.name.startswith("uv_"):  # libuv's own interface
             report.add(path, f.line, "%s has %d parameters" % (f.name, f.parameters),
                        "at most %d" % MAX_PARAMETERS)
         if f.nesting > MAX_NESTING:

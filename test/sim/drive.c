@@ -1,0 +1,78 @@
+#include "test/sim/drive.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "test/sim/fault.h"
+
+int drive_fault(struct sim_disk *s, enum drive_op op) {
+  s->ops[op]++;
+  if (s->slow_ns) fault_hit(FAULT_SLOW_DISK, s->idx);
+  if (!(s->broken >> op & 1u)) return 0;
+  s->broken = 0;
+  fault_hit(FAULT_DISK_ERROR, s->idx);
+  return -s->broken_errno;
+}
+
+static bool holds_data(const char *name) {
+  return !strncmp(name, "log.", 4) || !strncmp(name, "snap.", 5) || !strncmp(name, "epoch.", 6);
+}
+
+bool drive_rot(struct sim_disk *s, struct random *r) {
+  int cnt = 0;
+  while (powercut_name(s->power, cnt)) cnt++;
+  for (int tries = 0; cnt && tries < 20; tries++) {
+    size_t len;
+    const char *name = powercut_name(s->power, (int)random_below(r, (uint64_t)cnt));
+    if (!holds_data(name)) continue;
+    uint8_t *bytes = powercut_file(s->power, name, &len);
+    size_t at = len ? random_below(r, len) : 0;
+    if (!len || !bytes[at]) continue; /* zeros of a spare segment would be no loss */
+    bytes[at] ^= (uint8_t)(1u << random_below(r, 8));
+    return true;
+  }
+  return false;
+}
+
+static void keep_old(struct sim_disk *s, struct disk_file *f, size_t len, uint64_t offset) {
+  uint8_t *aligned = aligned_alloc(LIMIT_SECTOR, len);
+  s->keep_next = false;
+  if (aligned && s->under.ops->read(&s->under, f, aligned, len, offset) == (ssize_t)len) {
+    free(s->old.bytes);
+    s->old.bytes = aligned;
+    s->old.there = true;
+    s->old.file = f;
+    s->old.offset = offset;
+    s->old.len = len;
+  } else {
+    free(aligned);
+  }
+}
+
+bool drive_write_goes_wrong(struct sim_disk *s, struct disk_file *f, const void *buf, size_t len,
+                            uint64_t offset) {
+  if (s->lose_next) {
+    s->lose_next = false;
+    fault_hit(FAULT_LOST_WRITE, s->idx);
+    return true;
+  }
+  if (s->misdirect_next && offset >= LIMIT_SECTOR) {
+    s->misdirect_next = false;
+    fault_hit(FAULT_MISDIRECTED, s->idx);
+    uint64_t to = random_below(&world->random_disk, offset / LIMIT_SECTOR) * LIMIT_SECTOR;
+    s->under.ops->write_durable(&s->under, f, buf, len, to);
+    return true;
+  }
+  if (s->keep_next) keep_old(s, f, len, offset);
+  return false;
+}
+
+bool drive_read_stale(struct sim_disk *s, struct disk_file *f, void *buf, size_t len,
+                      uint64_t offset) {
+  if (!s->old.there || s->old.file != f) return false;
+  if (offset != s->old.offset || len != s->old.len) return false;
+  memcpy(buf, s->old.bytes, len);
+  s->old.there = false;
+  fault_hit(FAULT_STALE_READ, s->idx);
+  return true;
+}

@@ -1,0 +1,54 @@
+/* drive.h - a machine's disk: what it holds, how slow it is, what is wrong with it.
+ *
+ * Faults of the disk are named here and drawn by fault.c.  Source: issue "simulation" 1, "Disk". */
+#ifndef ZABLINE_TEST_SIM_DRIVE_H
+#define ZABLINE_TEST_SIM_DRIVE_H
+
+#include "test/sim/world.h"
+
+enum drive_op {
+  DRIVE_OPEN,
+  DRIVE_READ,
+  DRIVE_WRITE,
+  DRIVE_WRITE_DURABLE,
+  DRIVE_SYNC,
+  DRIVE_RENAME,
+  DRIVE_UNLINK,
+  DRIVE_SYNC_DIR,
+  DRIVE_OPS
+};
+
+struct sim_disk {
+  int idx;
+  struct powercut *power;
+  struct disk under;
+  bool dead;          /* its process is over: nothing reaches it any more */
+  uint64_t slow_ns;   /* added to each operation */
+  int64_t free_bytes; /* 0: plenty */
+  uint32_t broken;    /* bit: enum drive_op fails next time */
+  int broken_errno;
+  uint64_t ops[DRIVE_OPS];
+  bool lose_next, misdirect_next, keep_next; /* the next durable write */
+  struct {                                   /* STALE_READ: what stood there before a write */
+    bool there;
+    struct disk_file *file;
+    uint64_t offset;
+    size_t len;
+    void *bytes;
+  } old;
+};
+
+/* drive_rot flips a bit of a file that has some content; false: found none. */
+bool drive_rot(struct sim_disk *s, struct random *r);
+/* drive_write_goes_wrong: a durable write that says 0 but does something else; false: it does not.
+ */
+bool drive_write_goes_wrong(struct sim_disk *s, struct disk_file *f, const void *buf, size_t len,
+                            uint64_t offset);
+/* drive_read_stale: the read returns what stood there before; false: it does not. */
+bool drive_read_stale(struct sim_disk *s, struct disk_file *f, void *buf, size_t len,
+                      uint64_t offset);
+
+/* drive_fault counts the operation; 0, or the error that it is to end with. */
+int drive_fault(struct sim_disk *s, enum drive_op op);
+
+#endif

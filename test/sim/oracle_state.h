@@ -1,0 +1,52 @@
+/* oracle_state.h - the judge's memory, shared by the oracle_*.c files. */
+#ifndef ZABLINE_TEST_SIM_ORACLE_STATE_H
+#define ZABLINE_TEST_SIM_ORACLE_STATE_H
+
+#include "test/sim/client.h"
+#include "test/sim/history.h"
+#include "test/sim/oracle.h"
+
+#define ORACLE_WINDOW 1024 /* more than any client has outstanding */
+
+struct oracle_node {
+  zxid_t tip; /* of its durable history, as its store says */
+  /* what it has told others, and so must never forget */
+  uint32_t promised, current, seen_current;
+  uint32_t own_epoch; /* that it leads, or was about to */
+  zxid_t acked;
+  zxid_t said;      /* as acked, in `memory`: received, and perhaps lost by now */
+  zxid_t info_zxid; /* its last zxid at FOLLOWERINFO */
+  /* its open stream: the record that ends where it has acknowledged */
+  bool told_once;
+  pos_t told_pos;
+  zxid_t told_zxid;
+  uint32_t strays;     /* in this turn: frames of no attachment that stands */
+  uint64_t drops_then; /* counted before the first of them */
+  /* as a leader: committed as far as this was looked at */
+  pos_t seen_pos;
+  zxid_t seen_zxid;
+};
+
+struct oracle_client {
+  uint64_t submitted, committed; /* sequences up to here */
+  uint64_t floor[ORACLE_WINDOW]; /* [sequence]: what was acknowledged when it was submitted */
+};
+
+struct oracle {
+  struct history history;
+  struct oracle_node node[LIMIT_VOTERS];
+  struct oracle_client client[CLIENTS];
+  uint64_t elections;
+  uint64_t images;      /* looked at */
+  uint64_t acked_depth; /* the deepest record that was acknowledged to anybody */
+};
+
+struct oracle *oracle_state(void);
+/* oracle_strays: the turn is over; each of them must have been dropped. */
+void oracle_strays(struct machine *m);
+/* oracle_obliged: a store that has recovered d must know all that the node has told others. */
+void oracle_obliged(int node, struct durable_state d, const char *when);
+/* oracle_image looks at what m's disk would hold if its power went now. */
+void oracle_image(struct machine *m);
+
+#endif

@@ -1,0 +1,271 @@
+#include "test/sim/sim.h"
+
+#include <assert.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/log.h"
+#include "test/sim/client.h"
+#include "test/sim/fault.h"
+#include "test/sim/net.h"
+#include "test/sim/oracle.h"
+#include "test/sim/world.h"
+
+#define LIMIT_TIME (120 * SECOND)
+#define HEAL_LIMIT (30 * SECOND)
+#define TAIL 60
+
+static struct world the_world;
+struct world *world = &the_world;
+
+void note(const char *action, const char *names, struct noted n) {
+  trace_add(&world->trace, &(struct trace_row){.at = world->now,
+                                               .action = action,
+                                               .names = names,
+                                               .node = (int16_t)n.node,
+                                               .peer = (int16_t)n.peer,
+                                               .v = {n.v[0], n.v[1], n.v[2]}});
+}
+
+/* What a node says to people is part of the trace. */
+void log_line(enum log_level level, int node_id, const char *format, ...) {
+  struct trace_row r = {.at = world->now,
+                        .action = level == LEVEL_ERROR  ? "ERROR"
+                                  : level == LEVEL_WARN ? "WARN"
+                                                        : "INFO",
+                        .node = (int16_t)(node_id - 1),
+                        .peer = -1};
+  va_list args;
+  va_start(args, format);
+  vsnprintf(r.text, sizeof r.text, format, args);
+  va_end(args);
+  trace_add(&world->trace, &r);
+}
+
+static void explain(const char *what) {
+  fflush(stdout);
+  trace_tail(&world->trace, stderr, TAIL);
+  fprintf(stderr, "seed %llu, event %llu, fault %llu, %llu us: %s\n",
+          (unsigned long long)world->seed, (unsigned long long)world->events,
+          (unsigned long long)faults_drawn(), (unsigned long long)(world->now / US), what);
+  fprintf(stderr, "again: make sim SEED=%llu, or: build/gcc/sim --seed %llu --trace\n",
+          (unsigned long long)world->seed, (unsigned long long)world->seed);
+}
+
+/* An assert of the product, or worse. */
+static void on_signal(int number) {
+  explain(number == SIGABRT ? "an assertion failed" : strsignal(number));
+  _Exit(2);
+}
+
+void sim_catch(void) {
+  static uint8_t stack[64 << 10];
+  stack_t alternative = {.ss_sp = stack, .ss_size = sizeof stack};
+  struct sigaction a = {.sa_handler = on_signal, .sa_flags = SA_ONSTACK};
+  sigaltstack(&alternative, NULL);
+  int numbers[] = {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+  for (int i = 0; i < 5; i++) sigaction(numbers[i], &a, NULL);
+}
+
+_Noreturn void violation(const char *format, ...) {
+  char text[512];
+  va_list args;
+  va_start(args, format);
+  vsnprintf(text, sizeof text, format, args);
+  va_end(args);
+  explain(text);
+  _Exit(1);
+}
+
+static void begin(const struct sim_options *o) {
+  struct random r = {o->seed};
+  struct trace trace = world->trace;
+  world->seed = o->seed;
+  world->now = 0;
+  world->events = 0;
+  world->current = NULL;
+  world->ended = false;
+  heap_clear(&world->heap);
+  trace_init(&trace, o->live);
+  world->trace = trace;
+  plan_draw(&world->plan, &r);
+  if (!o->storage) world->plan.classes &= ~FAULTS_OF_STORAGE;
+  world->random_net.state = random_next(&r);
+  world->random_turn.state = random_next(&r);
+  world->random_disk.state = random_next(&r);
+  world->random_fault.state = random_next(&r);
+  world->random_client.state = random_next(&r);
+  world->random_slow.state = random_next(&r);
+  world->random_oracle.state = random_next(&r);
+  oracle_init();
+  network_init();
+  for (int i = 0; i < world->plan.nodes; i++) machine_init(&world->machines[i], i);
+  network_init();
+  for (int i = 0; i < world->plan.nodes; i++)
+    heap_push(&world->heap, (struct sim_event){.at = random_below(&world->random_turn, 20 * MS),
+                                               .kind = EVENT_BOOT,
+                                               .who = i,
+                                               .number = world->machines[i].incarnation});
+  submitters_init();
+  faults_init(o->faults_max);
+}
+
+static void finish(void) {
+  for (int i = 0; i < world->plan.nodes; i++) machine_free(&world->machines[i]);
+  network_free();
+  tcps_free();
+  submitters_free();
+  oracle_free();
+}
+
+static void dispatch(const struct sim_event *e) {
+  switch (e->kind) {
+    case EVENT_ACTOR: {
+      struct actor *a = actor_of(e->who);
+      actor_run(a, e->number);
+      if (a->machine->dying) machine_reap(a->machine);
+      break;
+    }
+    case EVENT_DATAGRAM:
+      datagram_arrive(e->ptr);
+      break;
+    case EVENT_SEGMENT:
+      tcp_segment_event(e->ptr, e->number);
+      break;
+    case EVENT_STREAM:
+      tcp_event(e->ptr, e->number);
+      break;
+    case EVENT_CLIENT:
+      submitters_event(e->who, e->number);
+      break;
+    case EVENT_BOOT:
+      if (!world->machines[e->who].node && world->machines[e->who].incarnation == e->number)
+        machine_boot(&world->machines[e->who]);
+      break;
+    case EVENT_FAULT:
+      fault_event();
+      break;
+    case EVENT_UNDO:
+      fault_undo_event(e->who, e->number);
+      break;
+    default:
+      break;
+  }
+}
+
+static void run_until(bool (*done)(void), uint64_t limit, const char *what) {
+  struct sim_event e;
+  uint64_t end = world->now + limit;
+  while (!done()) {
+    bool any = heap_pop(&world->heap, &e);
+    assert(any);
+    world->now = e.at;
+    world->events++;
+    if (world->now > end)
+      violation("%s: not within %llu ms", what, (unsigned long long)(limit / MS));
+    dispatch(&e);
+  }
+}
+
+/* ---- the two parts of a seed: trouble, then what must work when it is over ---- */
+
+static bool enough(void) {
+  return faults_done() && world->submitters->acked >= world->plan.transactions;
+}
+
+static uint64_t trouble_ends;
+
+static bool trouble_is_over(void) { return enough() || world->now > trouble_ends; }
+
+static bool is_core(const int *core, int cnt, int node) {
+  for (int i = 0; i < cnt; i++)
+    if (core[i] == node) return true;
+  return false;
+}
+
+/* A majority is healed, all between its members is well; the others stay as they are, or are gone.
+ */
+static int choose_core(int *core) {
+  int n = world->plan.nodes, cnt = 0;
+  bool all = world->plan.memory; /* those that have lost something do not count: all are needed */
+  for (int i = 0; i < n; i++) all |= world->machines[i].wiped;
+  if (all) {
+    for (; cnt < n; cnt++) core[cnt] = cnt;
+    return cnt;
+  }
+  int size = n / 2 + 1 + (int)random_below(&world->random_fault, (uint64_t)(n - n / 2));
+  for (int i = 0; i < n; i++)
+    if (!world->machines[i].damaged &&
+        (int)random_below(&world->random_fault, (uint64_t)(n - i)) < size - cnt)
+      core[cnt++] = i;
+  for (int i = 0; i < n && 2 * cnt <= n; i++) /* some are damaged: all others */
+    if (!world->machines[i].damaged && !is_core(core, cnt, i)) core[cnt++] = i;
+  return cnt;
+}
+
+static void heal(const int *core, int cnt) {
+  faults_heal();
+  network_calm();
+  world->plan.preemption = 0;
+  for (int i = 0; i < world->plan.nodes; i++) {
+    struct machine *m = &world->machines[i];
+    m->stalled_to = 0;
+    for (int t = 0; t < THREAD_CNT; t++) m->actor[t].stalled_to = 0;
+    if (is_core(core, cnt, i)) {
+      if (!m->node) machine_boot_later(m, MS);
+    } else if (random_below(&world->random_fault, 2)) {
+      machine_end(m, END_POWER);
+      m->incarnation++; /* no boot that is on its way */
+    }
+  }
+  note("Heal", "nodes", (struct noted){-1, -1, {(uint64_t)cnt}});
+}
+
+static bool all_served(void) {
+  for (int i = 0; i < world->submitters->cnt; i++)
+    if (world->submitters->at[i].acked < world->submitters->at[i].wanted) return false;
+  return true;
+}
+
+static_assert(FAULT_CLASSES + NET_EFFECTS < SIM_COUNTS, "they fit");
+
+const char *sim_count_name(int i) {
+  static const char *const net[NET_EFFECTS] = {
+      [NET_SENT] = "datagrams sent",         [NET_LOST] = "datagram lost",
+      [NET_CUT] = "datagram cut off",        [NET_DUPLICATED] = "datagram duplicated",
+      [NET_REORDERED] = "datagram late",     [NET_CORRUPTED] = "datagram corrupted",
+      [NET_REPLAYED] = "old frame replayed", [NET_OVERFLOW] = "NIC ring overflow",
+      [NET_CLOGGED] = "datagram clogged"};
+  if (i < FAULT_CLASSES) return fault_name((enum fault_class)i);
+  return i < FAULT_CLASSES + NET_EFFECTS ? net[i - FAULT_CLASSES] : NULL;
+}
+
+struct sim_result sim_run(const struct sim_options *o) {
+  int core[LIMIT_VOTERS];
+  begin(o);
+  trouble_ends = world->now + 4 * world->plan.fault_gap * world->plan.faults + SECOND;
+  run_until(trouble_is_over, LIMIT_TIME, "trouble");
+  int cnt = choose_core(core);
+  heal(core, cnt);
+  submitters_pin(core, cnt);
+  uint64_t healed = world->now;
+  run_until(all_served, HEAL_LIMIT, "after healing, a new write");
+  oracle_end();
+  struct oracle_totals t = oracle_totals();
+  struct sim_result r = {.events = world->events,
+                         .virtual_us = world->now / US,
+                         .heal_us = (world->now - healed) / US,
+                         .hash = world->trace.hash,
+                         .elections = t.elections,
+                         .committed = t.committed,
+                         .acked = world->submitters->acked,
+                         .images = t.images};
+  for (int i = 0; i < FAULT_CLASSES; i++) r.faults += r.count[i] = faults_effective()[i];
+  for (int i = 0; i < NET_EFFECTS; i++) r.count[FAULT_CLASSES + i] = world->network->effects[i];
+  for (int i = 0; i < world->plan.nodes; i++) r.recoveries += world->machines[i].boots - 1;
+  finish();
+  return r;
+}

@@ -1,0 +1,31 @@
+/* sim.h - one seed, from the first boot to the last check. */
+#ifndef ZABLINE_TEST_SIM_SIM_H
+#define ZABLINE_TEST_SIM_SIM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct sim_options {
+  uint64_t seed;
+  uint64_t faults_max; /* the nemesis stops after so many; UINT64_MAX: as planned */
+  bool live;           /* print the trace */
+  bool storage;        /* disks damage what they hold, too (FAULTS_OF_STORAGE) */
+};
+
+enum { SIM_COUNTS = 64 };
+
+struct sim_result {
+  uint64_t events, virtual_us, heal_us, hash;
+  uint64_t elections, committed, acked, faults;
+  uint64_t recoveries, images; /* of nodes; disks looked at as if their power had gone */
+  uint64_t count[SIM_COUNTS];  /* what took effect, by sim_count_name */
+};
+
+/* sim_count_name names the i-th count; NULL behind the last. */
+const char *sim_count_name(int i);
+/* sim_catch: asserts and worse are reported with their seed, too. */
+void sim_catch(void);
+/* sim_run returns when everything held; else the process ends (violation). */
+struct sim_result sim_run(const struct sim_options *o);
+
+#endif
