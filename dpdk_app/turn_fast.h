@@ -14,9 +14,10 @@ struct fast {
   struct node *node;
   struct bcast_actions actions;
   uint64_t now_ns, turned_ns;
-  pos_t durable; /* at the last BCAST_TURN */
-  bool closed;   /* neither LEAD nor OPEN since the last CLOSE */
-  bool holding;  /* `held` was taken from app_fast and waits for room */
+  pos_t durable;  /* at the last BCAST_TURN */
+  uint32_t epoch; /* of the last LEAD or OPEN; epochs begin at 1 */
+  bool closed;    /* neither LEAD nor OPEN since the last CLOSE */
+  bool holding;   /* `held` was taken from app_fast and waits for room */
   struct bytes_msg held;
   uint64_t requests_given;             /* BCAST_ACT_REQUESTs put into fast_app */
   pos_t appended, committed, held_pos; /* as last published */
