@@ -63,7 +63,7 @@ TEST_SCRIPTS = $(shell grep -ls '^\# tags:.*quick' test/cluster/*.sh) $(wildcard
 TEST_TOOLS := $(B)/memif_mangler $(B)/fault_disk.so
 
 .DEFAULT_GOAL := all
-.PHONY: all help deps deps-ci deps-rack build-tests objects test unit processes abuse rack-test perf demo tidy fresh-test clean
+.PHONY: all help deps deps-ci deps-rack build-tests objects test unit processes abuse rack-test perf demo model tidy fresh-test clean
 .PHONY: install uninstall deb package-test
 .DELETE_ON_ERROR:
 
@@ -119,6 +119,10 @@ deps-rack:
 
 deps-ci: ## the same for CI, make tidy and the tests against ZooKeeper
 	@test/deps.sh $(CI_PACKAGES)
+
+model: ## verify the model of the hand-over (spin): holds, and fails without each of its rules
+	@test/deps.sh gcc libc6-dev python3 spin
+	@/usr/bin/python3 test/model/run.py $(ROOT_B)/model $(MODEL)
 
 tidy: ## check the laws of the source: layers, purity, sizes, format
 	@$(MAKE) --no-print-directory -k -j$(JOBS) CC=gcc SAN= objects || true
