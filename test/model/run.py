@@ -31,7 +31,7 @@ HOLDS = [
 # Second locks: the design holds without them, in these bounds; README.md says more.
 SECOND_LOCKS = [
     ('sync-no-count', SYNC + ' -DNO_COUNT', 'without COUNT'),
-    ('sync-no-iteration', SYNC + ' -DNO_ITERATION', 'frames of old iterations of an epoch are taken'),
+    ('sync-no-iteration', SYNC + ' -DNO_ITERATION', 'frames of old iterations are taken'),
 ]
 FAILS = [
     ('epoch-first', SYNC + ' -DEPOCH_FIRST', 'R5: currentEpoch before the history'),
