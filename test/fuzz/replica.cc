@@ -77,6 +77,10 @@ struct Node : Solo {
       m.zxid = z;
     }
   }
+  static void ReadSnapshot(struct disk_msg &m) {
+    m.len = m.pos ? 0 : 100;
+    memset(m.buf, 's', m.len);
+  }
   void Append(struct disk_msg &m) {
     for (uint32_t off = 0; off < m.len;) {
       struct record rec;
@@ -103,7 +107,9 @@ struct Node : Solo {
     if (m.type == DISK_CURRENT) disk.current_epoch = m.epoch;
     if (m.type == DISK_MAY_VOTE) disk.may_vote = m.flag;
     if (m.type == DISK_APPEND) Append(m);
-    if (m.type == DISK_SNAP_OPEN) m.reason = REASON_BELOW_LOG;
+    if (m.type == DISK_SNAP_OPEN && !disk.log_base) m.reason = REASON_BELOW_LOG;
+    if (m.type == DISK_SNAP_OPEN && disk.log_base) m.zxid = disk.log_base;
+    if (m.type == DISK_SNAP_READ) ReadSnapshot(m);
     if (m.type == DISK_SNAP_BEGIN) snap = m.zxid;
     if (m.type == DISK_SNAP_COMMIT) log.clear(), disk.last_zxid = disk.log_base = snap;
     if (below && (m.type == DISK_LOOKUP || m.type == DISK_READ || m.type == DISK_TRUNCATE)) {
@@ -192,6 +198,13 @@ void fast(Node &n, Input &in) {
     tell(n, m);
   } else { /* a frame that it wants sent over TCP */
     std::string bytes = in.take(in.u8());
+    if (bytes.size() < LIMIT_FRAME_HEADER)
+      bytes.resize(LIMIT_FRAME_HEADER); /* it makes whole ones */
+    if (how & 32) {                     /* of the attachment */
+      uint64_t it =
+          n.opened.type == FAST_LEAD ? n.attached[how & 16 ? 0 : 2].iteration : n.opened.iteration;
+      memcpy(&bytes[16], &it, sizeof it);
+    }
     Exact exact(bytes);
     struct replica_event e = {};
     e.type = EV_FRAME;
@@ -217,7 +230,12 @@ void application(Node &n, Input &in) {
   e.type = EV_APP;
   e.app.type = says[in.u8() % 3];
   e.app.status = &status;
-  if (n.stops) e.app.type = APP_STOPPED, n.stops--;
+  if (n.stops) {
+    e.app.type = APP_STOPPED;
+    n.stops--;
+  } else if (in.u8() == 15) {
+    e.type = EV_STOP;
+  }
   n.Do(e);
 }
 
@@ -289,15 +307,19 @@ Said to_leader(Node &n, Input &in, int conn) {
   }
 }
 
-Said proposal(Node &n, Input &in) {
-  std::string data(32 + in.u8() % 16, 'x');
-  zxid_t zxid = n.r->learn.tail + 1;
-  if (in.u8() % 4 == 0) zxid = some_zxid(n, in);
-  std::vector<uint8_t> rec(record_size(static_cast<uint32_t>(data.size())));
-  record_write(rec.data(), zxid, data.data(), static_cast<uint32_t>(data.size()));
+Said proposal(zxid_t zxid, size_t len, bool spoilt) {
+  std::string data(len, 'x');
+  std::vector<uint8_t> rec(record_size(static_cast<uint32_t>(len)));
+  record_write(rec.data(), zxid, data.data(), static_cast<uint32_t>(len));
   uint32_t crc;
   memcpy(&crc, rec.data(), 4);
-  return {PACKET_PROPOSAL, zxid, data, in.u8() == 7 ? 1 : crc};
+  return {PACKET_PROPOSAL, zxid, data, spoilt ? 1 : crc};
+}
+
+Said some_proposal(Node &n, Input &in) {
+  zxid_t zxid = in.u8() % 4 ? n.r->learn.tail + 1 : some_zxid(n, in);
+  size_t len = 32u + in.u8() % 16;
+  return proposal(zxid, len, in.u8() == 7);
 }
 
 Said newleader(Node &n, Input &in) {
@@ -325,7 +347,7 @@ Said to_learner(Node &n, Input &in) {
       return {in.flag() ? PACKET_SNAP_END : PACKET_SNAP_CHUNK, 0, in.take(1u + in.u8()), 0};
     case 5:
     case 6:
-      return proposal(n, in);
+      return some_proposal(n, in);
     case 7:
       return {PACKET_COMMIT, some_zxid(n, in), "", 0};
     case 8:
@@ -336,11 +358,8 @@ Said to_learner(Node &n, Input &in) {
   }
 }
 
-void packet(Node &n, Input &in, int conn) {
+void say(Node &n, int conn, const Said &s) {
   if (!n.open[conn] || !replica_wants_input(n.r.get(), conn)) return;
-  uint8_t how = in.u8();
-  Said s = conn ? to_leader(n, in, conn) : to_learner(n, in);
-  if (how >= 250) s = {in.u8() % 20, in.u64(), in.take(in.u8()), in.u32()};
   Exact exact(s.data);
   struct packet p = {};
   p.type = s.type;
@@ -354,6 +373,13 @@ void packet(Node &n, Input &in, int conn) {
   e.conn = conn;
   e.packet = &p;
   n.Do(e);
+}
+
+void packet(Node &n, Input &in, int conn) {
+  uint8_t how = in.u8();
+  Said s = conn ? to_leader(n, in, conn) : to_learner(n, in);
+  if (how >= 250) s = {in.u8() % 20, in.u64(), in.take(in.u8()), in.u32()};
+  say(n, conn, s);
 }
 
 void connection(Node &n, Input &in, int conn) {
@@ -397,6 +423,69 @@ void tick(Node &n, Input &in) {
   n.Do(e);
 }
 
+/* All that waits goes on. */
+void settle(Node &n, Input &in) {
+  while (!n.Ended() && (n.closes || n.stops || !n.asked.empty())) {
+    if (n.closes)
+      closed(n);
+    else if (n.stops)
+      application(n, in);
+    else
+      n.Disk();
+  }
+}
+
+/* ---- a good start, as far as the input wants ---- */
+
+void become_leader(Node &n, int steps) {
+  Input none = {nullptr, 0};
+  uint8_t us[] = {1};
+  Input ours = {us, 1};
+  if (steps > 0) elect(n, ours);
+  if (steps > 1) connection(n, none, 1);
+  if (steps > 2)
+    say(n, 1, {PACKET_FOLLOWERINFO, zxid_make(n.disk.accepted_epoch, 0), n.info(1), 0});
+  if (steps > 3) settle(n, none); /* acceptedEpoch */
+  if (steps > 4) say(n, 1, {PACKET_ACKEPOCH, 0, n.u32(0), 0});
+  if (steps > 5) settle(n, none);            /* currentEpoch, LOOKUP */
+  for (int i = 0; i < 4 && steps > 6; i++) { /* records, until ATTACH */
+    connection(n, none, 1);
+    settle(n, none);
+  }
+  if (steps > 7) attach(n, none, 0);
+  for (int i = 0; i < 4 && steps > 8; i++) {
+    settle(n, none);
+    connection(n, none, 1);
+  }
+  if (steps > 9) say(n, 1, {PACKET_ACK, zxid_make(n.r->lead.epoch, 0), "", 0});
+  uint8_t heard[] = {1};
+  Input hears = {heard, 1};
+  if (steps > 10) attach(n, hears, 0);
+}
+
+void become_learner(Node &n, int steps) {
+  Input none = {nullptr, 0};
+  uint8_t third[] = {2};
+  Input theirs = {third, 1};
+  uint32_t epoch = n.disk.accepted_epoch + 1;
+  if (steps > 0) elect(n, theirs);
+  if (steps > 1) connection(n, none, 0);
+  if (steps > 2)
+    say(n, 0,
+        {PACKET_LEADERINFO, zxid_make(epoch, 0), n.u32(PROTOCOL_VERSION) + n.bytes(n.extension()),
+         0});
+  if (steps > 3) settle(n, none);
+  if (steps > 4) say(n, 0, {PACKET_DIFF, 0, "", 0});
+  if (steps > 5) say(n, 0, proposal(zxid_make(epoch, 1), 40, false));
+  if (steps > 6) {
+    uint8_t one_and_p[] = {9, 1};
+    Input in = {one_and_p, 2};
+    say(n, 0, newleader(n, in));
+  }
+  if (steps > 7) settle(n, none);
+  if (steps > 8) say(n, 0, {PACKET_UPTODATE, ZXID_NONE, n.bytes(n.extension()), 0});
+}
+
 void one(Node &n, Input &in) {
   uint8_t op = in.u8();
   n.now += op & 0x80 ? in.u16() : 1;
@@ -423,16 +512,8 @@ void one(Node &n, Input &in) {
     case 9:
     case 10:
       return n.Disk();
-    case 11: { /* all that waits goes on */
-      while (!n.Ended() && (n.closes || n.stops || !n.asked.empty()))
-        if (n.closes)
-          closed(n);
-        else if (n.stops)
-          application(n, in);
-        else
-          n.Disk();
-      return;
-    }
+    case 11:
+      return settle(n, in);
     default:
       return packet(n, in, conn);
   }
@@ -460,8 +541,15 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
   Node n(state);
   n.disk.may_vote = !(how & 128);
   if (how & 64) n.config.durability = DURABILITY_MEMORY;
-  for (uint32_t i = 1; state.last_zxid && i <= records; i++) n.log.push_back(zxid_make(1, i));
+  bool snapshot = records > 1 && how & 2;
+  if (state.last_zxid && snapshot) n.disk.log_base = n.disk.snapshot_zxid = zxid_make(1, 1);
+  for (uint32_t i = 1; state.last_zxid && i <= records; i++)
+    if (zxid_make(1, i) > n.disk.log_base) n.log.push_back(zxid_make(1, i));
   boot(n);
+  uint8_t begin = in.u8();
+  if (begin & 128) settle(n, in);
+  if (begin & 128 && begin & 64) become_leader(n, begin % 16);
+  if (begin & 128 && !(begin & 64)) become_learner(n, begin % 16);
   for (int i = 0; i < 400 && !in.empty() && !n.Ended(); i++) one(n, in);
   return 0;
 }
