@@ -7,6 +7,7 @@ CC := gcc
 CXX := $(if $(findstring clang,$(CC)),clang++,g++)
 SAN :=
 V :=
+SECONDS := 60
 comma := ,
 empty :=
 VARIANT := $(CC)$(if $(SAN),-$(subst $(comma),-,$(SAN)))
@@ -24,7 +25,7 @@ PACKAGE_PACKAGES := dpkg-dev iproute2 systemd procps
 CI_PACKAGES := $(PACKAGES) $(RACK_PACKAGES) $(PACKAGE_PACKAGES) git clang clang-format zookeeper python3-jsonschema
 
 export TSAN_OPTIONS ?= suppressions=$(CURDIR)/test/tsan.supp
-SAN_FLAGS := $(if $(findstring asan,$(SAN)),-fsanitize=address) $(if $(findstring ubsan,$(SAN)),-fsanitize=undefined -fno-sanitize-recover=undefined) $(if $(findstring tsan,$(SAN)),-fsanitize=thread -DRTE_USE_C11_MEM_MODEL)
+SAN_FLAGS := $(if $(findstring asan,$(SAN)),-fsanitize=address) $(if $(findstring ubsan,$(SAN)),-fsanitize=undefined -fno-sanitize-recover=undefined) $(if $(findstring tsan,$(SAN)),-fsanitize=thread -DRTE_USE_C11_MEM_MODEL) $(if $(findstring fuzzer,$(SAN)),-fsanitize=fuzzer-no-link)
 ARCH_FLAGS := $(if $(findstring x86_64,$(shell uname -m)),-msse4.2,-march=armv8-a+crc)
 WARN := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror $(if $(findstring clang,$(CC)),-Wno-string-conversion)# assert(!"text")
 COMMON := -O2 -g -fno-omit-frame-pointer $(ARCH_FLAGS) $(SAN_FLAGS) -I. -MMD -MP -D_GNU_SOURCE -DZABLINE_VERSION='"$(VERSION)"'
@@ -65,7 +66,7 @@ TEST_SCRIPTS = $(shell grep -ls '^\# tags:.*quick' test/cluster/*.sh) $(wildcard
 TEST_TOOLS := $(B)/memif_mangler $(B)/fault_disk.so
 
 .DEFAULT_GOAL := all
-.PHONY: all help deps deps-ci deps-rack build-tests objects test unit processes abuse rack-test perf demo tidy fresh-test clean
+.PHONY: all help deps deps-ci deps-rack build-tests objects test unit processes abuse rack-test perf demo model fuzz tidy fresh-test clean
 .PHONY: install uninstall deb package-test sim sim-twice
 .DELETE_ON_ERROR:
 
@@ -131,6 +132,16 @@ deps-rack:
 
 deps-ci: ## the same for CI, make tidy and the tests against ZooKeeper
 	@test/deps.sh $(CI_PACKAGES)
+
+model: ## verify the model of the hand-over (spin): holds, and fails without each of its rules
+	@test/deps.sh gcc libc6-dev python3 spin
+	@/usr/bin/python3 test/model/run.py $(ROOT_B)/model $(MODEL)
+
+fuzz: ## all decoders and step functions under libFuzzer with asan and ubsan, SECONDS=60 in all
+	@test/deps.sh $(PACKAGES) clang
+	@$(MAKE) --no-print-directory -j$(JOBS) CC=gcc SAN= $(addprefix $(ROOT_B)/gcc/test_,proto service dpdk_app)
+	@$(MAKE) --no-print-directory -j1 CC=clang SAN=asan,ubsan,fuzzer build-fuzz
+	@/usr/bin/python3 test/fuzz/run.py --build $(ROOT_B)/clang-asan-ubsan-fuzzer --tests $(ROOT_B)/gcc --seconds $(SECONDS) $(TARGETS)
 
 tidy: ## check the laws of the source: layers, purity, sizes, format
 	@$(MAKE) --no-print-directory -k -j$(JOBS) CC=gcc SAN= objects || true
@@ -243,6 +254,21 @@ SIM_PRODUCT := $(addprefix $(B)/dpdk_app/,arena.o node.o open_error.o rings_app.
 $(B)/sim: $(patsubst %.c,$(B)/%.o,$(wildcard test/sim/*.c)) $(B)/test/harness/disk_powercut.o $(SIM_PRODUCT)
 	$(call say,LD,$@)
 	$(Q)$(CC) -O2 $(LTO) $(SAN_FLAGS) -o $@ $^ -lcjson -lm
+
+# The fuzzers (clang only; `make fuzz` sets CC and SAN): one program for each file of test/fuzz/.
+FUZZERS := $(patsubst test/fuzz/%.cc,$(B)/fuzz_%,$(wildcard test/fuzz/*.cc))
+FUZZ_LIBS := $(foreach l,fastpath slowpath service storage proto config,$(call lib,$(l)))
+FUZZ_bcast := $(B)/test/fastpath/ring_map.o
+FUZZ_control := $(B)/test/service/fake_node.o
+FUZZ_store := $(B)/test/storage/store_env.o $(B)/test/harness/disk_powercut.o
+FUZZ_wire := $(addprefix $(B)/dpdk_app/,wire.o arp.o icmp.o)
+.SECONDEXPANSION:
+$(FUZZERS): $(B)/fuzz_%: $(B)/test/fuzz/%.o $$(FUZZ_$$*) $(FUZZ_LIBS)
+	$(call say,LD,$@)
+	$(Q)$(CXX) -fsanitize=fuzzer $(SAN_FLAGS) -o $@ $^ $(LIBS) $(if $(filter wire,$*),$(DPDK_LIBS)) -lgtest
+build-fuzz: $(FUZZERS)
+.PHONY: build-fuzz
+$(B)/test/fuzz/wire.o: CXXFLAGS += $(DPDK_CFLAGS)
 
 $(B)/mangler: $(B)/test/rack/mangler.o # a bad cable, for make rack-test
 	$(call say,LD,$@)
