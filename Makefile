@@ -7,6 +7,7 @@ CC := gcc
 CXX := $(if $(findstring clang,$(CC)),clang++,g++)
 SAN :=
 V :=
+SECONDS := 60
 comma := ,
 empty :=
 VARIANT := $(CC)$(if $(SAN),-$(subst $(comma),-,$(SAN)))
@@ -19,10 +20,12 @@ say = $(if $(V),,@echo "  $(1) $(2)")
 
 # Debian packages: to build and test; and what CI and `make tidy` use on top.
 PACKAGES := make gcc g++ libc6-dev pkg-config python3 libdpdk-dev libbpf-dev libcjson-dev libuv1-dev libgtest-dev uthash-dev zlib1g-dev strace
-CI_PACKAGES := $(PACKAGES) git clang clang-format zookeeper iproute2 nftables dpkg-dev python3-jsonschema
+RACK_PACKAGES := iproute2 nftables
+PACKAGE_PACKAGES := dpkg-dev iproute2 systemd procps
+CI_PACKAGES := $(PACKAGES) $(RACK_PACKAGES) $(PACKAGE_PACKAGES) git clang clang-format zookeeper python3-jsonschema
 
 export TSAN_OPTIONS ?= suppressions=$(CURDIR)/test/tsan.supp
-SAN_FLAGS := $(if $(findstring asan,$(SAN)),-fsanitize=address) $(if $(findstring ubsan,$(SAN)),-fsanitize=undefined -fno-sanitize-recover=undefined) $(if $(findstring tsan,$(SAN)),-fsanitize=thread -DRTE_USE_C11_MEM_MODEL)
+SAN_FLAGS := $(if $(findstring asan,$(SAN)),-fsanitize=address) $(if $(findstring ubsan,$(SAN)),-fsanitize=undefined -fno-sanitize-recover=undefined) $(if $(findstring tsan,$(SAN)),-fsanitize=thread -DRTE_USE_C11_MEM_MODEL) $(if $(findstring fuzzer,$(SAN)),-fsanitize=fuzzer-no-link)
 ARCH_FLAGS := $(if $(findstring x86_64,$(shell uname -m)),-msse4.2,-march=armv8-a+crc)
 WARN := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror $(if $(findstring clang,$(CC)),-Wno-string-conversion)# assert(!"text")
 COMMON := -O2 -g -fno-omit-frame-pointer $(ARCH_FLAGS) $(SAN_FLAGS) -I. -MMD -MP -D_GNU_SOURCE -DZABLINE_VERSION='"$(VERSION)"'
@@ -63,7 +66,7 @@ TEST_SCRIPTS = $(shell grep -ls '^\# tags:.*quick' test/cluster/*.sh) $(wildcard
 TEST_TOOLS := $(B)/memif_mangler $(B)/fault_disk.so
 
 .DEFAULT_GOAL := all
-.PHONY: all help deps deps-ci deps-rack build-tests objects test unit processes abuse rack-test perf demo tidy fresh-test clean
+.PHONY: all help deps deps-ci deps-rack build-tests objects test unit processes abuse rack-test perf demo model fuzz tidy fresh-test clean
 .PHONY: install uninstall deb package-test sim sim-twice
 .DELETE_ON_ERROR:
 
@@ -125,10 +128,20 @@ deps: ## install the Debian packages that are missing (as root)
 	@test/deps.sh $(PACKAGES)
 
 deps-rack:
-	@test/deps.sh $(PACKAGES) iproute2 nftables
+	@test/deps.sh $(PACKAGES) $(RACK_PACKAGES)
 
 deps-ci: ## the same for CI, make tidy and the tests against ZooKeeper
 	@test/deps.sh $(CI_PACKAGES)
+
+model: ## verify the model of the hand-over (spin): holds, and fails without each of its rules
+	@test/deps.sh gcc libc6-dev python3 spin
+	@/usr/bin/python3 test/model/run.py $(ROOT_B)/model $(MODEL)
+
+fuzz: ## all decoders and step functions under libFuzzer with asan and ubsan, SECONDS=60 in all
+	@test/deps.sh $(PACKAGES) clang
+	@$(MAKE) --no-print-directory -j$(JOBS) CC=gcc SAN= $(addprefix $(ROOT_B)/gcc/test_,proto service dpdk_app)
+	@$(MAKE) --no-print-directory -j1 CC=clang SAN=asan,ubsan,fuzzer build-fuzz
+	@/usr/bin/python3 test/fuzz/run.py --build $(ROOT_B)/clang-asan-ubsan-fuzzer --tests $(ROOT_B)/gcc --seconds $(SECONDS) $(TARGETS)
 
 tidy: ## check the laws of the source: layers, purity, sizes, format
 	@$(MAKE) --no-print-directory -k -j$(JOBS) CC=gcc SAN= objects || true
@@ -183,6 +196,7 @@ deb: ## a Debian package, build/zabline_VERSION_ARCH.deb
 	@config/debian/deb.sh $(VERSION) $(ROOT_B)
 
 package-test: deb ## install the package, run ensembles under systemd, purge (as root)
+	@test/deps.sh $(PACKAGE_PACKAGES)
 	@test/package/package.sh
 
 clean: ## remove what was built (all variants)
@@ -222,7 +236,7 @@ $(B)/fault_disk.so: test/cluster/fault_disk.c
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) -shared -fPIC -o $@ $(filter-out -MMD -MP,$(CFLAGS)) $< -ldl
-$(B)/test_dpdk_app: $(addprefix $(B)/test/dpdk_app/,arp_test.o reach_test.o pci_test.o port_test.o memif_test.o ring_pair.o pair_config.o) $(PORT_OBJ) $(call lib,proto) $(call lib,config) | $(B)/port_peer
+$(B)/test_dpdk_app: $(addprefix $(B)/test/dpdk_app/,arp_test.o flow_test.o reach_test.o pci_test.o port_test.o memif_test.o ring_pair.o pair_config.o) $(PORT_OBJ) $(call lib,proto) $(call lib,config) | $(B)/port_peer
 	$(call say,LD,$@)
 	$(Q)$(CXX) $(SAN_FLAGS) -o $@ $^ -lrte_net_ring -lrte_bus_vdev $(DPDK_LIBS) $(LIBS) -lgtest -lgtest_main
 
@@ -241,6 +255,21 @@ $(B)/sim: $(patsubst %.c,$(B)/%.o,$(wildcard test/sim/*.c)) $(B)/test/harness/di
 	$(call say,LD,$@)
 	$(Q)$(CC) -O2 $(LTO) $(SAN_FLAGS) -o $@ $^ -lcjson -lm
 
+# The fuzzers (clang only; `make fuzz` sets CC and SAN): one program for each file of test/fuzz/.
+FUZZERS := $(patsubst test/fuzz/%.cc,$(B)/fuzz_%,$(wildcard test/fuzz/*.cc))
+FUZZ_LIBS := $(foreach l,fastpath slowpath service storage proto config,$(call lib,$(l)))
+FUZZ_bcast := $(B)/test/fastpath/ring_map.o
+FUZZ_control := $(B)/test/service/fake_node.o
+FUZZ_store := $(B)/test/storage/store_env.o $(B)/test/harness/disk_powercut.o
+FUZZ_wire := $(addprefix $(B)/dpdk_app/,wire.o arp.o icmp.o)
+.SECONDEXPANSION:
+$(FUZZERS): $(B)/fuzz_%: $(B)/test/fuzz/%.o $$(FUZZ_$$*) $(FUZZ_LIBS)
+	$(call say,LD,$@)
+	$(Q)$(CXX) -fsanitize=fuzzer $(SAN_FLAGS) -o $@ $^ $(LIBS) $(if $(filter wire,$*),$(DPDK_LIBS)) -lgtest
+build-fuzz: $(FUZZERS)
+.PHONY: build-fuzz
+$(B)/test/fuzz/wire.o: CXXFLAGS += $(DPDK_CFLAGS)
+
 $(B)/mangler: $(B)/test/rack/mangler.o # a bad cable, for make rack-test
 	$(call say,LD,$@)
 	$(Q)$(CC) $(SAN_FLAGS) -o $@ $^
@@ -254,6 +283,7 @@ $(B)/raw_rtt $(B)/raw_write $(B)/raw_line: $(B)/%: $(B)/perf/raw/%.o
 $(B)/perf/raw/%.o: CFLAGS += $(DPDK_CFLAGS)
 
 $(B)/dpdk_app/%.o $(B)/test/dpdk_app/%.o: CFLAGS += $(DPDK_CFLAGS)
+$(B)/test/dpdk_app/flow_test.o: CXXFLAGS += $(DPDK_CFLAGS)
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)

@@ -80,7 +80,7 @@
 #define LIMIT_KEPT_BYTES (256u << 20) /* app_log: bytes of the records kept for tail */
 #define LIMIT_KEPT_CHUNK (1u << 20)   /* app_log: unit in which they are allocated */
 #define LIMIT_DOCTOR_ROWS \
-  128 /* of zabctl doctor: 6 per port, 4 per peer, some 30 for the machine */
+  192 /* of zabctl doctor: 8 per port, 4 per peer, some 50 for the machine and its configs */
 
 static_assert(LIMIT_PORTS <= 32 && LIMIT_FAST_PATHS <= LIMIT_PORTS, "port_idx is a bit of a word");
 static_assert(LIMIT_VOTERS <= LIMIT_PEERS, "every voter is a peer");

@@ -68,13 +68,21 @@ static void silence_end(struct silence s) {
   }
 }
 
+static bool asks_for_huge_pages(const struct eal *e) {
+  for (int i = 0; i < e->argc; i++)
+    if (strcmp(e->argv[i], "--no-huge") == 0) return false;
+  return true;
+}
+
 static int start_error(struct eal *e, struct open_error *err) {
   size_t len = strlen(e->text);
   while (len && strchr("; ", e->text[len - 1])) e->text[--len] = 0;
   const char *why = len ? e->text : rte_strerror(rte_errno);
   const char *hint = "";
   if (strstr(e->text, "ugepage"))
-    hint = " (no huge pages: reserve some, or put \"--no-huge\" into \"eal\")";
+    hint = asks_for_huge_pages(e)
+               ? " (no huge pages: reserve some, or put \"--no-huge\" into \"eal\")"
+               : " (too little memory for \"-m\" in \"eal\": a limit of the process?)";
   if (strstr(e->text, "'command line'")) hint = " (check the arguments in \"eal\")";
   return open_error_set(err, "DPDK does not start: %s%s", why, hint);
 }

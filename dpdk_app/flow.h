@@ -12,13 +12,31 @@
 #ifndef ZABLINE_DPDK_APP_FLOW_H
 #define ZABLINE_DPDK_APP_FLOW_H
 
+#include <rte_flow.h>
 #include <stdbool.h>
 
 #include "config/config.h"
 #include "dpdk_app/open_error.h"
 
+#define FLOW_RULES 3
+#define FLOW_ITEMS 5 /* of one rule */
+
 /* flow_isolate, before the device is configured: is it isolated from now on? */
 bool flow_isolate(const struct config_port *port, uint16_t dev);
+
+/* What one flow is told by: items, which point to what lies beside them. */
+struct flow_rule {
+  const char *what; /* for people */
+  int cnt;          /* without the end */
+  struct rte_flow_item items[FLOW_ITEMS];
+  struct rte_flow_item_eth eth, eth_mask;
+  struct rte_flow_item_vlan vlan, vlan_mask;
+  struct rte_flow_item_ipv4 ip, ip_mask;
+  struct rte_flow_item_udp udp, udp_mask;
+};
+
+/* flow_rules writes the rules of config port idx; their number.  They must not be moved. */
+int flow_rules(const struct config *c, int idx, struct flow_rule rules[FLOW_RULES]);
 
 /* flow_open asks for our flows on a started, isolated device of config port idx.  0, or -1 with *e.
  */

@@ -3,7 +3,6 @@
 #include <stddef.h>
 #include <string.h>
 
-#define NO_EPOCH 0u /* epochs begin at 1 */
 #define PREFETCH_BYTES 256u
 #define QUIET_NS 2000 /* between two BCAST_TURNs while nothing comes: timers need no more */
 
@@ -97,11 +96,13 @@ static int receive_tcp(struct fast *f) {
 
 /* What stands in app_fast belongs to the epoch that ended: the app sends nothing between STOPPED
  * and LEAD or FOLLOW, which come after this message.  They may have come already: a lone voter is
- * told LEAD at once, and proposes while this lcore sleeps.  What is of `epoch` stays. */
-static void drop_old_submissions(struct fast *f, uint32_t epoch) {
-  f->holding = false;
-  while (!f->holding && topo_receive(&f->node->topo, RING_APP_FAST, &f->held))
-    f->holding = f->held.is_proposal && zxid_epoch(f->held.zxid) == epoch;
+ * told LEAD at once, and proposes while this lcore sleeps, also between its looks into the two
+ * rings.  What is of `epoch` or later stays. */
+static void drop_submissions_before(struct fast *f, uint32_t epoch) {
+  do {
+    if (f->holding && f->held.is_proposal && zxid_epoch(f->held.zxid) >= epoch) return;
+    f->holding = topo_receive(&f->node->topo, RING_APP_FAST, &f->held);
+  } while (f->holding);
 }
 
 static int hand_over(struct fast *f) {
@@ -109,7 +110,8 @@ static int hand_over(struct fast *f) {
   int cnt = 0;
   while (topo_receive(&f->node->topo, RING_SLOW_FAST, &m)) {
     if (m.type == FAST_LEAD || m.type == FAST_OPEN) {
-      drop_old_submissions(f, m.epoch);
+      drop_submissions_before(f, m.epoch);
+      f->epoch = m.epoch;
       f->closed = false;
       f->appended = f->committed = m.type == FAST_OPEN ? m.pos : 0;
     }
@@ -142,7 +144,7 @@ static bool hold(struct fast *f) {
 static int submissions(struct fast *f) {
   int cnt = 0;
   if (f->closed) {
-    drop_old_submissions(f, NO_EPOCH);
+    drop_submissions_before(f, f->epoch + 1);
     return 0;
   }
   for (; cnt < LIMIT_RING_DEPTH && !must_wait(f) && hold(f); cnt++) {

@@ -5,6 +5,7 @@
 #ifndef ZABLINE_SERVICE_CTL_H
 #define ZABLINE_SERVICE_CTL_H
 
+#include <cjson/cJSON.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -74,6 +75,9 @@ bool ctl_next(struct ctl *c, struct ctl_frame *f, bool *bad);
 /* ctl_wait waits for one frame and for HELLO before it.  Returns 0, or an exit code with a line
  * printed; an ERROR frame counts as one. */
 int ctl_wait(struct ctl *c, struct ctl_frame *f);
+/* ctl_ask waits for the JSON object that answers what was put, *o for cJSON_Delete, and prints it
+ * if --json was given.  Returns as ctl_wait; *o is unchanged or NULL then. */
+int ctl_ask(struct ctl *c, struct ctl_frame *f, cJSON **o);
 /* ctl_refusal prints what zabd's ERROR frame or line says; returns EXIT_CODE_UNEXPECTED. */
 int ctl_refusal(struct ctl *c, const struct ctl_frame *f);
 uint64_t ctl_now_ns(void);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "service/ctl.h"
 #include "service/doctor/doctor.h"
@@ -30,8 +31,7 @@ static cJSON *ask(const struct ctl *asking, int *pid, char **said) {
   c.io.err = open_memstream(said, &len);
   if (c.io.err) {
     ctl_put(&c, CONTROL_STATUS, NULL, 0);
-    if (ctl_wait(&c, &f) == 0 && f.type == CONTROL_JSON)
-      status = cJSON_ParseWithLength((const char *)f.body, f.len);
+    ctl_ask(&c, &f, &status);
     fclose(c.io.err);
   }
   ctl_disconnect(&c);
@@ -47,6 +47,7 @@ static int examine(struct ctl *c, const struct config *config) {
   memcpy(c->path, config->control_socket, sizeof c->path);
   d->config = config;
   d->root = "";
+  d->uid = geteuid();
   d->timeout_ms = PEER_TIMEOUT_MS;
   d->peer_files = c->options.peer_configs;
   d->peer_file_cnt = c->options.peer_config_cnt;

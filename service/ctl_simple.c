@@ -5,19 +5,10 @@
 #include <unistd.h>
 
 #include "proto/cursor.h"
+#include "service/answer.h"
 #include "service/ctl.h"
 
-static const char *text_of(const cJSON *o, const char *name) {
-  const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, name);
-  return cJSON_IsString(v) ? v->valuestring : "?";
-}
-
-static double number_of(const cJSON *o, const char *name) {
-  const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, name);
-  return cJSON_IsNumber(v) ? v->valuedouble : 0;
-}
-
-static int ask(struct ctl *c, struct ctl_frame *f, cJSON **o) {
+int ctl_ask(struct ctl *c, struct ctl_frame *f, cJSON **o) {
   int code = ctl_wait(c, f);
   if (code) return code;
   *o = f->type == CONTROL_JSON ? cJSON_ParseWithLength((const char *)f->body, f->len) : NULL;
@@ -30,9 +21,10 @@ int ctl_digest(struct ctl *c) {
   struct ctl_frame f;
   cJSON *o;
   ctl_put(c, CONTROL_DIGEST, NULL, 0);
-  int code = ask(c, &f, &o);
+  int code = ctl_ask(c, &f, &o);
   if (code) return code;
-  if (!c->options.json) fprintf(c->io.out, "%s %s\n", text_of(o, "applied"), text_of(o, "digest"));
+  if (!c->options.json)
+    fprintf(c->io.out, "%s %s\n", answer_text(o, "applied"), answer_text(o, "digest"));
   cJSON_Delete(o);
   return 0;
 }
@@ -41,7 +33,7 @@ int ctl_step_down(struct ctl *c) {
   struct ctl_frame f;
   cJSON *o;
   ctl_put(c, CONTROL_STEP_DOWN, NULL, 0);
-  int code = ask(c, &f, &o);
+  int code = ctl_ask(c, &f, &o);
   if (code) return code;
   if (!c->options.json) fprintf(c->io.out, "stepped down\n");
   cJSON_Delete(o);
@@ -58,17 +50,17 @@ int ctl_bench(struct ctl *c) {
   writer_i32(&w, (int32_t)c->options.size);
   writer_i32(&w, (int32_t)(c->options.outstanding ? c->options.outstanding : 1));
   ctl_put(c, CONTROL_BENCH, body, sizeof body);
-  int code = ask(c, &f, &o);
+  int code = ctl_ask(c, &f, &o);
   if (code) return code;
   if (!c->options.json)
     fprintf(
         c->io.out,
         "%.0f records of %.0f bytes, %.0f outstanding, %.3f s: %.0f/s; commit latency p50 %.1f, "
         "p99 %.1f, p99.9 %.1f, max %.1f us (%.0f samples)\n",
-        number_of(o, "count"), number_of(o, "size"), number_of(o, "outstanding"),
-        number_of(o, "seconds"), number_of(o, "throughput_per_s"), number_of(o, "p50_us"),
-        number_of(o, "p99_us"), number_of(o, "p999_us"), number_of(o, "max_us"),
-        number_of(o, "samples"));
+        answer_number(o, "count"), answer_number(o, "size"), answer_number(o, "outstanding"),
+        answer_number(o, "seconds"), answer_number(o, "throughput_per_s"),
+        answer_number(o, "p50_us"), answer_number(o, "p99_us"), answer_number(o, "p999_us"),
+        answer_number(o, "max_us"), answer_number(o, "samples"));
   cJSON_Delete(o);
   return 0;
 }
@@ -96,7 +88,7 @@ int ctl_recover(struct ctl *c) {
     len = read_answer(c, line, sizeof line);
   }
   ctl_put(c, CONTROL_RECOVER, cluster, len);
-  int code = ask(c, &f, &o);
+  int code = ctl_ask(c, &f, &o);
   if (code) return code;
   if (!c->options.json) fprintf(c->io.out, "this node may vote with what its disk holds\n");
   cJSON_Delete(o);

@@ -5,6 +5,7 @@
 
 #include "proto/path_id.h"
 #include "proto/reason.h"
+#include "service/answer.h"
 #include "service/ctl.h"
 
 #define COUNTER_ROW "%-20s %10.15g  %s\n"
@@ -41,19 +42,14 @@ static void print_member(FILE *out, const cJSON *o, const char *name) {
   fputc('\n', out);
 }
 
-static double number_of(const cJSON *o, const char *name) {
-  const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, name);
-  return cJSON_IsNumber(v) ? v->valuedouble : 0;
-}
-
 static void print_latency(FILE *out, const cJSON *o) {
   const cJSON *l = cJSON_GetObjectItemCaseSensitive(o, "commit_latency_us");
   if (!l) return;
-  if (number_of(l, "samples") == 0)
+  if (answer_number(l, "samples") == 0)
     fprintf(out, "%-16s none measured (only a leader measures)\n", "commit latency");
   else
     fprintf(out, "%-16s p50 %.1f, p99 %.1f us (%.0f samples)\n", "commit latency",
-            number_of(l, "p50"), number_of(l, "p99"), number_of(l, "samples"));
+            answer_number(l, "p50"), answer_number(l, "p99"), answer_number(l, "samples"));
 }
 
 static const char *text_of(const cJSON *o, const char *name) {
@@ -80,12 +76,12 @@ static void path_text(char *text, size_t cap, const cJSON *p) {
 /* Only a leader knows a lag, and only of a peer that is attached. */
 static void print_peer(FILE *out, const cJSON *p) {
   char lag[32] = "-", path[64];
-  double bytes = number_of(p, "lag_bytes");
+  double bytes = answer_number(p, "lag_bytes");
   if (bytes > 0 || strcmp(text_of(p, "state"), "following") == 0)
     snprintf(lag, sizeof lag, "%.0f", bytes);
   path_text(path, sizeof path, p);
-  fprintf(out, "%-4.0f %-12s %-12s %-6s %s\n", number_of(p, "id"), text_of(p, "state"), lag, path,
-          text_of(p, "build"));
+  fprintf(out, "%-4.0f %-12s %-12s %-6s %s\n", answer_number(p, "id"), text_of(p, "state"), lag,
+          path, text_of(p, "build"));
 }
 
 static void print_peers(FILE *out, const cJSON *o) {
@@ -111,7 +107,7 @@ static void print_drop(FILE *out, const cJSON *d) {
   if (stranger)
     snprintf(from, sizeof from, "strangers, the last %s", text_of(d, "stranger"));
   else
-    snprintf(from, sizeof from, "node %.0f", number_of(d, "peer"));
+    snprintf(from, sizeof from, "node %.0f", answer_number(d, "peer"));
   fprintf(out, "%-20s from %s:", text_of(d, "port"), from);
   cJSON_ArrayForEach(v, cJSON_GetObjectItemCaseSensitive(d, "counters"))
       fprintf(out, "%s %s %.15g", v->prev->next ? "," : "", v->string, v->valuedouble);

@@ -181,6 +181,7 @@ uint64_t leader_deadline(const struct replica *r) {
     uint64_t at = is_timed(c) ? c->deadline_us : UINT64_MAX;
     if (waits_for_commit(r, c)) at = r->now_us + COMMIT_POLL_US;
     if (c->step == CONN_SNAP_TURN) at = c->ping_us;
+    if (c->step == CONN_SETTLED) at = leader_grant_us(r, c);
     if (at < d) d = at;
   }
   return r->lead.push_us && r->lead.push_us < d ? r->lead.push_us : d;
@@ -209,6 +210,7 @@ void leader_on_tick(struct replica *r, struct replica_actions *a) {
     return;
   }
   rounds_on_tick(r, a);
+  leader_try_grant(r, a);
   for (int i = 1; i <= LIMIT_LEARNERS && r->role == ROLE_LEADING; i++) {
     struct learner_conn *c = &r->conns[i];
     if (waits_for_commit(r, c))

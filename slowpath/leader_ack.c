@@ -4,15 +4,30 @@
 
 #include "slowpath/replica_parts.h"
 
+/* Voters that are in this epoch now, as far as their connection and the path in use say. */
+static nodeset_t present(const struct replica *r) {
+  nodeset_t set = node_bit(r->config->self_idx);
+  for (int i = 1; i <= LIMIT_LEARNERS; i++)
+    if (r->conns[i].step >= CONN_ACKED && r->conns[i].heard) set |= node_bit(r->conns[i].peer_idx);
+  return set;
+}
+
+/* Who was in this epoch once may have left it for a later one before the disk was lost, and have
+ * the forgotten promise to that one.  A peer that has not answered what we sent within timeout_us
+ * is DETACHED; so after twice that whoever is present was so when the node had come. */
+static uint64_t grant_us(const struct replica *r, const struct learner_conn *c) {
+  return c->came_us + 2ull * r->config->timeout_us;
+}
+
 /* May a node that neither votes nor counts do so from now on?  After an unclean stop in `memory`:
  * it holds what an established leader had appended (HEARD).  After a lost disk: when every other
- * voter has accepted this epoch, so that no promise it forgot can matter (E5). */
+ * voter is in this epoch, so that no promise it forgot can matter (E5). */
 static bool may_grant(const struct replica *r, const struct learner_conn *c) {
   if (!(c->features & FEATURE_NON_COUNTING) || !quorum_is_voter(&r->quorum, c->peer_idx))
     return false;
   if (!(c->features & FEATURE_REJOIN)) return true;
   nodeset_t others = r->quorum.voters & ~node_bit(c->peer_idx);
-  return (others & ~r->lead.acked) == 0;
+  return (others & ~present(r)) == 0 && r->now_us >= grant_us(r, c);
 }
 
 static void count(struct replica *r, struct learner_conn *c, struct replica_actions *a) {
@@ -54,6 +69,16 @@ static void try_settle(struct replica *r, int conn, struct replica_actions *a) {
   act(a, ACT_KEEP_CONN)->conn = conn;
 }
 
+void leader_try_grant(struct replica *r, struct replica_actions *a) {
+  for (int i = 1; i <= LIMIT_LEARNERS; i++)
+    if (r->conns[i].step == CONN_SETTLED && may_grant(r, &r->conns[i])) send_uptodate(r, i, a);
+}
+
+uint64_t leader_grant_us(const struct replica *r, const struct learner_conn *c) {
+  bool waits = c->step == CONN_SETTLED && (c->features & FEATURE_REJOIN);
+  return waits && grant_us(r, c) > r->now_us ? grant_us(r, c) : UINT64_MAX;
+}
+
 void leader_try_count(struct replica *r, int conn, struct replica_actions *a) {
   struct learner_conn *c = &r->conns[conn];
   if (c->step != CONN_ACKED || !c->heard) return;
@@ -77,8 +102,7 @@ void leader_on_newleader_ack(struct replica *r, int conn, const struct packet *p
   r->lead.acked |= node_bit(c->peer_idx);
   leader_progress(r, conn);
   leader_try_count(r, conn, a);
-  for (int i = 1; i <= LIMIT_LEARNERS; i++) /* this ACK may be the one a rejoined node waits for */
-    if (r->conns[i].step == CONN_SETTLED && may_grant(r, &r->conns[i])) send_uptodate(r, i, a);
+  leader_try_grant(r, a);
 }
 
 void leader_on_heard(struct replica *r, const struct fast_msg *m, struct replica_actions *a) {
@@ -90,6 +114,7 @@ void leader_on_heard(struct replica *r, const struct fast_msg *m, struct replica
     c->heard = true;
     r->lead.unheard &= ~node_bit(c->peer_idx);
     leader_try_count(r, i, a);
+    leader_try_grant(r, a); /* it may be the one that a rejoined node waits for */
     return;
   }
   counters_add(r->counters, REASON_HANDOVER_STALE, 1);

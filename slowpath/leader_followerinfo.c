@@ -118,6 +118,7 @@ void leader_on_followerinfo(struct replica *r, int conn, const struct packet *p,
     return;
   }
   c->step = CONN_EPOCH;
+  c->came_us = r->now_us;
   c->iteration = r->random ? r->random : 1;
   replace_older(r, conn, a);
   leader_check_support(r, a);

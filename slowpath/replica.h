@@ -123,6 +123,7 @@ struct learner_conn {
   bool tcp;          /* takes frames over TCP */
   bool at_end;       /* the records in the buffer are all there was, and less than a quarter ring */
   uint64_t features; /* FEATURE_* of its FOLLOWERINFO; cleared when it has been told MAY_VOTE */
+  uint64_t came_us;  /* its FOLLOWERINFO */
   uint64_t iteration;
   zxid_t last;       /* its last zxid at ACKEPOCH */
   zxid_t sent;       /* it will hold the history up to here when it has read what we sent */

@@ -172,6 +172,10 @@ void leader_send_leaderinfo(struct replica *r, int conn, struct replica_actions 
 void leader_try_promised(struct replica *r, struct replica_actions *a);
 /* leader_try_count: ACK and HEARD are there -> COUNT, ESTABLISH, UPTODATE as far as each may go. */
 void leader_try_count(struct replica *r, int conn, struct replica_actions *a);
+/* leader_try_grant tells nodes that do not count that they do, as soon as that is safe;
+ * leader_grant_us: when c must be looked at again for it. */
+void leader_try_grant(struct replica *r, struct replica_actions *a);
+uint64_t leader_grant_us(const struct replica *r, const struct learner_conn *c);
 void leader_try_establish(struct replica *r, struct replica_actions *a);
 void leader_progress(struct replica *r, int conn);
 nodeset_t leader_supporters(const struct replica *r);

@@ -53,7 +53,7 @@ static int enter_group(struct log *l, struct log_place *p) {
   if (!group_read_header(&p->h, sector, s->id, l->owner) ||
       group_size(p->h.len) > s->tail - p->group)
     return corrupt(l, p, "group header");
-  /* A group of further behind in this place (misdirected, E7) would hide what stood here. */
+  /* A group from further behind in this place (a misdirected write, E7) hides what stood here. */
   if (p->h.type == GROUP_RECORDS && p->h.prev_zxid > p->zxid)
     return corrupt(l, p, "not the group that stood here");
   if (p->h.type == GROUP_RECORDS && p->h.last_zxid > p->zxid)

@@ -2,7 +2,7 @@
 """run.py [--logs DIR] PROGRAM... - runs test programs one after the other.
 
 A PROGRAM is a googletest binary or a script. A script passes with exit status 0, is skipped with 77,
-and may count for itself by a line "N passed, N failed" (the last one is taken). One progress line for
+and may count for itself by lines "N skipped" and "N passed, N failed" (the last ones are taken). One progress line for
 each; the output only of what failed; at the end one line "N passed, N failed" over all.
 Exit status 0 only if nothing failed and something passed.
 """
@@ -15,6 +15,7 @@ import sys
 import time
 
 SKIPPED = 77
+SKIPS = re.compile(r"^(\d+) skipped", re.M)
 COUNTS = re.compile(r"^(\d+) passed, (\d+) failed", re.M)
 
 
@@ -52,13 +53,13 @@ def count_googletest(status, output):
 
 def count_script(status, output):
     if status == SKIPPED:
-        return 0, [], 1
+        return 0, [], sum(map(int, SKIPS.findall(output)[-1:])) or 1
     counts = COUNTS.findall(output)
     passed, failed = map(int, counts[-1]) if counts else (int(status == 0), int(status != 0))
     if status != 0 and failed == 0:
         failed = 1
     names = re.findall(r"^FAILED +([^\s:]+)", output, re.M)[:failed]
-    return passed, names + ["(exit status %d)" % status] * (failed - len(names)), 0
+    return passed, names + ["(exit status %d)" % status] * (failed - len(names)), sum(map(int, SKIPS.findall(output)[-1:]))
 
 
 def suite_name(program):
@@ -87,7 +88,8 @@ def main():
             name, passed, ", %d FAILED" % len(failed) if failed else "",
             ", %d skipped" % skipped if skipped else "", time.monotonic() - start), flush=True)
         if skipped and not is_gtest:
-            print("  " + (output.strip().splitlines() or ["no reason given"])[-1])
+            said = re.findall(r"^skipped\b.*", output, re.M) or output.strip().splitlines()[-1:]
+            print("  " + "\n  ".join(said or ["no reason given"]))
         if failed:
             print("---- %s: %s" % (program, log))
             print(output[-20000:].rstrip())

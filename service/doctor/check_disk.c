@@ -165,8 +165,8 @@ void doctor_check_disk(struct doctor *d) {
   strcpy(directory, path);
   if (failed && errno == ENOENT) {
     parent_of(directory);
-    row_mend(row_says(row, DOCTOR_WARN, "%s is not there yet; measured in %s", path, directory),
-             "zabd --config %s --format", d->config->file);
+    row_says(row, DOCTOR_WARN, "%s is not there yet; measured in %s", path, directory);
+    doctor_mend_format(d, row, directory);
   } else if (failed) {
     row_mend(row_says(row, DOCTOR_UNKNOWN, "%s: %s", path, strerror(errno)),
              "run zabctl doctor as zabd's user, or as root");

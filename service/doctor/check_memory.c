@@ -144,6 +144,7 @@ static long long soft_limit(const struct doctor *d, const char *name) {
   return value;
 }
 
+/* Those of the shell are not those of the service: they fail only once the node has them. */
 static void judge_limit(struct doctor *d, const char *check, long long limit, long long wanted) {
   const char *of = d->pid ? "the running node" : "this shell (zabd@.service has its own)";
   struct doctor_row *row = row_add(d, check, NULL);
@@ -152,8 +153,8 @@ static void judge_limit(struct doctor *d, const char *check, long long limit, lo
     row_mend(row_says(row, DOCTOR_UNKNOWN, "the limits of %s cannot be read", of),
              files ? "ulimit -n" : "ulimit -l");
   else if (limit < wanted)
-    row_mend(row_says(row, DOCTOR_FAIL, "%s: %lld, wanted %lld%s", of, limit, wanted,
-                      files ? "" : " bytes"),
+    row_mend(row_says(row, d->pid ? DOCTOR_FAIL : DOCTOR_WARN, "%s: %lld, wanted %lld%s", of, limit,
+                      wanted, files ? "" : " bytes"),
              files ? "ulimit -n %lld, or LimitNOFILE=%lld" : "ulimit -l %lld, or LimitMEMLOCK=%lld",
              files ? wanted : wanted / 1024, wanted);
   else if (limit == INT64_MAX)

@@ -3,40 +3,31 @@
 #include <string.h>
 
 #include "proto/path_id.h"
+#include "service/answer.h"
 #include "service/doctor/doctor.h"
 
-static const char *text_of(const cJSON *o, const char *name) {
-  const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, name);
-  return cJSON_IsString(v) ? v->valuestring : "?";
-}
-
-static double number_of(const cJSON *o, const char *name) {
-  const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, name);
-  return cJSON_IsNumber(v) ? v->valuedouble : 0;
-}
-
 static bool on_fast_path(const cJSON *peer) {
-  return strncmp(text_of(peer, "path"), "fast", 4) == 0;
+  return strncmp(answer_text(peer, "path"), "fast", 4) == 0;
 }
 
 static const cJSON *status_of(const struct doctor *d, int id) {
   const cJSON *p;
   cJSON_ArrayForEach(p, cJSON_GetObjectItemCaseSensitive(
-                            d->status, "peers")) if ((int)number_of(p, "id") == id) return p;
+                            d->status, "peers")) if ((int)answer_number(p, "id") == id) return p;
   return NULL;
 }
 
 /* A follower has a path to its leader only; a node that looks for one has none. */
 static void judge_path(struct doctor *d, struct doctor_row *row, int id) {
   const cJSON *p = status_of(d, id);
-  const char *own = text_of(d->status, "state"), *state = p ? text_of(p, "state") : "?";
-  int leader = (int)number_of(d->status, "leader");
+  const char *own = answer_text(d->status, "state"), *state = p ? answer_text(p, "state") : "?";
+  int leader = (int)answer_number(d->status, "leader");
   if (!p)
     row_mend(row_says(row, DOCTOR_UNKNOWN, "the running node does not know it"),
              "restart the node: its config has changed since");
   else if (on_fast_path(p))
-    row_says(row, DOCTOR_OK, "%s, path %s", state, text_of(p, "path"));
-  else if (strcmp(text_of(p, "path"), "tcp") == 0)
+    row_says(row, DOCTOR_OK, "%s, path %s", state, answer_text(p, "path"));
+  else if (strcmp(answer_text(p, "path"), "tcp") == 0)
     row_mend(
         row_says(row, DOCTOR_FAIL, "%s, but over TCP: the fast path does not answer", state),
         "zabctl status shows counters; check cable, VLAN and MTU on both sides and the switch");
@@ -69,11 +60,12 @@ static void judge_spare(struct doctor *d, struct doctor_row *row, int id) {
   int silent_cnt = paths_that(p, PATH_SILENT, silent, sizeof silent);
   int answer_cnt = paths_that(p, PATH_ANSWERS, answer, sizeof answer);
   if (silent_cnt)
-    row_mend(row_says(row, DOCTOR_WARN, "%s silent, frames go by %s", silent, text_of(p, "path")),
-             "check cable, VLAN and MTU of that port on both sides and its switch");
+    row_mend(
+        row_says(row, DOCTOR_WARN, "%s silent, frames go by %s", silent, answer_text(p, "path")),
+        "check cable, VLAN and MTU of that port on both sides and its switch");
   else if (answer_cnt >= LIMIT_FAST_PATHS)
     row_says(row, DOCTOR_OK, "%s answer", answer);
-  else if (p && strcmp(text_of(p, "path"), "none") == 0)
+  else if (p && strcmp(answer_text(p, "path"), "none") == 0)
     row_says(row, DOCTOR_NOT_APPLICABLE, "not attached to this node");
   else
     row_mend(row_says(row, DOCTOR_UNKNOWN, "not asked yet"), "zabctl doctor again");
@@ -149,7 +141,7 @@ static void check_mtu(struct doctor *d) {
     row_says(row, DOCTOR_NOT_APPLICABLE, "shared memory, no NIC");
   else if (d->status && attached(d))
     row_says(row, DOCTOR_OK, "packets of %d bytes pass to %d peers", mtu, attached(d));
-  else if (d->status && number_of(counters, "path_mtu") > 0)
+  else if (d->status && answer_number(counters, "path_mtu") > 0)
     row_mend(row_says(row, DOCTOR_FAIL, "no packet of %d bytes has come back from a peer", mtu),
              "let the switch pass frames of %d bytes (%d with a VLAN tag), or a smaller \"mtu\" on "
              "all nodes",

@@ -35,6 +35,14 @@ bool doctor_port_interface(const struct config_port *port, char name[LIMIT_NAME_
   return true;
 }
 
+bool doctor_port_is_mellanox(const struct doctor *d, const struct config_port *port) {
+  char address[LIMIT_NAME_LEN];
+  long long vendor;
+  if (!doctor_port_is_pci(port)) return false;
+  doctor_pci_address(port, address);
+  return tree_number(d, &vendor, PCI "/%s/vendor", address) && vendor == VENDOR_MELLANOX;
+}
+
 static void check_link(struct doctor *d, const char *subject, const char *interface) {
   struct doctor_row *row = row_add(d, "link", subject);
   long long flags;
@@ -103,7 +111,10 @@ static void check_interface(struct doctor *d, const struct config_port *port) {
     row_says(row, DOCTOR_OK, "interface %s", name);
     check_link(d, port->name, name);
     check_mtu(d, port->name, name);
-    if (doctor_port_is(port, "net_af_xdp")) check_queues(d, port->name, name);
+    if (!doctor_port_is(port, "net_af_xdp")) return;
+    struct doctor_link l = doctor_ask_link(name);
+    check_queues(d, port->name, name);
+    doctor_judge_link(d, port, &l);
   }
 }
 
@@ -161,7 +172,7 @@ static void check_pci(struct doctor *d, const struct config_port *port) {
              "lspci -D -k -s %s", address);
   } else {
     if (!tree_link(d, &driver, PCI "/%s/driver", address)) driver = (struct tree_text){"no driver"};
-    (vendor == VENDOR_MELLANOX ? check_mellanox : check_vfio)(d, address, driver.s);
+    (doctor_port_is_mellanox(d, port) ? check_mellanox : check_vfio)(d, address, driver.s);
   }
 }
 

@@ -5,9 +5,9 @@
 #include <string.h>
 
 static void (*const checks[])(struct doctor *d) = {
-    doctor_check_config,    doctor_check_ports, doctor_check_numa,
-    doctor_check_hugepages, doctor_check_cpu,   doctor_check_disk,
-    doctor_check_listen,    doctor_check_peers, doctor_check_limits,
+    doctor_check_config, doctor_check_ports,  doctor_check_numa, doctor_check_hugepages,
+    doctor_check_cpu,    doctor_check_disk,   doctor_check_user, doctor_check_listen,
+    doctor_check_peers,  doctor_check_limits,
 };
 
 static const char *const verdicts[DOCTOR_VERDICT_CNT] = {"ok", "warn", "FAIL", "unknown", "n/a"};

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/types.h>
 
 #include "config/config.h"
 
@@ -39,6 +40,7 @@ struct doctor {
   const cJSON *status; /* of the running node; NULL: it does not run */
   const char *silent;  /* why a node that listens did not answer, or NULL */
   int pid;             /* of the running node, 0: unknown */
+  uid_t uid;           /* of whoever asks */
   int timeout_ms;      /* of connections to peers */
   const char *const *peer_files;
   int peer_file_cnt;
@@ -72,6 +74,7 @@ void doctor_check_numa(struct doctor *d);      /* fast lcore against NIC */
 void doctor_check_hugepages(struct doctor *d); /* if EAL wants them */
 void doctor_check_cpu(struct doctor *d);       /* cores, frequency, clock */
 void doctor_check_disk(struct doctor *d);      /* data directory */
+void doctor_check_user(struct doctor *d);      /* owner of the data, capabilities */
 void doctor_check_listen(struct doctor *d);    /* addresses that zabd will listen at */
 void doctor_check_peers(struct doctor *d);     /* reachable on both paths */
 void doctor_check_limits(struct doctor *d);    /* files, locked memory */
@@ -89,9 +92,26 @@ struct doctor_writes doctor_measure(const char *directory);
 /* doctor_judge_writes adds the rows about w. */
 void doctor_judge_writes(struct doctor *d, const struct doctor_writes *w);
 
+/* What sysfs does not tell of a kernel interface. */
+struct doctor_link {
+  bool program_known, strips_known;
+  uint32_t program; /* the XDP program's number, 0: none */
+  bool strips_tags; /* VLAN tags, before XDP */
+};
+
+/* doctor_ask_link asks the kernel. */
+struct doctor_link doctor_ask_link(const char *interface);
+/* doctor_judge_link adds the rows about the interface of a net_af_xdp port. */
+void doctor_judge_link(struct doctor *d, const struct config_port *port,
+                       const struct doctor_link *l);
+
+/* doctor_mend_format: the command that makes the data directory below parent, as its user. */
+void doctor_mend_format(const struct doctor *d, struct doctor_row *row, const char *parent);
+
 /* doctor_port_is: has the port's device name this beginning ("net_af_xdp")? */
 bool doctor_port_is(const struct config_port *port, const char *beginning);
 bool doctor_port_is_pci(const struct config_port *port);
+bool doctor_port_is_mellanox(const struct doctor *d, const struct config_port *port);
 /* doctor_port_interface copies the kernel interface ("iface=") of a port, false: it has none. */
 bool doctor_port_interface(const struct config_port *port, char name[LIMIT_NAME_LEN]);
 /* doctor_port_node: NUMA node of the port's device; -1: none, or unknown. */

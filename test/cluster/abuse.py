@@ -14,8 +14,8 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from answers import one_line, refused, rows, run, still_good  # noqa: E402
-from cluster import SLOW, ZABCTL, ZABD, Cluster, check, run_tests, wait_for  # noqa: E402
+from answers import answered, one_line, refused, rows, run, still_good  # noqa: E402
+from cluster import SLOW, ZABCTL, ZABD, Cluster, Skipped, check, run_tests, wait_for  # noqa: E402
 
 
 def bad_arguments_get_one_line():
@@ -216,6 +216,7 @@ def full_disk_refuses_proposals_and_warns():
         done = n.submit(["no"], "--timeout", "2")
         check(done.returncode != 0 and b"min_free_bytes" in done.stderr, "not refused: %r" % done.stderr)
         check("min_free_bytes" in json.dumps(n.status()), "status does not warn")
+        answered("disk: less is free than min_free_bytes", n.log() + done.stderr.decode() + json.dumps(n.status()))
 
 
 def disks_that_fill_or_are_read_only_stop_the_node_and_lose_nothing():
@@ -226,8 +227,7 @@ def disks_that_fill_or_are_read_only_stop_the_node_and_lose_nothing():
         disk = c.dir + "/disk"
         os.makedirs(disk)
         if os.geteuid() or run("mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", disk).returncode:
-            print("skipped: mounting a tmpfs needs root")
-            return
+            raise Skipped("mounting a tmpfs needs root")
         try:
             os.makedirs(n.dir)
             c.write_config(n, data_dir=disk + "/data")
@@ -237,6 +237,7 @@ def disks_that_fill_or_are_read_only_stop_the_node_and_lose_nothing():
             check(n.wait_exit() == 3, "a full disk must end with status 3: " + n.log()[-300:])
             errors = [l for l in n.log().splitlines() if " ERROR " in l]
             check(len(errors) == 1 and "No space left" in errors[0], "not one clear line: %s" % errors)
+            answered("disk: the file system is full", errors[0])
             acked = sum(1 for _ in open(acks))
             check(run("mount", "-o", "remount,size=64m", disk).returncode == 0, "remount")
             n.start()
@@ -247,7 +248,7 @@ def disks_that_fill_or_are_read_only_stop_the_node_and_lose_nothing():
             check(n.stop() == 0, "clean stop")
             check(run("mount", "-o", "remount,ro", disk).returncode == 0, "remount read-only")
             os.truncate(n.log_file, 0)
-            refused(n, 3, "Read-only")
+            answered("disk: the file system is read-only at the start", refused(n, 3, "Read-only"))
         finally:
             c.end()
             run("umount", disk)

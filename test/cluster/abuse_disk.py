@@ -53,6 +53,16 @@ class One:
               "%d acknowledged, %d there" % (self.acked, len(there)))
         self.said, self.acked = there, len(there)
 
+    def fails(self, op, file, error, drive, words, row):
+        """The next op on file, which drive() brings about, ends the node as the row says."""
+        since = len(self.n.log())
+        self.fault.arm(op, file, error)
+        drive()
+        text = ended(self.n, 3, words, NAMES[error], since=since)
+        check(self.fault.hits() == 1, "%s of %s: hit %d times" % (op, file, self.fault.hits()))
+        answered(row % (op, file), text)
+        self.nothing_lost()
+
 
 NAMES = {errno.EIO: "Input/output error", errno.ENOSPC: "No space left on device",
          errno.EROFS: "Read-only file system", errno.EACCES: "Permission denied"}
@@ -60,7 +70,7 @@ NAMES = {errno.EIO: "Input/output error", errno.ENOSPC: "No space left on device
 
 def each_operation_that_fails_ends_the_node_with_one_line():
     one = One("failing")
-    n, fault = one.n, one.fault
+    n = one.n
     line = lambda: one.submit(1)
     step_down = lambda: n.ctl("step-down")
     stop = lambda: n.process.terminate()
@@ -83,33 +93,23 @@ def each_operation_that_fails_ends_the_node_with_one_line():
               ("create", "clean", stop, errno.EROFS, "create of clean"),
               ("sync", "clean", stop, errno.EIO, "sync of clean")]
     for op, file, drive, error, words in faults:
-        since = len(n.log())
-        fault.arm(op, file, error)
-        drive()
-        text = ended(n, 3, words, NAMES[error], since=since)
-        check(fault.hits() == 1, "%s of %s: hit %d times" % (op, file, fault.hits()))
-        answered("disk: %s of %s fails" % (op, file), text)
-        one.nothing_lost()
+        one.fails(op, file, error, drive, words, "disk: %s of %s fails")
     one.c.end()
     one.c.check_logs()
 
 
 def each_operation_that_fails_at_the_start_ends_the_node_with_one_line():
     one = One("starting")
-    n, fault = one.n, one.fault
+    n = one.n
     check(one.fill(), "filled")
     for op, file, words in [("open", "format", "open of format"), ("open", "epoch.a", "open of epoch.a"),
                             ("read", "epoch.b", "read of epoch.b"), ("open", "log.*", "open of log."),
                             ("read", "log.*", "read of log."), ("open", "snap.*", "open of snap."),
                             ("stat", "log.*", "size of log."), ("unlink", "clean", "unlink of clean")]:
         check(n.stop() == 0, "clean stop")
-        since = len(n.log())
-        fault.arm(op, file, errno.EIO)
-        n.start()
-        text = ended(n, 3, words, NAMES[errno.EIO], since=since)
-        answered("disk: %s of %s fails at the start" % (op, file), text)
-        one.nothing_lost()
+        one.fails(op, file, errno.EIO, n.start, words, "disk: %s of %s fails at the start")
     one.c.end()
+    one.c.check_logs()
 
 
 def failing_disk_of_one_node_stops_only_that_node():

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """abuse_machine.py [NAME...] - the machine under zabd: stalls of the process and of single threads, a clock that
 jumps, too little memory, missing huge pages and NICs."""
+import glob
 import os
 import random
 import resource
@@ -167,7 +168,7 @@ def too_little_memory_ends_the_start_with_one_line():
     with Cluster("memory-limit", nodes=1, **PATIENT) as c:
         n = c.nodes[0]
         n.format()
-        served = False
+        served, seen = False, set()
         for mib in (16, 64, 128, 192, 256, 320, 384, 448, 512, 640, 768, 1024, 2048):
             since = len(n.log()) if os.path.exists(n.log_file) else 0
             limit = mib << 20
@@ -186,8 +187,18 @@ def too_little_memory_ends_the_start_with_one_line():
                   (mib, n.process.returncode, text[-500:]))
             lines = [l for l in text.splitlines() if " INFO " not in l and " WARN " not in l]
             check(len(lines) == 1, "%d MiB: not one line: %s" % (mib, lines))
+            check('put "--no-huge"' not in lines[0], "it has --no-huge: " + lines[0])
+            for part, name in (("DPDK", "too little memory at the start, for DPDK"),
+                               ("cannot start a thread", "too little memory at the start, for its threads"),
+                               ("", "too little memory at the start, for what a node keeps")):
+                if part in lines[0]:
+                    break
+            if n.process.returncode != 127:  # the dynamic linker's
+                answered(name, lines[0])
+                seen.add(name)
             check(end, "")
         check(served, "it does not serve with 2 GiB either")
+        check(len(seen) > 1, "too few ways: %s" % seen)
 
 
 def vm_kib(pid):
@@ -254,6 +265,22 @@ def closed_standard_descriptors_are_no_files_of_the_node():
         check(len(n.tail()) == 100, "lost")
 
 
+def pci_devices():
+    """[(row, address)] of devices here that DPDK has no driver for, and which so are safe from it: a bridge
+    bound to no driver, and something that is neither NIC nor disk with a driver of the kernel's."""
+    found = {}
+    for path in sorted(glob.glob("/sys/bus/pci/devices/*")):
+        with open(path + "/class") as f:
+            kind = int(f.read(), 16) >> 16
+        driver = os.path.basename(os.path.realpath(path + "/driver")) if os.path.exists(path + "/driver") else None
+        if kind == 0x06 and not driver:
+            found.setdefault("NIC bound to no driver", os.path.basename(path))
+        if kind not in (0x01, 0x02, 0x0b, 0x10, 0x12) and driver and driver != "vfio-pci":
+            found.setdefault("NIC bound to the kernel's driver", os.path.basename(path))
+    print("        PCI devices to try: %s" % (found or "skipped, there are none here"))
+    return found.items()
+
+
 def missing_huge_pages_and_nics_end_the_start_with_one_line():
     with Cluster("missing", nodes=3) as c:
         n = c.nodes[0]
@@ -262,6 +289,8 @@ def missing_huge_pages_and_nics_end_the_start_with_one_line():
         cases = [("NIC that is not there", {"ports": [{"name": "0000:7f:1f.6"}], "eal": eal[:3] + eal[4:]}, 4),
                  ("port of an unknown driver", {"ports": [{"name": "net_nosuch0"}], "eal": eal}, 4),
                  ("EAL argument that is none", {"eal": eal + ["--frobnicate"]}, 4)]
+        for kind, address in pci_devices():
+            cases.append((kind, {"ports": [{"name": address}], "eal": eal[:3] + eal[4:]}, 4))
         with open("/proc/meminfo") as f:
             if "HugePages_Total:       0" in f.read():
                 cases.append(("huge pages missing", {"eal": ["--no-pci", "-m", "128", "--file-prefix", "zm1"]}, 4))

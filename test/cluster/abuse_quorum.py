@@ -13,7 +13,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from answers import answered, counters, still_good  # noqa: E402
-from cluster import SLOW, Cluster, Node, check, run_tests, wait_for  # noqa: E402
+from cluster import SLOW, Cluster, Node, Skipped, check, run_tests, wait_for  # noqa: E402
 from fault import Fault  # noqa: E402
 
 PATIENT = {"timeout_us": 1000000 * SLOW, "heartbeat_us": 5000 * SLOW}
@@ -157,8 +157,7 @@ def silent_and_slow_peers_delay_nobody():
 def ten_thousand_connections_keep_nobody_from_anything():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < 10400:
-        print("skipped: this user may not open 10,000 files (ulimit -Hn is %d)" % hard)
-        return
+        raise Skipped("this user may not open 10,000 files (ulimit -Hn is %d)" % hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (10400, hard))
     conns = []
     try:

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import time
+import traceback
 
 BUILD = os.environ.get("ZABLINE_BUILD", "build/gcc")
 ZABD = os.path.join(BUILD, "zabd")
@@ -21,6 +22,10 @@ SLOW = 5 if "san" in BUILD else 1  # sanitizer builds: deadlines times this
 
 class Failed(Exception):
     pass
+
+
+class Skipped(Exception):
+    """Raised by a test that cannot run here; says why."""
 
 
 def wait_for(what, condition, seconds=20):
@@ -231,16 +236,26 @@ def check(condition, what):
 
 
 def run_tests(tests):
-    """Runs the functions one after the other; prints one line each and `N passed, N failed`."""
+    """Runs the functions one after the other; prints one line each, at the end `N skipped: NAME...` if any
+    was, and `N passed, N failed`.  Returns the exit status: 77 if all were skipped."""
     passed = failed = 0
+    skipped = []
     for test in tests:
         start = time.monotonic()
         try:
             test()
             passed += 1
             print("ok      %-60s %6.1f s" % (test.__name__, time.monotonic() - start), flush=True)
+        except Skipped as e:
+            skipped.append(test.__name__)
+            print("skipped %s: %s" % (test.__name__, e), flush=True)
         except (Failed, subprocess.SubprocessError, AssertionError, OSError) as e:
             failed += 1
             print("FAILED  %s: %s" % (test.__name__, e), flush=True)
+        except Exception as e:  # an error of the test's own, and the others still run
+            failed += 1
+            print("FAILED  %s: %r\n%s" % (test.__name__, e, traceback.format_exc()), flush=True)
+    if skipped:
+        print("%d skipped: %s" % (len(skipped), " ".join(skipped)))
     print("%d passed, %d failed" % (passed, failed))
-    return 1 if failed else 0
+    return 1 if failed else 77 if skipped and not passed else 0

@@ -1,23 +1,9 @@
 /* Seeded runs of whole clusters of broadcast machines (test/fastpath/fast_net.h). */
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-
-#include "test/fastpath/fast_net.h"
+#include "test/fastpath/net_fixture.h"
 
 namespace {
-
-int Runs(int cnt) {
-  const char *factor = getenv("ZABLINE_RUNS"); /* percent */
-  return factor ? cnt * atoi(factor) / 100 : cnt;
-}
-
-struct Net {
-  explicit Net(uint64_t seed, net_options o = {}) : net(net_open(seed, o)) {}
-  ~Net() { net_close(net); }
-  fast_net *operator->() const { return net; }
-  fast_net *net;
-};
 
 /* One cluster under everything at once; then it heals, and all must be everywhere. */
 void Storm(uint64_t seed, net_options o, bool elect) {
@@ -112,14 +98,6 @@ TEST(FastNet, SeedsThatFoundSomethingSurvive) {
       {20449, {5, DURABILITY_SYNC, 0, 0, 0}, true},
   };
   for (auto &f : found) Storm(f.seed, f.o, f.elect);
-}
-
-/* An established, idle cluster. */
-void Settle(const Net &n, int leader = 0) {
-  net_elect(n.net, leader);
-  net_run(n.net, 1500);
-  ASSERT_TRUE(n->established);
-  ASSERT_TRUE(net_quiet(n.net, 5000)) << n->error;
 }
 
 TEST(FastNet, CommitsOnAQuietNetworkWithoutAnyResend) {

@@ -5,29 +5,9 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "test/fastpath/fast_net.h"
+#include "test/fastpath/net_fixture.h"
 
 namespace {
-
-struct Net {
-  explicit Net(uint64_t seed, net_options o = {}) : net(net_open(seed, o)) {}
-  ~Net() { net_close(net); }
-  fast_net *operator->() const { return net; }
-  fast_net *net;
-};
-
-int Runs(int cnt) {
-  const char *factor = getenv("ZABLINE_RUNS"); /* percent */
-  return factor ? cnt * atoi(factor) / 100 : cnt;
-}
-
-/* An established, idle cluster under node 0. */
-void Settle(const Net &n) {
-  net_elect(n.net, 0);
-  net_run(n.net, 1500);
-  ASSERT_TRUE(n->established);
-  ASSERT_TRUE(net_quiet(n.net, 5000)) << n->error;
-}
 
 net_options ManyPaths(int fast_cnt, bool tcp) {
   net_options o = {};

@@ -6,6 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
+. test/debian12.sh
 readonly base=$PWD/build/fresh
 readonly root=$base/debian12
 readonly commands=("make demo" "make test")
@@ -19,27 +20,13 @@ fail() {
 
 prepare() {
   [ "$(id -u)" = 0 ] || fail "run it as root"
-  command -v debootstrap >/dev/null || fail "run as root: apt-get install -y debootstrap"
   for command in "${commands[@]}"; do
     grep -qx "$command.*" README.md || fail "README.md does not say \"$command\""
   done
   mkdir -p "$base"
   [ -n "${FRESH_KEEP:-}" ] && [ -e "$root/etc/debian_version" ] && return
-  grep -q " $root" /proc/mounts && fail "something is mounted under $root"
-  rm -rf "$root"
-  local mirror
-  mirror=$(apt-get indextargets --format '$(SITE) $(RELEASE)' 'Created-By: Packages' |
-    awk '$2 == "bookworm" {print $1; exit}')
-  [ -n "$mirror" ] || fail "this machine's apt knows no source of Debian 12"
-  eval "$(apt-config shell http_proxy Acquire::http::Proxy https_proxy Acquire::https::Proxy)"
-  export http_proxy="${http_proxy:-}" https_proxy="${https_proxy:-}"
   say "debootstrap into $root"
-  # it mounts a /proc of its own and leaves it
-  unshare --mount --propagation private debootstrap --variant=minbase --include=make,git,ca-certificates \
-    bookworm "$root" "$mirror" >"$base/debootstrap.log" || fail "debootstrap, see $base/debootstrap.log"
-  rm -rf "$root/etc/apt" "$root"/var/lib/apt/lists/*
-  cp -a /etc/apt "$root/etc/apt"
-  cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
+  new_debian "$root" "$base/debootstrap.log" make git ca-certificates || fail "no Debian 12"
   chroot "$root" useradd --create-home --home-dir /srv/ordinary ordinary
 }
 

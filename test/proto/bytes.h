@@ -5,11 +5,23 @@
 #ifndef ZABLINE_TEST_PROTO_BYTES_H
 #define ZABLINE_TEST_PROTO_BYTES_H
 
+#include <gtest/gtest.h>
+
+#include <cctype>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <memory>
 #include <string>
+
+#include "test/harness/keep_seed.h"
+
+/* The bytes are a fuzzer's seed, of the kind that the test suite has its name from. */
+inline void keep_test_seed(const std::string &bytes) {
+  std::string kind = testing::UnitTest::GetInstance()->current_test_info()->test_suite_name();
+  for (char &c : kind) c = static_cast<char>(tolower(c));
+  keep_seed(kind, bytes);
+}
 
 /* hex("00 ff 'text'") -> bytes; text in quotes stands for itself. */
 inline std::string hex(const std::string &text) {
@@ -43,6 +55,7 @@ inline std::string show(const std::string &bytes) {
 struct Block {
   explicit Block(const std::string &bytes) : data(new uint8_t[bytes.size()]), len(bytes.size()) {
     if (len) memcpy(data.get(), bytes.data(), len);
+    keep_test_seed(bytes);
   }
   std::unique_ptr<uint8_t[]> data;
   size_t len;

@@ -58,6 +58,7 @@ std::string Frame(const frame_header &h, size_t payload) {
 
 /* check hands the frame over in a heap block of its length, at an odd address. */
 reason Check(const std::string &frame, frame_header *out = nullptr) {
+  keep_test_seed(frame);
   std::unique_ptr<char[]> block(new char[frame.size() + 1]);
   memcpy(block.get() + 1, frame.data(), frame.size());
   frame_header h = {};

@@ -15,7 +15,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 import wire as wires  # noqa: E402
 from rack import TIMEOUT_US, Rack, check, wait_for  # noqa: E402
-from cluster import SLOW, run_tests  # noqa: E402
+from cluster import SLOW, Skipped, run_tests  # noqa: E402
 
 TIMEOUT_S = TIMEOUT_US * 1e-6
 STEADY_S = 8 * TIMEOUT_S  # path.c: a better path must answer so long
@@ -216,8 +216,7 @@ def tcp_reset_costs_no_election():
         probe = r.wire.inside(r.wire.host(victim), "ss", "-K", "-t", "dport", "=", ":2888")
         done = subprocess.run(probe, capture_output=True, text=True)
         if done.returncode or ":2888" not in done.stdout:
-            print("    skipped: this kernel has no `ss -K` (%s)" % (done.stderr.strip() or "nothing killed"), flush=True)
-            return
+            raise Skipped("this kernel has no `ss -K` (%s)" % (done.stderr.strip() or "nothing killed"))
         wait_for("the follower to attach anew",
                  lambda: r.node(victim).status()["elections"] > r.before[1][victim - 1] and
                  r.node(victim).status().get("serving"), 10)

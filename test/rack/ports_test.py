@@ -20,7 +20,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import wire as wires  # noqa: E402
 from rack import BOUND_S, Rack, check, wait_for  # noqa: E402
-from cluster import ZABD, run_tests  # noqa: E402
+from cluster import ZABCTL, ZABD, run_tests  # noqa: E402
 
 DRIVERS = ("af_packet", "af_xdp")
 LINES = 5000
@@ -123,6 +123,15 @@ def announce(iface, mac, ip):
                address + bytes(18))
 
 
+def doctor_says(r, i, check_name):
+    """(verdict, found, mend) of zabctl doctor in host i, of net_af_xdp0."""
+    done = subprocess.run(r.wire.inside(r.wire.host(i), ZABCTL, "--config", r.node(i).config_file, "doctor", "--json"),
+                          capture_output=True, timeout=30)
+    rows = json.loads(done.stdout)["checks"]
+    return next((row["verdict"], row["found"], row["mend"]) for row in rows
+                if (row["check"], row["subject"]) == (check_name, "net_af_xdp0"))
+
+
 def carries_the_kernels_traffic_beside(driver):
     with OneNic("nic", driver) as r:
         r.serves()
@@ -139,7 +148,12 @@ def tags_frames_with(driver):
     """Another VLAN is another network: it is counted, and the ensemble goes on without."""
     with OneNic("vlan", driver, vlan=7, timeout_us=250000, changes={}) as r:
         for i in r.wire.hosts:
+            if driver == "af_xdp":
+                said = doctor_says(r, i, "rxvlan")
+                check(said[0] == "FAIL" and said[2] == "ethtool -K fast rxvlan off", "doctor: %s" % (said,))
             in_host(r, i, without_tag_offload, "fast")
+            if driver == "af_xdp":
+                check(doctor_says(r, i, "rxvlan")[0] == "ok", "doctor: %s" % (doctor_says(r, i, "rxvlan"),))
             subprocess.run(r.wire.inside(r.wire.switch, sys.executable, "-c",
                                          "import sys; sys.path.insert(0, 'test/rack'); import ports_test; "
                                          "ports_test.without_tag_offload('%s')" % r.wire.port("fast", i)), check=True)
@@ -271,7 +285,16 @@ def the_program_of_a_killed_one_is_replaced():
     with OneNic("program", "af_xdp") as r:
         r.serves()
         n = r.node(3)
+        said = doctor_says(r, 3, "xdp")
+        check(said[0] == "ok" and "the running node's program" in said[1], "doctor: %s" % (said,))
         n.kill()
+        said = doctor_says(r, 3, "xdp")
+        check(said[0] == "ok" and "the program of an ended zabd" in said[1], "doctor: %s" % (said,))
+        note = os.path.join(n.dir, "data", "xdp-fast")
+        os.rename(note, note + "-away")
+        said = doctor_says(r, 3, "xdp")
+        check(said[0] == "FAIL" and said[2] == "ip link set dev fast xdp off", "doctor: %s" % (said,))
+        os.rename(note + "-away", note)
         n.start()
         r.wait_serving()
         r.traffic()

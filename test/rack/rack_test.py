@@ -14,7 +14,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 import wire as wires  # noqa: E402
-from rack import BOUND_S, TIMEOUT_US, Rack, check, wait_for  # noqa: E402
+from rack import BOUND_S, GRACE_S, TIMEOUT_US, Rack, check, wait_for  # noqa: E402
 from cluster import run_tests  # noqa: E402
 
 ARP_FRESH_S = 11  # arp.h: a known MAC is asked for again after ARP_FRESH_NS, and a wrong one is not believed long
@@ -355,7 +355,7 @@ def arp_spoofed_by_a_stranger():
 
 # ---- two rails; TCP instead of the fast path ----
 
-MOVE_S = 3 * TIMEOUT_US * 1e-6 + 0.2  # a path moves within timeout_us; and what a busy machine adds to a write
+MOVE_S = TIMEOUT_US * 1e-6 + GRACE_S  # a path moves within timeout_us, and the write goes on
 
 
 def two_rails(name, make, victim=lambda leader: leader):

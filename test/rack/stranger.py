@@ -35,14 +35,18 @@ def header(seq, cluster, epoch, source, destination):
     return h + struct.pack("<II", crc32c(h), 0)
 
 
-def ping(own, mac, seq, cluster, epoch, source, destination):
-    frame = header(seq, cluster, epoch, source, destination)
+def packet(own, mac, source, destination, frame):
+    """`frame` in UDP, IPv4 and Ethernet as node `source` sends it, but for its MAC."""
     udp = struct.pack(">HHHH", 0xc000 + source, 2988, 8 + len(frame), 0) + frame
     addresses = ip(source) + ip(destination)
     head = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(udp), 0, 0x4000, 64, 17, 0) + addresses
     words = sum(struct.unpack(">10H", head))  # a bridge may check it
     words = (words & 0xffff) + (words >> 16)
     return mac + own + b"\x08\x00" + head[:10] + struct.pack(">H", ~words & 0xffff) + addresses + udp
+
+
+def ping(own, mac, seq, cluster, epoch, source, destination):
+    return packet(own, mac, source, destination, header(seq, cluster, epoch, source, destination))
 
 
 def main():
@@ -58,4 +62,5 @@ def main():
     print(seq)
 
 
-main()
+if __name__ == "__main__":
+    main()

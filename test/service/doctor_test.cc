@@ -1,6 +1,7 @@
 /* zabctl doctor: each check finds what is good and what is not, in a tree of its own. */
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <pwd.h>
 
 #include <filesystem>
 
@@ -34,6 +35,7 @@ struct Doctor_ : testing::Test {
     d = std::make_unique<doctor>();
     d->root = root.c_str();
     d->timeout_ms = 200;
+    d->uid = geteuid();
   }
   ~Doctor_() override {
     fs::remove_all(home);
@@ -84,6 +86,15 @@ struct Doctor_ : testing::Test {
     bool good = verdict == DOCTOR_OK || verdict == DOCTOR_NOT_APPLICABLE;
     EXPECT_EQ(good, *row.mend == 0) << row.check << ": " << row.mend;
     EXPECT_NE(std::string(row.mend).find(mend), std::string::npos) << row.mend;
+  }
+
+  /* What check says of the processor with this file in the tree. */
+  void ExpectWith(const std::string &path, const std::string &text, doctor_verdict verdict,
+                  const std::string &check, const std::string &found,
+                  const std::string &mend = "") {
+    Write(path, text);
+    Run(doctor_check_cpu);
+    Expect(verdict, Row(check), found, mend);
   }
 
   /* A device as the kernel shows it, bound to vfio-pci, alone in its group. */
@@ -270,6 +281,62 @@ TEST_F(Doctor, SharedMemoryHasNoNicAndAnUnknownKindIsUnknown) {
   Expect(DOCTOR_UNKNOWN, Row("port"), "does not know");
 }
 
+TEST_F(Doctor, AnXdpProgramOfAnotherIsToBeRemoved) {
+  Configure(kXdp);
+  doctor_link l = {};
+  auto judge = [&] {
+    d->row_cnt = 0;
+    doctor_judge_link(d.get(), &config.ports[0], &l);
+    return Row("xdp", "net_af_xdp0");
+  };
+  Expect(DOCTOR_UNKNOWN, judge(), "cannot be read", "ip link show dev eth9");
+  l.program_known = true;
+  Expect(DOCTOR_OK, judge(), "eth9 has no program");
+  l.program = 41;
+  Expect(DOCTOR_FAIL, judge(), "XDP program already (id 41)", "ip link set dev eth9 xdp off");
+  fs::create_directory(home + "/data"); /* what dpdk_app/xdp.c notes */
+  std::ofstream(home + "/data/xdp-eth9") << "program 41 of boot 0a-1b\n";
+  Write("proc/sys/kernel/random/boot_id", "9f-9f");
+  Expect(DOCTOR_FAIL, judge(), "already", "xdp off");
+  Write("proc/sys/kernel/random/boot_id", "0a-1b");
+  Expect(DOCTOR_OK, judge(), "of an ended zabd (id 41)");
+  l.program = 42;
+  Expect(DOCTOR_FAIL, judge(), "already (id 42)", "xdp off");
+  Status("{}");
+  Expect(DOCTOR_OK, judge(), "the running node's program");
+}
+
+TEST_F(Doctor, ANicMustLeaveTagsWhereXdpSeesThem) {
+  Configure(kXdp);
+  doctor_link l = {};
+  auto judge = [&] {
+    d->row_cnt = 0;
+    doctor_judge_link(d.get(), &config.ports[0], &l);
+    return Row("rxvlan", "net_af_xdp0");
+  };
+  Expect(DOCTOR_NOT_APPLICABLE, judge(), "no \"vlan\"");
+  Configure(R"("ports": [{"name": "net_af_xdp0", "args": "iface=eth9", "vlan": 7}],)");
+  Expect(DOCTOR_UNKNOWN, judge(), "cannot be read", "ethtool -k eth9");
+  l.strips_known = true;
+  Expect(DOCTOR_OK, judge(), "eth9 leaves tags");
+  l.strips_tags = true;
+  Expect(DOCTOR_FAIL, judge(), "takes tags away", "ethtool -K eth9 rxvlan off");
+}
+
+/* The loopback is the one interface that is everywhere. */
+TEST_F(Doctor, TheKernelIsAskedForProgramAndTags) {
+  doctor_link l = doctor_ask_link("lo");
+  EXPECT_TRUE(l.program_known && l.strips_known);
+  EXPECT_FALSE(l.program || l.strips_tags);
+  l = doctor_ask_link("none at all");
+  EXPECT_FALSE(l.program_known || l.strips_known);
+  Configure(kXdp);
+  Interface("eth9"); /* in the tree only */
+  Run(doctor_check_ports);
+  Expect(DOCTOR_UNKNOWN, Row("xdp"), "cannot be read");
+  Expect(DOCTOR_NOT_APPLICABLE, Row("rxvlan"), "no \"vlan\"");
+}
+
 /* ---- memory ---- */
 
 TEST_F(Doctor, TheFastLcoreIsOnTheNodeOfTheNic) {
@@ -339,7 +406,15 @@ TEST_F(Doctor, LimitsAreThoseOfTheRunningNodeOrOfThisProcess) {
         "Max open files            1024                 4096                 files\n"
         "Max locked memory         unlimited            unlimited            bytes");
   Run(doctor_check_limits);
-  Expect(DOCTOR_FAIL, Row("files"), "1023, wanted 1024", "LimitNOFILE=1024");
+  Expect(DOCTOR_WARN, Row("files"), "this shell (zabd@.service has its own): 1023, wanted 1024",
+         "LimitNOFILE=1024");
+  Expect(DOCTOR_WARN, Row("memlock"), "8388608", "LimitMEMLOCK=536870912");
+  EXPECT_FALSE(doctor_failed(d.get())) << "the service has limits of its own";
+  fs::create_directories(root + "/proc/76");
+  fs::copy_file(root + "/proc/self/limits", root + "/proc/76/limits");
+  d->pid = 76;
+  Run(doctor_check_limits);
+  Expect(DOCTOR_FAIL, Row("files"), "the running node: 1023, wanted 1024", "LimitNOFILE=1024");
   Expect(DOCTOR_FAIL, Row("memlock"), "8388608", "LimitMEMLOCK=536870912");
   d->pid = 77;
   Run(doctor_check_limits);
@@ -373,30 +448,24 @@ TEST_F(Doctor, PollingCoresAreThereAndIsolated) {
 }
 
 TEST_F(Doctor, TheFrequencyGovernorIsPerformance) {
+  const std::string cpu4 = "sys/devices/system/cpu/cpu4/",
+                    governor = cpu4 + "cpufreq/scaling_governor";
   Configure(R"("ports": [{"name": "p"}], "cores": {"fast": 4},)");
   Run(doctor_check_cpu);
   Expect(DOCTOR_UNKNOWN, Row("frequency"), "cannot be read");
-  Write("sys/devices/system/cpu/cpu4/online", "1");
-  Run(doctor_check_cpu);
-  Expect(DOCTOR_NOT_APPLICABLE, Row("frequency"), "does not scale");
-  Write("sys/devices/system/cpu/cpu4/cpufreq/scaling_governor", "powersave");
-  Run(doctor_check_cpu);
-  Expect(DOCTOR_WARN, Row("frequency"), "governor powersave", "cpupower frequency-set");
-  Write("sys/devices/system/cpu/cpu4/cpufreq/scaling_governor", "performance");
-  Run(doctor_check_cpu);
-  Expect(DOCTOR_OK, Row("frequency"), "performance");
+  ExpectWith(cpu4 + "online", "1", DOCTOR_NOT_APPLICABLE, "frequency", "does not scale");
+  ExpectWith(governor, "powersave", DOCTOR_WARN, "frequency", "governor powersave",
+             "cpupower frequency-set");
+  ExpectWith(governor, "performance", DOCTOR_OK, "frequency", "performance");
 }
 
 TEST_F(Doctor, TheClockSourceIsTsc) {
+  const std::string source = "sys/devices/system/clocksource/clocksource0/current_clocksource";
   Configure(R"("ports": [{"name": "p"}],)");
   Run(doctor_check_cpu);
   Expect(DOCTOR_UNKNOWN, Row("clock"), "cannot be read");
-  Write("sys/devices/system/clocksource/clocksource0/current_clocksource", "hpet");
-  Run(doctor_check_cpu);
-  Expect(DOCTOR_WARN, Row("clock"), "hpet, not tsc", "clocksource=tsc");
-  Write("sys/devices/system/clocksource/clocksource0/current_clocksource", "tsc");
-  Run(doctor_check_cpu);
-  Expect(DOCTOR_OK, Row("clock"), "tsc");
+  ExpectWith(source, "hpet", DOCTOR_WARN, "clock", "hpet, not tsc", "clocksource=tsc");
+  ExpectWith(source, "tsc", DOCTOR_OK, "clock", "tsc");
 }
 
 /* ---- disk ---- */
@@ -464,6 +533,105 @@ TEST_F(Doctor, FreeSpaceIsComparedWithTheConfig) {
                "segment_bytes": 4194304, "snapshot_log_bytes": 65536,)");
   Run(doctor_check_disk);
   Expect(DOCTOR_OK, Row("free_space"), "MiB free");
+}
+
+/* ---- users ---- */
+
+/* Makes root the one who asks, and path another user's: ours, or if we are root nobody's. */
+uid_t Others(doctor *d, const std::string &path) {
+  d->uid = 0;
+  if (geteuid() == 0) EXPECT_EQ(0, chown(path.c_str(), 65534, 65534));
+  return geteuid() ? geteuid() : 65534;
+}
+std::string Name(uid_t uid) {
+  const passwd *p = getpwuid(uid);
+  return p ? p->pw_name : "#" + std::to_string(uid);
+}
+
+TEST_F(Doctor, ADirectoryIsFormattedAsTheUserOfTheOneAboveIt) {
+  Configure(R"("ports": [{"name": "p"}],)");
+  const std::string own = "zabd --config " + home + "/node.json --format";
+  Run(doctor_check_disk);
+  EXPECT_EQ(own, Row("data_dir").mend);
+  uid_t user = Others(d.get(), home);
+  Run(doctor_check_disk);
+  EXPECT_EQ("runuser -u " + Name(user) + " -- " + own, Row("data_dir").mend);
+}
+
+TEST_F(Doctor, BelowADirectoryOfRootsTheUserOfTheServiceFormats) {
+  Configure(R"("ports": [{"name": "p"}],)");
+  doctor_row row = {};
+  doctor_mend_format(d.get(), &row, "/");
+  EXPECT_EQ("zabd --config " + home + "/node.json --format", std::string(row.mend));
+  Write("var/lib/zabline/other/format", "");
+  uid_t user = Others(d.get(), root + "/var/lib/zabline");
+  doctor_mend_format(d.get(), &row, "/");
+  EXPECT_EQ("runuser -u " + Name(user) + " -- zabd --config " + home + "/node.json --format",
+            std::string(row.mend));
+}
+
+TEST_F(Doctor, DataBelongsToWhomTheNodeRunsAs) {
+  Configure(R"("ports": [{"name": "p"}],)");
+  Run(doctor_check_user);
+  Expect(DOCTOR_NOT_APPLICABLE, Row("owner"), "No such file");
+  fs::create_directory(home + "/data");
+  Run(doctor_check_user);
+  Expect(DOCTOR_OK, Row("owner"), Name(geteuid()));
+  /* formatted as root: only root can make that so */
+  if (geteuid() != 0) GTEST_SKIP() << "the rest needs root";
+  Write("var/lib/zabline/x", "");
+  uid_t user = Others(d.get(), root + "/var/lib/zabline");
+  Run(doctor_check_user);
+  Expect(DOCTOR_FAIL, Row("owner"), "belongs to root, the node runs as " + Name(user),
+         "chown -R " + Name(user) + ": " + home + "/data");
+  Others(d.get(), home + "/data");
+  Run(doctor_check_user);
+  Expect(DOCTOR_OK, Row("owner"), Name(user));
+  std::ofstream(home + "/data/log.1") << "written by a zabd that ran as root";
+  Run(doctor_check_user);
+  Expect(DOCTOR_FAIL, Row("owner"), "log.1 in it belongs to root", "chown -R " + Name(user));
+  fs::create_directories(root + "/proc/77");
+  d->pid = 77;
+  Run(doctor_check_user);
+  Expect(DOCTOR_OK, Row("owner"), Name(user)); /* it runs as root: it may */
+  Others(d.get(), root + "/proc/77");
+  Run(doctor_check_user);
+  Expect(DOCTOR_WARN, Row("owner"), "log.1 in it belongs to root", "chown -R " + Name(user));
+}
+
+TEST_F(Doctor, PortsOfTheKernelNeedCapabilities) {
+  Configure(kXdp);
+  Run(doctor_check_user);
+  Expect(DOCTOR_UNKNOWN, Row("capabilities"), "cannot be read", "CapEff");
+  Write("proc/self/status", "Name:\tx\nCapPrm:\t000001ffffffffff\nCapEff:\t0000000000002000");
+  Run(doctor_check_user);
+  Expect(DOCTOR_WARN, Row("capabilities"), "this shell lacks net_admin, bpf, which a port needs",
+         "systemctl start zabd@NAME");
+  Write("proc/self/status", "CapEff:\t0000008000003000");
+  Run(doctor_check_user);
+  Expect(DOCTOR_OK, Row("capabilities"), "this shell has net_admin, net_raw, bpf");
+  Write("proc/self/status", "CapEff:\t0000000000203000"); /* sys_admin contains bpf */
+  Run(doctor_check_user);
+  Expect(DOCTOR_OK, Row("capabilities"), "this shell");
+  Write("proc/77/status", "CapEff:\t0000000000000000");
+  d->pid = 77;
+  Run(doctor_check_user);
+  Expect(DOCTOR_WARN, Row("capabilities"), "the running node lacks net_admin, net_raw, bpf",
+         "as root");
+}
+
+TEST_F(Doctor, CapabilitiesAreThoseOfTheKindOfPort) {
+  Write("proc/self/status", "CapEff:\t0000000000000000");
+  Configure(R"("ports": [{"name": "net_af_packet0", "args": "iface=eth9"}],)");
+  Run(doctor_check_user);
+  Expect(DOCTOR_WARN, Row("capabilities"), "lacks net_raw, which", "zabd@NAME");
+  Configure(kVfio);
+  Vfio();
+  Run(doctor_check_user);
+  Expect(DOCTOR_NOT_APPLICABLE, Row("capabilities"), "no port needs any");
+  Write(std::string(kPci) + "/vendor", "0x15b3");
+  Run(doctor_check_user);
+  Expect(DOCTOR_WARN, Row("capabilities"), "lacks net_admin, net_raw, which", "zabd@NAME");
 }
 
 /* ---- sockets ---- */

@@ -15,6 +15,7 @@
 #include <sstream>
 #include <thread>
 
+#include "test/harness/keep_seed.h"
 #include "test/service/fake_node.h"
 
 extern "C" {
@@ -123,6 +124,8 @@ struct Raw {
     }
   };
   bool Write(const Bytes &b) {
+    keep_seed("control", std::string("\0", 1) + std::string(b.begin(), b.end()));
+    keep_seed("control", "\1" + std::string(b.begin(), b.end()));
     for (size_t i = 0; i < b.size();) {
       ssize_t n = send(fd, b.data() + i, b.size() - i, MSG_NOSIGNAL);
       if (n <= 0) return false;

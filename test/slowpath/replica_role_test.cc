@@ -305,6 +305,26 @@ TEST_F(Roles, ARejoinedNodeVotesOnlyWhenEveryOtherVoterHasAcceptedTheEpoch) {
   EXPECT_NE(cluster_replica(c, cluster_leader(c))->lead.counted & 0x10u, 0u);
 }
 
+// One that was in the epoch and has left may lead a later one, with the promise that was lost.
+TEST_F(Roles, ARejoinedNodeDoesNotVoteWhileAVoterThatWasInTheEpochIsGone) {
+  make(5);
+  cluster_image(c, 4)->state.may_vote = false;
+  for (int i = 0; i < 4; i++) cluster_start(c, i);
+  settle();
+  int gone = (cluster_leader(c) + 1) % 4;
+  cluster_crash(c, gone);
+  cluster_run(c, 50000);
+  cluster_start(c, 4);
+  settle();
+  cluster_run(c, 1000000);
+  EXPECT_FALSE(cluster_image(c, 4)->state.may_vote);
+  EXPECT_EQ(cluster_replica(c, cluster_leader(c))->lead.counted & 0x10u, 0u);
+  cluster_start(c, gone);
+  settle();
+  cluster_run(c, 100000);
+  EXPECT_TRUE(cluster_image(c, 4)->state.may_vote);
+}
+
 TEST_F(Roles, ARejoinedNodeFormsNoQuorumOfTwo) {
   make(3);
   start();
