@@ -19,7 +19,7 @@
  *   replay D TO                 send what was recorded of direction D out of port TO
  *   flood TO KIND COUNT         COUNT packets out of port TO, as fast as it takes them, of KIND
  *                               noise (random bytes), wrapped (right addresses, random frame),
- *                               sealed (the same with a good checksum), again (the newest packet)
+ *                               sealed (the same with a good checksum), again (the newest)
  *   stats                       "seen0=N seen1=N changed=N injected=N refused=N up0=N up1=N
  *                               flooding=N"; all but the last three since the command before
  *   quit
@@ -143,10 +143,18 @@ static void keep(struct kept *k, const struct rte_mbuf *packet) {
   memcpy(k->bytes, rte_pktmbuf_mtod(packet, const void *), k->len);
 }
 
+/* Probes of a path that is not in use have no sequence number: again and again is their right. */
+static bool is_probe(const struct rte_mbuf *packet) {
+  struct frame_header h;
+  if (packet->data_len < FRAME_AT + sizeof h) return false;
+  memcpy(&h, rte_pktmbuf_mtod_offset(packet, const void *, FRAME_AT), sizeof h);
+  return h.flags & FRAME_PROBE;
+}
+
 static void forward(struct mangler *m, int dir, struct rte_mbuf *packet) {
   struct rule *r = &m->rule[dir];
   m->seen[dir]++;
-  keep(&m->newest[dir], packet);
+  if (!is_probe(packet)) keep(&m->newest[dir], packet);
   if (m->recording && m->kept_cnt[dir] < RECORDED) keep(&m->kept[dir][m->kept_cnt[dir]++], packet);
   if (r->kind == RULE_CUT) {
     rte_pktmbuf_free(packet);
