@@ -198,6 +198,8 @@ void oracle_ring(struct machine *m, enum ring_id id, const void *element) {
   if (id == RING_SLOW_DISK && d->type == DISK_CURRENT && m->slow->replica.role == ROLE_LEADING)
     state.node[m->idx].own_epoch = d->epoch;
   if (id == RING_FAST_TCP) on_tcp_frame(m, element);
+  if (id == RING_TCP_FAST) oracle_heard(m, ((const struct tcp_msg *)element)->peer_idx);
+  if (id == RING_SLOW_FAST && f->type == FAST_COUNT) oracle_counted(m, f);
   if (id == RING_SLOW_FAST && (f->type == FAST_LEAD || f->type == FAST_OPEN)) on_stream(m, f);
   if (id == RING_APP_FAST) on_proposed(m, element);
   if (id == RING_SLOW_FAST && f->type == FAST_LEAD) on_lead(m, f);
@@ -228,6 +230,7 @@ static void look_at_leader(struct machine *m) {
 
 void oracle_after_fast(struct machine *m) {
   oracle_strays(m);
+  oracle_leads(m);
   look_at_leader(m);
 }
 
