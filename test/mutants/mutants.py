@@ -16,9 +16,11 @@ import json
 import os
 import re
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
+import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -29,6 +31,7 @@ SOURCES = ["config", "proto", "fastpath", "storage", "slowpath", "service", "dpd
 # Linking with LTO takes longer than many a bug lives. Without it, what the simulator never calls is not thrown away
 # before its calls are resolved.
 NO_LTO = "-fno-lto -no-pie -Wl,--unresolved-symbols=ignore-all"
+LIMIT_S = 3000  # for the seeds of one mutant
 # A line of a report: "seed 7, event 8123, fault 3, 12345 us: what does not hold"
 VIOLATION = re.compile(r"^seed (\d+), event .*? us: (.*)$")
 FAILED = re.compile(r"^seed (\d+) FAILED")
@@ -90,6 +93,11 @@ def build(mutant):
     return os.path.join(tree, "sim")
 
 
+def kill(child):
+    if child.poll() is None:
+        os.killpg(child.pid, signal.SIGKILL)
+
+
 def hunt(sim, mutant, seeds):
     """Returns {} when all seeds pass; else seeds_to_catch and rule, or only the first assert and its seed.
 
@@ -98,6 +106,8 @@ def hunt(sim, mutant, seeds):
     found, rule, asserted = {}, "", ""
     child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace",
                              start_new_session=True)
+    timer = threading.Timer(LIMIT_S, kill, [child])
+    timer.start()
     try:
         for line in child.stderr:
             violation, assertion, failed = VIOLATION.match(line), ASSERTION.search(line), FAILED.match(line)
@@ -113,12 +123,12 @@ def hunt(sim, mutant, seeds):
                 found.update(seeds_to_catch=int(failed[1]), rule=rule)
                 return found
     finally:
-        if child.poll() is None:
-            os.killpg(child.pid, 9)
+        timer.cancel()
+        kill(child)
         child.wait()
         child.stderr.close()
-    if child.returncode and not found:
-        raise Broken("sim ends with status %d and names no seed" % child.returncode)
+    if child.returncode == -signal.SIGKILL:
+        raise Broken("not done after %d s" % LIMIT_S)
     return found
 
 

@@ -55,5 +55,6 @@ struct oracle_totals {
   uint64_t committed, images;
 };
 struct oracle_totals oracle_totals(void);
+zxid_t oracle_committed(void); /* the newest record that anybody has committed */
 
 #endif

@@ -2,6 +2,7 @@
 #ifndef ZABLINE_TEST_SIM_ORACLE_STATE_H
 #define ZABLINE_TEST_SIM_ORACLE_STATE_H
 
+#include "proto/notification.h"
 #include "test/sim/client.h"
 #include "test/sim/history.h"
 #include "test/sim/oracle.h"
@@ -21,6 +22,10 @@ struct oracle_node {
   bool told_once;
   pos_t told_pos;
   zxid_t told_zxid;
+  struct { /* the last vote it sent to each, while looking */
+    uint64_t incarnation;
+    struct vote vote;
+  } voted[LIMIT_VOTERS];
   uint32_t strays;     /* in this turn: frames of no attachment that stands */
   uint64_t drops_then; /* counted before the first of them */
   /* as a leader: its own clock when a frame of each peer came, and when it was first seen to lead;

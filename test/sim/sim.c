@@ -224,14 +224,17 @@ static void heal(const int *core, int cnt) {
   note("Heal", "nodes", (struct noted){-1, -1, {(uint64_t)cnt}});
 }
 
-/* Every node that nothing is wrong with takes part again (A10, B6), not only as many as are needed. */
+/* Every node that nothing is wrong with takes part again (A10, B6) and has delivered all (C3), not
+ * only as many as are needed. */
 static nodeset_t healed_nodes;
 
 static bool all_take_part(void) {
   for (int i = 0; i < world->plan.nodes; i++) {
     const struct machine *m = &world->machines[i];
-    bool serves = m->state == MACHINE_UP && m->app_runs && m->app.state == APP_SERVING;
-    if ((healed_nodes >> i & 1u) && !serves) return false;
+    if (!(healed_nodes >> i & 1u)) continue;
+    if (m->state != MACHINE_UP || !m->app_runs || m->app.state != APP_SERVING) return false;
+    struct app app = m->node->app;
+    if (app.ops->applied(&app) != oracle_committed()) return false;
   }
   return true;
 }
