@@ -296,7 +296,10 @@ void oracle_after_disk(struct machine *m) {
   if (m->wiped && m->node->store->epochs.now.may_vote) m->wiped = false;
 }
 
-void oracle_after_slow(struct machine *m) { (void)m; }
+void oracle_after_slow(struct machine *m) {
+  oracle_votes(m);
+  oracle_phases(m);
+}
 void oracle_after_app(struct machine *m) { (void)m; }
 
 void oracle_recovered(struct machine *m) {

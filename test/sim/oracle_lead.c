@@ -1,5 +1,6 @@
-/* Who leads, and with whom: a leader has heard a quorum lately (R16, C7, F9), and counts nobody who
- * has not been COUNTed in this iteration (R6, J2). */
+/* Who is voted for, who leads, and with whom: a node changes its vote for a better one only (F1), a
+ * leader has heard a quorum lately (R16, C7, F9), and counts nobody who has not been COUNTed in this
+ * iteration (R6, J2); nobody ends a connection for what came on it (I-11). */
 #include "test/sim/oracle_state.h"
 
 void oracle_heard(struct machine *m, int from) {
@@ -15,6 +16,40 @@ static bool was_counted(const struct oracle_node *n, int peer, uint64_t iteratio
   for (int i = 0; i < ORACLE_COUNTED; i++)
     if (n->counted[peer][i] == iteration) return true;
   return false;
+}
+
+static bool is_worse(const struct vote *a, const struct vote *than) {
+  if (a->peer_epoch != than->peer_epoch) return a->peer_epoch < than->peer_epoch;
+  if (a->zxid != than->zxid) return a->zxid < than->zxid;
+  return a->leader < than->leader;
+}
+
+/* F1, F5: or the votes of a round never settle.  (A later ballot may come to the same round again,
+ * when the one before has joined a leader of an earlier round.) */
+void oracle_votes(struct machine *m) {
+  struct oracle_node *n = &oracle_state()->node[m->idx];
+  const struct replica *r = &m->slow->replica;
+  const struct vote *now = &r->election.proposal, *then = &n->voted.vote;
+  if (!r->election.looking || now->zxid == ZXID_NONE) return;
+  bool same_round = n->voted.incarnation == m->incarnation && n->voted.ballot == r->elections &&
+                    then->election_epoch == now->election_epoch;
+  if (same_round && is_worse(now, then))
+    violation("n%d votes for n%lld, in the same round as for n%lld, which is better (F1)",
+              m->idx + 1, (long long)now->leader, (long long)then->leader);
+  n->voted.incarnation = m->incarnation;
+  n->voted.ballot = r->elections;
+  n->voted.vote = *now;
+}
+
+/* I-11: TCP damages nothing here, so no packet is malformed, in a wrong phase, or no next step of a
+ * sync (B6). */
+void oracle_phases(struct machine *m) {
+  static const enum reason never[] = {REASON_PACKET_BAD, REASON_PACKET_PHASE, REASON_SYNC_ORDER,
+                                      REASON_EXTENSION_BAD};
+  for (size_t i = 0; i < sizeof never / sizeof never[0]; i++)
+    if (counters_get(&m->node->counters[THREAD_SLOW], never[i]))
+      violation("n%d ends a connection, all being sound: %s (I-11)", m->idx + 1,
+                reason_text(never[i]));
 }
 
 /* By the clock that the lcore read for this turn.  Twice the timeout: what it heard late counts from

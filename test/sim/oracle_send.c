@@ -158,24 +158,6 @@ static void on_packet(struct machine *m, const struct tcp *s, int side, const st
 
 /* ---- 3888 ---- */
 
-static bool is_worse(const struct vote *a, const struct vote *than) {
-  if (a->peer_epoch != than->peer_epoch) return a->peer_epoch < than->peer_epoch;
-  if (a->zxid != than->zxid) return a->zxid < than->zxid;
-  return a->leader < than->leader;
-}
-
-/* F1, F5: within a round a node changes its mind for a better vote only. */
-static void check_vote(struct machine *m, int to, const struct vote *v) {
-  struct oracle_node *n = &oracle_state()->node[m->idx];
-  const struct vote *last = &n->voted[to].vote;
-  bool same_round = n->voted[to].incarnation == m->incarnation &&
-                    last->election_epoch == v->election_epoch && last->zxid != ZXID_NONE;
-  require(!same_round || v->zxid == ZXID_NONE || !is_worse(v, last), m, "a LOOKING vote",
-          "it is worse than its last one of this round (F1)");
-  n->voted[to].incarnation = m->incarnation;
-  n->voted[to].vote = *v;
-}
-
 static void on_notification(struct machine *m, const struct tcp *s, int side,
                             const struct notification *n) {
   note("FLENotification", "state leader zxid",
@@ -184,7 +166,6 @@ static void on_notification(struct machine *m, const struct tcp *s, int side,
                       {(uint64_t)n->state, (uint64_t)n->vote.leader, n->vote.zxid}});
   if (n->state != PEER_LOOKING || m->slow->replica.phase != PHASE_LOOKING) return;
   require(is_fenced(m), m, "a LOOKING vote", "its old role must have ended (fencing)");
-  check_vote(m, s->end[!side].machine, &n->vote);
   if (n->vote.leader != m->config.id || n->vote.zxid == ZXID_NONE) return;
   require(n->vote.zxid == tip_of(m) && n->vote.peer_epoch == epochs_of(m)->current, m,
           "a vote for itself", "it votes with its durable state (R12)");

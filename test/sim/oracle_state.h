@@ -22,10 +22,10 @@ struct oracle_node {
   bool told_once;
   pos_t told_pos;
   zxid_t told_zxid;
-  struct { /* the last vote it sent to each, while looking */
-    uint64_t incarnation;
+  struct { /* its vote, when it was last looked at */
+    uint64_t incarnation, ballot;
     struct vote vote;
-  } voted[LIMIT_VOTERS];
+  } voted;
   uint32_t strays;     /* in this turn: frames of no attachment that stands */
   uint64_t drops_then; /* counted before the first of them */
   /* as a leader: its own clock when a frame of each peer came, and when it was first seen to lead;
@@ -58,6 +58,10 @@ struct oracle *oracle_state(void);
 void oracle_strays(struct machine *m);
 /* oracle_counted: COUNT of an attachment is on its way to the fast lcore. */
 void oracle_counted(struct machine *m, const struct fast_msg *f);
+/* oracle_phases: what came was what may come. */
+void oracle_phases(struct machine *m);
+/* oracle_votes: how it votes. */
+void oracle_votes(struct machine *m);
 /* oracle_leads: who leads, and with whom. */
 void oracle_leads(struct machine *m);
 /* oracle_obliged: a store that has recovered d must know all that the node has told others. */
