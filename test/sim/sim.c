@@ -92,6 +92,7 @@ static void begin(const struct sim_options *o) {
   trace_init(&trace, o->live);
   world->trace = trace;
   plan_draw(&world->plan, &r);
+  world->plan.memory |= o->memory;
   if (!o->storage) world->plan.classes &= ~FAULTS_OF_STORAGE;
   world->random_net.state = random_next(&r);
   world->random_turn.state = random_next(&r);
