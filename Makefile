@@ -67,7 +67,7 @@ TEST_TOOLS := $(B)/memif_mangler $(B)/fault_disk.so
 
 .DEFAULT_GOAL := all
 .PHONY: all help deps deps-ci deps-rack build-tests objects test unit processes abuse rack-test perf demo model fuzz tidy fresh-test clean
-.PHONY: install uninstall deb package-test sim sim-twice
+.PHONY: install uninstall deb package-test sim sim-twice mutants
 .DELETE_ON_ERROR:
 
 all: $(B)/zabd $(B)/zabctl ## build zabd and zabctl (build/zabd and build/zabctl, if neither CC nor SAN is given)
@@ -118,6 +118,12 @@ sim: ## the simulator: SEEDS=N seeds from SEED=K on (test/sim/README.md)
 sim-twice: ## each seed twice: the traces must be the same, byte for byte
 	@$(MAKE) --no-print-directory -j$(JOBS) $(B)/sim
 	@$(B)/sim --twice --seed $(SEED) --seeds $(SEEDS)
+
+MUTANT :=
+SAMPLE :=
+mutants: ## known bugs brought back: does the simulator see them? MUTANT=ID SEEDS=N SAMPLE=N (test/mutants/README.md)
+	@$(MAKE) --no-print-directory -j$(JOBS) CC=gcc SAN= $(ROOT_B)/gcc/sim
+	@/usr/bin/python3 test/mutants/mutants.py $(if $(filter-out file,$(origin SEEDS)),--seeds $(SEEDS)) $(if $(SAMPLE),--sample $(SAMPLE)) $(MUTANT)
 
 demo: ## install what is missing, build, show three replicas surviving kill -9 and SIGSTOP
 	@$(MAKE) --no-print-directory deps

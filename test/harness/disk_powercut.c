@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define BLOCK 512
+#define BLOCK_ABANDONED 2 /* in dirty: was dirty when a sync failed */
 #define NAME_LEN 32
 #define NAMES 256
 #define TRACE 4096
@@ -215,8 +216,12 @@ static void put(struct inode *n, const void *buf, size_t len, uint64_t offset) {
 
 static void make_durable(struct inode *n, uint64_t from, uint64_t to) {
   if (to > n->now_size) to = n->now_size;
-  if (from < to) memcpy(n->durable + from, n->now + from, to - from);
-  for (uint64_t b = from / BLOCK; b < (to + BLOCK - 1) / BLOCK; b++) n->dirty[b] = 0;
+  for (uint64_t b = from / BLOCK; b < (to + BLOCK - 1) / BLOCK; b++) {
+    uint64_t at = b * BLOCK;
+    if (n->dirty[b] == BLOCK_ABANDONED) continue;
+    memcpy(n->durable + at, n->now + at, to - at < BLOCK ? to - at : BLOCK);
+    n->dirty[b] = 0;
+  }
   if (n->durable_size < to) n->durable_size = to;
 }
 
@@ -353,7 +358,7 @@ static void restore_run(struct inode *n, size_t block, size_t len, enum powercut
                         uint64_t *seed) {
   for (size_t i = 0; i < len; i++) {
     size_t at = (block + i) * BLOCK;
-    if (!block_survives(s, i, len, seed)) continue;
+    if (!block_survives(s, i, len, seed) || n->dirty[block + i] == BLOCK_ABANDONED) continue;
     memcpy(n->durable + at, n->now + at, BLOCK);
     size_t size = (at / LIMIT_SECTOR + 1) * LIMIT_SECTOR;
     if (size > n->now_size) size = n->now_size;
@@ -390,6 +395,12 @@ void powercut_restore(struct powercut *p, enum powercut_survivors s, uint64_t se
   p->now = p->durable;
   p->cut = false;
   powercut_arm(p, (struct powercut_plan){0});
+}
+
+void powercut_abandon(struct powercut *p, struct disk_file *f) {
+  struct inode *n = &p->inode[f->inode];
+  for (size_t b = 0; b < n->cap / BLOCK; b++)
+    if (n->dirty[b]) n->dirty[b] = BLOCK_ABANDONED;
 }
 
 void powercut_kill(struct powercut *p) {

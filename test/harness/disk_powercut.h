@@ -61,6 +61,10 @@ bool powercut_is_sync(const struct powercut *p, uint64_t op, const char **name);
 /* powercut_restore brings the power back; close all files first. */
 void powercut_restore(struct powercut *p, enum powercut_survivors survivors, uint64_t seed);
 
+/* powercut_abandon: a sync of the file has failed and the kernel has marked its pages clean (E6):
+ * they can be read, no later sync writes them, and they are gone with the power. */
+void powercut_abandon(struct powercut *p, struct disk_file *f);
+
 /* powercut_kill: not the power went, only the process; what it wrote stays, still not durable. */
 void powercut_kill(struct powercut *p);
 

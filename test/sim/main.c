@@ -28,6 +28,7 @@ static void usage(void) {
       "  --trace    print what happens\n"
       "  --twice    each seed twice: the traces must be the same\n"
       "  --verbose  one line for each seed\n"
+      "  --memory   durability `memory` in every seed\n"
       "  --storage  disks damage what they hold, too\n"
       "  --counts   what took effect how often\n"
       "  --faults   the nemesis stops after N faults");
@@ -47,6 +48,7 @@ static bool parse(struct options *o, int argc, char **argv) {
                  : !strcmp(a, "--shrink")  ? &o->shrink
                  : !strcmp(a, "--counts")  ? &o->counts
                  : !strcmp(a, "--storage") ? &o->sim.storage
+                 : !strcmp(a, "--memory")  ? &o->sim.memory
                                            : NULL;
     if (flag)
       *flag = true;

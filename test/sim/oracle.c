@@ -37,6 +37,8 @@ struct oracle_totals oracle_totals(void) {
       .committed = history_depth(&state.history, state.history.committed)};
 }
 
+zxid_t oracle_committed(void) { return state.history.committed; }
+
 /* ---- broadcast: the leader's app numbers a transaction ---- */
 
 static void on_proposed(struct machine *m, const struct bytes_msg *b) {
@@ -178,9 +180,23 @@ static void on_establish(struct machine *m, const struct fast_msg *f) {
   if (e->base) commit(m, e->base, "initial history"); /* R7 */
 }
 
+/* 5.2 step 1: Z is the record that ends at P in the leader's stream, or the stream's beginning. */
+static void check_open(const struct machine *m, const struct fast_msg *f) {
+  pos_t end = 0;
+  uint32_t cnt = zxid_epoch(f->zxid) == f->epoch ? zxid_counter(f->zxid) : 0;
+  for (uint32_t i = 1; i <= cnt; i++) {
+    const struct history_record *r = history_record(&state.history, zxid_make(f->epoch, i));
+    end += r ? r->size : 0;
+  }
+  if (end != f->pos)
+    violation("n%d opens its stream at %llu, but 0x%llx ends at %llu", m->idx + 1,
+              (unsigned long long)f->pos, (unsigned long long)f->zxid, (unsigned long long)end);
+}
+
 /* The stream that is open from now on: it begins at pos, behind zxid. */
 static void on_stream(struct machine *m, const struct fast_msg *f) {
   struct oracle_node *n = &state.node[m->idx];
+  if (f->type == FAST_OPEN) check_open(m, f);
   n->told_once = false;
   n->told_pos = f->type == FAST_LEAD ? 0 : f->pos;
   n->told_zxid =
@@ -198,6 +214,8 @@ void oracle_ring(struct machine *m, enum ring_id id, const void *element) {
   if (id == RING_SLOW_DISK && d->type == DISK_CURRENT && m->slow->replica.role == ROLE_LEADING)
     state.node[m->idx].own_epoch = d->epoch;
   if (id == RING_FAST_TCP) on_tcp_frame(m, element);
+  if (id == RING_TCP_FAST) oracle_heard(m, ((const struct tcp_msg *)element)->peer_idx);
+  if (id == RING_SLOW_FAST && f->type == FAST_COUNT) oracle_counted(m, f);
   if (id == RING_SLOW_FAST && (f->type == FAST_LEAD || f->type == FAST_OPEN)) on_stream(m, f);
   if (id == RING_APP_FAST) on_proposed(m, element);
   if (id == RING_SLOW_FAST && f->type == FAST_LEAD) on_lead(m, f);
@@ -228,6 +246,7 @@ static void look_at_leader(struct machine *m) {
 
 void oracle_after_fast(struct machine *m) {
   oracle_strays(m);
+  oracle_leads(m);
   look_at_leader(m);
 }
 
@@ -277,7 +296,10 @@ void oracle_after_disk(struct machine *m) {
   if (m->wiped && m->node->store->epochs.now.may_vote) m->wiped = false;
 }
 
-void oracle_after_slow(struct machine *m) { (void)m; }
+void oracle_after_slow(struct machine *m) {
+  oracle_votes(m);
+  oracle_phases(m);
+}
 void oracle_after_app(struct machine *m) { (void)m; }
 
 void oracle_recovered(struct machine *m) {

@@ -25,6 +25,8 @@ void oracle_ring(struct machine *m, enum ring_id id, const void *element);
 void oracle_frame(struct machine *m, int to, int path, const struct frame_header *h);
 /* oracle_received: the fast lcore takes a whole frame from its NIC. */
 void oracle_received(struct machine *m, int from, const void *frame);
+/* oracle_heard: a frame of that peer, whatever it is worth, is given to the fast lcore. */
+void oracle_heard(struct machine *m, int from);
 void oracle_bytes(struct machine *m, struct tcp *s, int side, const void *bytes, uint32_t len);
 void oracle_forget_bytes(void *watch);
 void oracle_disk_op(struct machine *m, enum drive_op op);
@@ -53,5 +55,6 @@ struct oracle_totals {
   uint64_t committed, images;
 };
 struct oracle_totals oracle_totals(void);
+zxid_t oracle_committed(void); /* the newest record that anybody has committed */
 
 #endif

@@ -147,6 +147,10 @@ static void on_packet(struct machine *m, const struct tcp *s, int side, const st
     case PACKET_ACK:
       if (side == 0) on_learner_ack(m, p);
       break;
+    case PACKET_PROPOSAL:
+      require(history_has(&oracle_state()->history, tip_of(m), p->zxid), m, "a PROPOSAL of a sync",
+              "a sync comes from what is durable at the leader (R12)");
+      break;
     default:
       break;
   }

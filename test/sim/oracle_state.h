@@ -2,11 +2,13 @@
 #ifndef ZABLINE_TEST_SIM_ORACLE_STATE_H
 #define ZABLINE_TEST_SIM_ORACLE_STATE_H
 
+#include "proto/notification.h"
 #include "test/sim/client.h"
 #include "test/sim/history.h"
 #include "test/sim/oracle.h"
 
 #define ORACLE_WINDOW 1024 /* more than any client has outstanding */
+#define ORACLE_COUNTED 8   /* more attachments of one peer than can be on their way */
 
 struct oracle_node {
   zxid_t tip; /* of its durable history, as its store says */
@@ -20,8 +22,18 @@ struct oracle_node {
   bool told_once;
   pos_t told_pos;
   zxid_t told_zxid;
+  struct { /* its vote, when it was last looked at */
+    uint64_t incarnation, ballot;
+    struct vote vote;
+  } voted;
   uint32_t strays;     /* in this turn: frames of no attachment that stands */
   uint64_t drops_then; /* counted before the first of them */
+  /* as a leader: its own clock when a frame of each peer came, and when it was first seen to lead;
+   * the iterations that were COUNTed */
+  uint32_t led_epoch;
+  uint64_t led_us, heard_us[LIMIT_VOTERS];
+  uint64_t counted[LIMIT_VOTERS][ORACLE_COUNTED];
+  uint32_t counted_cnt[LIMIT_VOTERS];
   /* as a leader: committed as far as this was looked at */
   pos_t seen_pos;
   zxid_t seen_zxid;
@@ -44,6 +56,14 @@ struct oracle {
 struct oracle *oracle_state(void);
 /* oracle_strays: the turn is over; each of them must have been dropped. */
 void oracle_strays(struct machine *m);
+/* oracle_counted: COUNT of an attachment is on its way to the fast lcore. */
+void oracle_counted(struct machine *m, const struct fast_msg *f);
+/* oracle_phases: what came was what may come. */
+void oracle_phases(struct machine *m);
+/* oracle_votes: how it votes. */
+void oracle_votes(struct machine *m);
+/* oracle_leads: who leads, and with whom. */
+void oracle_leads(struct machine *m);
 /* oracle_obliged: a store that has recovered d must know all that the node has told others. */
 void oracle_obliged(int node, struct durable_state d, const char *when);
 /* oracle_image looks at what m's disk would hold if its power went now. */

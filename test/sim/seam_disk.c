@@ -102,6 +102,7 @@ static int sim_write_durable(struct disk *d, struct disk_file *f, const void *bu
 static int sim_sync(struct disk *d, struct disk_file *f) {
   struct sim_disk *s = drive_of(d);
   int err = take_time(s, DRIVE_SYNC, write_time());
+  if (err && !s->dead) powercut_abandon(s->power, f);
   return err ? err : s->under.ops->sync(&s->under, f);
 }
 

@@ -39,6 +39,7 @@ int port_rx(struct ports *p, int port_idx, struct rx_frame *out) {
   int cnt = 0;
   for (; cnt < LIMIT_BURST && cnt < (int)q->cnt; cnt++) {
     struct datagram *d = q->at[(q->head + (uint32_t)cnt) % NIC_MAX];
+    oracle_heard(p->machine, d->from);
     if (!d->corrupt) oracle_received(p->machine, d->from, d->bytes);
     out[cnt] = (struct rx_frame){d->bytes, (uint16_t)d->len, d->from};
   }

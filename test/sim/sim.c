@@ -92,6 +92,7 @@ static void begin(const struct sim_options *o) {
   trace_init(&trace, o->live);
   world->trace = trace;
   plan_draw(&world->plan, &r);
+  world->plan.memory |= o->memory;
   if (!o->storage) world->plan.classes &= ~FAULTS_OF_STORAGE;
   world->random_net.state = random_next(&r);
   world->random_turn.state = random_next(&r);
@@ -224,6 +225,21 @@ static void heal(const int *core, int cnt) {
   note("Heal", "nodes", (struct noted){-1, -1, {(uint64_t)cnt}});
 }
 
+/* Every node that nothing is wrong with takes part again (A10, B6) and has delivered all (C3), not
+ * only as many as are needed. */
+static nodeset_t healed_nodes;
+
+static bool all_take_part(void) {
+  for (int i = 0; i < world->plan.nodes; i++) {
+    const struct machine *m = &world->machines[i];
+    if (!(healed_nodes >> i & 1u)) continue;
+    if (m->state != MACHINE_UP || !m->app_runs || m->app.state != APP_SERVING) return false;
+    struct app app = m->node->app;
+    if (app.ops->applied(&app) != oracle_committed()) return false;
+  }
+  return true;
+}
+
 static bool all_served(void) {
   for (int i = 0; i < world->submitters->cnt; i++)
     if (world->submitters->at[i].acked < world->submitters->at[i].wanted) return false;
@@ -253,6 +269,9 @@ struct sim_result sim_run(const struct sim_options *o) {
   submitters_pin(core, cnt);
   uint64_t healed = world->now;
   run_until(all_served, HEAL_LIMIT, "after healing, a new write");
+  healed_nodes = 0;
+  for (int i = 0; i < cnt; i++) healed_nodes |= (nodeset_t)1u << core[i];
+  run_until(all_take_part, HEAL_LIMIT, "after healing, every node of the majority serves");
   oracle_end();
   struct oracle_totals t = oracle_totals();
   struct sim_result r = {.events = world->events,

@@ -9,6 +9,7 @@ struct sim_options {
   uint64_t seed;
   uint64_t faults_max; /* the nemesis stops after so many; UINT64_MAX: as planned */
   bool live;           /* print the trace */
+  bool memory;         /* durability `memory`, whatever the plan says */
   bool storage;        /* disks damage what they hold, too (FAULTS_OF_STORAGE) */
 };
 
