@@ -492,8 +492,8 @@ TEST(Store, ReadGoesOnWhereItWasAfterAPurge) {
   }
 }
 
-/* However many reads there were: places from before the purge are gone (sim seed 166: a sync was given
- * nothing, and the learner turned away). */
+/* However many reads there were: places from before the purge are gone (sim seed 166: a sync got
+ * nothing, and the learner was turned away). */
 TEST(Store, ReadAfterAPurgeNeverUsesAPlaceFromBefore) {
   for (uint32_t reads = 1; reads <= 20; reads++) {
     Disk d;
