@@ -77,7 +77,7 @@ void log_index_add(struct segment *s, zxid_t before, uint64_t offset) {
 }
 
 void log_forget_reads(struct log *l) {
-  l->hint_cnt = 0;
+  l->hint_cnt = l->hint_next = 0; /* both: an old hint that counts again names another segment */
   l->window.len = 0;
   io_close(l->io, &l->read_file);
 }

@@ -1,5 +1,5 @@
 /* Who is voted for, who leads, and with whom: a node changes its vote for a better one only (F1), a
- * leader has heard a quorum lately (R16, C7, F9), and counts nobody who has not been COUNTed in this
+ * leader has heard a quorum lately (R16, C7, F9), and counts nobody who was not COUNTed in this
  * iteration (R6, J2); nobody ends a connection for what came on it (I-11). */
 #include "test/sim/oracle_state.h"
 
@@ -52,7 +52,7 @@ void oracle_phases(struct machine *m) {
                 reason_text(never[i]));
 }
 
-/* By the clock that the lcore read for this turn.  Twice the timeout: what it heard late counts from
+/* By the clock that the lcore read for this turn. Twice the timeout: what it heard late counts from
  * when it was sent. */
 static bool hears_quorum(const struct machine *m, const struct oracle_node *n) {
   const struct bcast *b = &m->node->bcast;
