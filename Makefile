@@ -253,9 +253,9 @@ $(B)/commit_loop: $(B)/perf/commit_loop.o $(B)/test/fastpath/ring_map.o $(foreac
 
 # The simulator: the product without its loops' clocks, libuv, DPDK and the kernel's disk (test/sim/README.md).
 SIM_PRODUCT := $(addprefix $(B)/dpdk_app/,arena.o node.o open_error.o rings_app.o rings_slow.o tcp_frames.o topo_table.o turn_disk.o turn_fast.o wake.o) \
-  $(filter-out $(B)/slowpath/sock_uv.o $(B)/slowpath/slow_uv.o,$(call obj_of,slowpath)) $(B)/slowpath/sock_uv.o \
+  $(filter-out $(B)/slowpath/slow_uv.o,$(call obj_of,slowpath)) \
   $(foreach l,proto fastpath,$(call obj_of,$(l))) $(filter-out $(B)/storage/disk_real.o,$(call obj_of,storage)) \
-  $(filter-out $(B)/config/log.o $(B)/config/config%.o,$(call obj_of,config)) $(B)/config/config.o \
+  $(filter-out $(B)/config/log.o,$(call obj_of,config)) \
   $(addprefix $(B)/service/app_,apply.o catchup.o log.o log_snapshot.o propose.o role.o snapshot.o thread.o) $(addprefix $(B)/service/,buffer.o clients.o kept.o)
 $(B)/sim: $(patsubst %.c,$(B)/%.o,$(wildcard test/sim/*.c)) $(B)/test/harness/disk_powercut.o $(SIM_PRODUCT)
 	$(call say,LD,$@)
