@@ -254,6 +254,45 @@ TEST_F(ControlTest, AClientThatReadsNoAcknowledgementsIsNotReadForEver) {
   EXPECT_TRUE(Alive());
 }
 
+Bytes Bench(uint64_t count, uint32_t outstanding) {
+  Bytes b;
+  Raw::Put8(&b, count);
+  for (uint32_t v : {8u, outstanding}) /* size */
+    for (int i = 3; i >= 0; i--) b.push_back(static_cast<uint8_t>(v >> (8 * i)));
+  return b;
+}
+
+/* What a bench that Ctrl-C ended has still in flight is committed when the next one runs. */
+TEST_F(ControlTest, ABenchCountsOnlyItsOwnRecords) {
+  ASSERT_TRUE(Alive());
+  node.instant = false;
+  pos_t each = record_size(APP_LOG_TXN_OVERHEAD + 8);
+  auto wait_for = [&](pos_t appended) {
+    while (position_get(&node.positions.appended) < appended) std::this_thread::yield();
+  };
+  {
+    Raw gone(&node);
+    gone.Send(CONTROL_BENCH, Bench(1000, 50));
+    wait_for(50 * each);
+  }
+  std::unique_ptr<Raw> next;
+  bool taken = false;
+  while (!taken) { /* refused until the node has seen the end of the other's connection */
+    next = std::make_unique<Raw>(&node);
+    next->Send(CONTROL_BENCH, Bench(10, 10));
+    pollfd p = {next->fd, POLLIN, 0};
+    while (!(taken = position_get(&node.positions.appended) >= 60 * each) && !poll(&p, 1, 1))
+      continue;
+  }
+  node.instant = true;
+  node.Commit();
+  node.Wake();
+  pollfd p = {next->fd, POLLIN, 0};
+  ASSERT_EQ(poll(&p, 1, 10000), 1) << "no answer";
+  Raw::Frame f = next->Next();
+  EXPECT_EQ(f.type, CONTROL_JSON);
+}
+
 TEST_F(ControlTest, TheSocketHasMode0660AndIsGoneAfterAStop) {
   struct stat st;
   ASSERT_EQ(stat(node.config.control_socket, &st), 0);

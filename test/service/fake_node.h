@@ -149,7 +149,7 @@ struct FakeNode {
   std::atomic<int> swallow_after{0}; /* so many are still appended; 0: all */
   FakeNode *leader = nullptr;        /* a follower's: numbers what is forwarded */
   uint32_t leader_epoch = 1, leader_counter = 0;
-  bool instant = true;             /* commits and disk answers at once */
+  std::atomic<bool> instant{true}; /* commits and disk answers at once */
   uint8_t paths[LIMIT_PATHS] = {}; /* of status, to its one peer */
   bool holds_at_once = true;
   bool following = false;
