@@ -234,6 +234,7 @@ $(foreach l,$(LAYERS) slowpath_uv,$(eval $(call layer_rules,$(l))))
 
 # Ports and EAL without the rest of the application: the other end of a port in tests.
 PORT_OBJ := $(patsubst %,$(B)/dpdk_app/%.o,arp dev_args eal eal_args flow guard icmp mem open_error port port_kernel port_link port_memif port_open port_pci port_serve reach wire xdp xdp_object xdp_program)
+TURN_OBJ := $(patsubst %,$(B)/dpdk_app/%.o,arena node tcp_frames topo topo_table turn_disk turn_fast wake wake_fd)
 $(B)/port_peer $(B)/memif_mangler: $(B)/%: $(B)/test/dpdk_app/%.o $(B)/test/dpdk_app/pair_config.o $(PORT_OBJ) $(call lib,proto) $(call lib,config)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(SAN_FLAGS) -o $@ $^ $(DPDK_LIBS) $(LIBS)
@@ -242,7 +243,7 @@ $(B)/fault_disk.so: test/cluster/fault_disk.c
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) -shared -fPIC -o $@ $(filter-out -MMD -MP,$(CFLAGS)) $< -ldl
-$(B)/test_dpdk_app: $(addprefix $(B)/test/dpdk_app/,arp_test.o flow_test.o reach_test.o pci_test.o port_test.o memif_test.o ring_pair.o pair_config.o) $(PORT_OBJ) $(call lib,proto) $(call lib,config) | $(B)/port_peer
+$(B)/test_dpdk_app: $(addprefix $(B)/test/dpdk_app/,arp_test.o flow_test.o reach_test.o pci_test.o port_test.o memif_test.o turn_test.o ring_pair.o pair_config.o) $(PORT_OBJ) $(TURN_OBJ) $(foreach l,slowpath service storage fastpath proto,$(call lib,$(l))) $(call lib,config) | $(B)/port_peer
 	$(call say,LD,$@)
 	$(Q)$(CXX) $(SAN_FLAGS) -o $@ $^ -lrte_net_ring -lrte_bus_vdev $(DPDK_LIBS) $(LIBS) -lgtest -lgtest_main
 

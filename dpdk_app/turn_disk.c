@@ -37,7 +37,8 @@ static pos_t appended(const struct diskd *d) { return position_get(&d->node->pos
 static pos_t durable(const struct diskd *d) { return position_get(&d->node->positions.durable); }
 
 /* Nobody waits for a log that is written behind, and each write takes the core from a fast lcore
- * that shares it: a little waits for more.  The fast lcore wakes us before it is much. */
+ * that shares it: a little waits for more.  The fast lcore wakes us before it is much; and nothing
+ * else that we do, a rest or other work, comes twice before a write: the log must move (F11). */
 static bool gathers(const struct diskd *d) {
   const struct config *c = &d->node->config;
   return c->durability == DURABILITY_MEMORY && c->idle != IDLE_SPIN && !d->rested &&
@@ -188,7 +189,7 @@ static void idle_polling(struct diskd *d) {
 }
 
 /* In `memory` nobody waits for the log: it is written behind, and its thread woken only when the
- * ring fills (loop_fast.c). */
+ * ring fills (turn_fast.c). */
 static void idle_sleeping(struct diskd *d) {
   struct waker *w = &d->node->topo.waker[THREAD_DISK];
   if (d->node->config.durability == DURABILITY_MEMORY)
@@ -205,7 +206,11 @@ static void idle_sleeping(struct diskd *d) {
 }
 
 void disk_idle(struct diskd *d) {
-  if (d->failed || store_idle(d->node->store)) return;
+  if (d->failed) return;
+  if (store_idle(d->node->store)) {
+    d->rested = true;
+    return;
+  }
   if (*store_error(d->node->store)) {
     fail(d, REASON_DISK_ERROR);
   } else if (d->node->config.idle == IDLE_SPIN) {
@@ -225,8 +230,9 @@ bool disk_turn(struct diskd *d) {
   pos_t to = appended(d);
   bool worked = d->running && !gathers(d) && write_group(d, to);
   if (durable(d) == to) d->rested = false;
-  worked |= serve(d, RING_SLOW_DISK, RING_DISK_SLOW, STORE_SLOW);
-  worked |= serve(d, RING_APP_DISK, RING_DISK_APP, STORE_APP);
-  if (worked) d->idle_turns = 0;
-  return worked;
+  bool served = serve(d, RING_SLOW_DISK, RING_DISK_SLOW, STORE_SLOW);
+  served |= serve(d, RING_APP_DISK, RING_DISK_APP, STORE_APP);
+  if (served) d->rested = true;
+  if (worked || served) d->idle_turns = 0;
+  return worked || served;
 }
