@@ -143,6 +143,7 @@ TEST_F(Turn, WhatTheEndedEpochsAppProposedIsDropped) {
   FastTurn();
   EXPECT_EQ(bcast_appended(&n->bcast), record_size(kLen));
   EXPECT_EQ(n->bcast.stream.last_zxid, zxid_make(2, 1));
+  EXPECT_EQ(counters_get(&n->counters[THREAD_FAST], REASON_WRONG_ROLE), 0u) << "the second lock";
 }
 
 TEST_F(Turn, InMemoryALittleOfTheLogGathersForOneRest) {
