@@ -34,7 +34,10 @@ static void begin(struct bcast *b, const struct fast_msg *m, pos_t pos) {
   b->counted = 0;
   b->stamp_pos = 0;
   b->quorum_us = b->durable_moved_us = b->now_us;
-  for (int i = 0; i < b->config->peer_cnt; i++) b->peers[i].phase = PEER_NONE;
+  for (int i = 0; i < b->config->peer_cnt; i++) {
+    b->peers[i].phase = PEER_NONE;
+    b->peers[i].durable = 0; /* of another stream */
+  }
 }
 
 static void on_lead(struct bcast *b, const struct fast_msg *m) {
@@ -155,6 +158,9 @@ void control_move(struct bcast *b, struct bcast_peer *p, struct path_move move,
 }
 
 void control_doubt(struct bcast *b, struct bcast_peer *p, struct bcast_actions *a) {
+  if (path_is_silent(&p->paths, &b->path_limits,
+                     b->now_us)) /* of all sizes: path_choose's matter */
+    p->out.stalled_us = b->now_us;
   if (!outflow_is_stalled(&p->out, b->path_limits.leave_us, b->now_us)) return;
   p->out.stalled_us = b->now_us; /* said again if that changes nothing */
   if (p->paths.use == PATH_TCP) return;

@@ -34,14 +34,18 @@ static void add_latency(struct bcast *b) {
   b->stamp_pos = 0;
 }
 
+static bool made_quorum(const struct bcast *b, uint8_t idx) {
+  return peer_is_open(&b->peers[idx]) && b->peers[idx].durable >= b->committed;
+}
+
 /* What waits for a quorum waits for its quickest: the others' frames are built while theirs are
  * under way.  Only the order of sending depends on it. */
 static void send_quickest_first(struct bcast *b) {
   int cnt = b->config->peer_cnt, front = 0;
-  if (b->peers[b->order[0]].durable >= b->committed) return;
+  if (made_quorum(b, b->order[0])) return;
   for (int i = 0; i < cnt; i++) {
     uint8_t idx = b->order[i];
-    if (b->peers[idx].durable < b->committed) continue;
+    if (!made_quorum(b, idx)) continue;
     memmove(b->order + front + 1, b->order + front, (size_t)(i - front));
     b->order[front++] = idx;
   }

@@ -57,6 +57,10 @@ void path_heard(struct path_set *s, const struct path_limits *l, int path, uint6
   p->asked_us = 0;
 }
 
+bool path_is_silent(const struct path_set *s, const struct path_limits *l, uint64_t now_us) {
+  return is_silent(&s->at[s->use], l->doubt_us, now_us);
+}
+
 static bool is_new(const struct path *p) { return !p->answered_us; }
 
 /* When doubt about the path in use began; UINT64_MAX: there is none. */

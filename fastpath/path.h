@@ -85,6 +85,9 @@ struct path_move path_choose(const struct path_set *s, const struct path_limits 
                              uint64_t now_us);
 static inline void path_use(struct path_set *s, int path) { s->use = (uint8_t)path; }
 
+/* The path in use is in doubt: it has answered nothing for longer than a heartbeat. */
+bool path_is_silent(const struct path_set *s, const struct path_limits *l, uint64_t now_us);
+
 /* path_watch notes in s->states what people are told of each path: the silence of one that is not
  * used is none of the machine's business before the other is silent, too. */
 void path_watch(struct path_set *s, const struct path_limits *l, uint64_t now_us);

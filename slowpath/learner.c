@@ -105,7 +105,7 @@ void learner_on_disconnected(struct replica *r, enum reason why, struct replica_
 /* Once the fast path is open it says whether the leader lives, who may wait long for another
  * learner's sync before it can establish (B23).  But what is committed above P says that it has
  * established, and UPTODATE left then: init_limit later it is not to come (TCP carries nothing this
- * way, and tells nobody). */
+ * way, and tells nobody).  If nothing is committed, nothing says so: we wait. */
 static bool is_left_out(struct replica *r) {
   struct learning *l = &r->learn;
   if (l->established) return true;

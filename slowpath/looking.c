@@ -8,6 +8,7 @@ static void decided(struct replica *r, struct election_result d, struct replica_
   bool yields = r->shy_us != 0;
   r->shy_us = 0;
   r->twin_told = false;
+  for (int i = 0; i < r->config->peer_cnt; i++) r->twin[i].follows_us = 0;
   if (d.leader_idx == r->config->self_idx)
     leader_start(r, a);
   else

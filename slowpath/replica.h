@@ -81,13 +81,13 @@ struct leading {
   enum leading_step step;
   uint32_t epoch;     /* 0: not chosen */
   nodeset_t promised; /* counting ACKEPOCHs, own included */
-  nodeset_t acked;   /* ACKs of NEWLEADER in this epoch, own included; not lost with a connection */
-  nodeset_t counted; /* COUNTed and connected, own included */
-  nodeset_t unheard; /* voters gone with NEWLEADER acked and not HEARD on the fast path */
-  zxid_t initial;    /* last zxid of the initial history */
-  int snap_conn;     /* whose snapshot is open; 0: nobody's */
-  bool push_on;      /* the app takes no requests now */
-  uint64_t push_us;  /* time of the next PUSH_BACK; 0: no learner needs it */
+  nodeset_t acked;    /* ACKs of NEWLEADER in this epoch, own included; COUNT needs it (R6) */
+  nodeset_t counted;  /* COUNTed and connected, own included */
+  nodeset_t unheard;  /* voters gone with NEWLEADER acked and not HEARD on the fast path */
+  zxid_t initial;     /* last zxid of the initial history */
+  int snap_conn;      /* whose snapshot is open; 0: nobody's */
+  bool push_on;       /* the app takes no requests now */
+  uint64_t push_us;   /* time of the next PUSH_BACK; 0: no learner needs it */
   uint64_t deadline_us;
 };
 

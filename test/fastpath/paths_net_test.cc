@@ -195,6 +195,25 @@ TEST(Paths, APathThatLosesWhatIsLargeIsDoubtedThoughItAnswers) {
   }
 }
 
+/* Else what stops for a moment would be closed for as long as its proof takes. */
+TEST(Paths, APathThatCarriesNothingAtAllIsNotOneThatLosesWhatIsLarge) {
+  Net n(64, ManyPaths(1, false));
+  Settle(n);
+  ASSERT_TRUE(net_propose(n.net, 1000));
+  for (int i = 1; i < 3; i++) {
+    net_cut_path(n.net, PATH_FAST, 0, i, true);
+    net_cut_path(n.net, PATH_FAST, i, 0, true);
+  }
+  net_run(n.net, 1000); /* leave_us is 666, timeout_us 2000 */
+  for (int i = 1; i < 3; i++) {
+    net_cut_path(n.net, PATH_FAST, 0, i, false);
+    net_cut_path(n.net, PATH_FAST, i, 0, false);
+  }
+  net_run(n.net, 1000);
+  EXPECT_EQ(0u, net_count(n.net, REASON_PATH_STALLED));
+  ExpectUndisturbed(n);
+}
+
 TEST(Paths, AStoppedFollowerMovesNothing) {
   Net n(10, ManyPaths(2, true));
   Settle(n);
