@@ -9,12 +9,12 @@
 #define ZABLINE_DPDK_APP_EAL_H
 
 #include <semaphore.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 
 #include "config/config.h"
 #include "dpdk_app/open_error.h"
+#include "proto/atomic.h"
 
 #define EAL_ARGS (LIMIT_EAL_ARGS + 2 * LIMIT_PORTS + 16)
 #define EAL_ARG_LEN (2 * LIMIT_ARG_LEN + LIMIT_NAME_LEN)

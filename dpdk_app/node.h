@@ -15,7 +15,6 @@
 #define ZABLINE_DPDK_APP_NODE_H
 
 #include <pthread.h>
-#include <stdatomic.h>
 
 #include "config/config.h"
 #include "dpdk_app/arena.h"
@@ -23,6 +22,7 @@
 #include "dpdk_app/tcp_frames.h"
 #include "dpdk_app/topo.h"
 #include "fastpath/bcast.h"
+#include "proto/atomic.h"
 #include "proto/drops.h"
 #include "proto/latency.h"
 #include "proto/positions.h"

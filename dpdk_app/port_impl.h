@@ -3,7 +3,6 @@
 #define ZABLINE_DPDK_APP_PORT_IMPL_H
 
 #include <semaphore.h>
-#include <stdatomic.h>
 
 #include <rte_mbuf.h>
 
@@ -12,6 +11,7 @@
 #include "dpdk_app/port.h"
 #include "dpdk_app/reach.h"
 #include "dpdk_app/wire.h"
+#include "proto/atomic.h"
 
 /* A memif client finds its peer again only by stopping and starting.  Owner: EAL's interrupt
  * thread.

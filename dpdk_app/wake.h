@@ -11,8 +11,9 @@
 #ifndef ZABLINE_DPDK_APP_WAKE_H
 #define ZABLINE_DPDK_APP_WAKE_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
+
+#include "proto/atomic.h"
 
 enum waker_sleep { WAKER_AWAKE, WAKER_LAZY, WAKER_SLEEPING };
 
