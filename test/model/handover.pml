@@ -262,7 +262,6 @@ inline lose_disk(n) {
  * me" (A2).  The newest connection of a node is the one it uses. */
 inline follow(n, l) {
   printf("%d follow %d\n", n, l);
-  REACHED(9, mode[n]); /* a promise over an open fast path: only without the fence */
   ldr[n] = l;
   flight[AT(l, n)] = 0;
   acked[AT(l, n)] = 0; /* DETACH */
