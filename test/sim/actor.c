@@ -228,8 +228,7 @@ void actor_run(struct actor *a, uint64_t number) {
   uint64_t stalled =
       a->stalled_to > a->machine->stalled_to ? a->stalled_to : a->machine->stalled_to;
   if (stalled > world->now) {
-    fault_hit(FAULT_PAUSE, a->machine->idx);
-    fault_hit(FAULT_STALL, a->machine->idx);
+    fault_hit(a->stalled_to > world->now ? FAULT_STALL : FAULT_PAUSE, a->machine->idx);
     schedule(a, stalled + random_below(&world->random_turn, WAKE_NS));
     return;
   }

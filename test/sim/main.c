@@ -143,8 +143,10 @@ static void shrink(const struct options *o, uint64_t seed) {
         passes = middle;
     }
   }
-  fprintf(stderr, "shortest failing prefix: %llu faults: build/gcc/sim --seed %llu --faults %llu\n",
-          (unsigned long long)fails, (unsigned long long)seed, (unsigned long long)fails);
+  fprintf(stderr,
+          "shortest failing prefix: %llu faults: build/gcc/sim --seed %llu --faults %llu%s%s\n",
+          (unsigned long long)fails, (unsigned long long)seed, (unsigned long long)fails,
+          o->sim.memory ? " --memory" : "", o->sim.storage ? " --storage" : "");
 }
 
 /* Returns the next seed: behind the last one, or behind one that failed. */

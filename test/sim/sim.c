@@ -45,19 +45,19 @@ void log_line(enum log_level level, int node_id, const char *format, ...) {
   trace_add(&world->trace, &r);
 }
 
-static void explain(const char *what) {
+static void explain(const char *how, const char *what) {
   fflush(stdout);
   trace_tail(&world->trace, stderr, TAIL);
-  fprintf(stderr, "seed %llu, event %llu, fault %llu, %llu us: %s\n",
-          (unsigned long long)world->seed, (unsigned long long)world->events,
+  fprintf(stderr, "seed %llu%s, event %llu, fault %llu, %llu us: %s\n",
+          (unsigned long long)world->seed, how, (unsigned long long)world->events,
           (unsigned long long)faults_drawn(), (unsigned long long)(world->now / US), what);
-  fprintf(stderr, "again: make sim SEED=%llu, or: build/gcc/sim --seed %llu --trace\n",
-          (unsigned long long)world->seed, (unsigned long long)world->seed);
+  fprintf(stderr, "again: build/gcc/sim --seed %llu%s --trace\n", (unsigned long long)world->seed,
+          world->options);
 }
 
-/* An assert of the product, or worse. */
+/* An assert of the product, or worse: no oracle has judged. */
 static void on_signal(int number) {
-  explain(number == SIGABRT ? "an assertion failed" : strsignal(number));
+  explain(" died", number == SIGABRT ? "an assertion failed" : strsignal(number));
   _Exit(2);
 }
 
@@ -76,7 +76,7 @@ _Noreturn void violation(const char *format, ...) {
   va_start(args, format);
   vsnprintf(text, sizeof text, format, args);
   va_end(args);
-  explain(text);
+  explain("", text);
   _Exit(1);
 }
 
@@ -91,6 +91,8 @@ static void begin(const struct sim_options *o) {
   heap_clear(&world->heap);
   trace_init(&trace, o->live);
   world->trace = trace;
+  snprintf(world->options, sizeof world->options, "%s%s", o->memory ? " --memory" : "",
+           o->storage ? " --storage" : "");
   plan_draw(&world->plan, &r);
   world->plan.memory |= o->memory;
   if (!o->storage) world->plan.classes &= ~FAULTS_OF_STORAGE;

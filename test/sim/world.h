@@ -100,7 +100,8 @@ struct machine {
 struct world {
   struct plan plan;
   uint64_t seed;
-  uint64_t now; /* ns */
+  char options[24]; /* of sim, for the command that repeats it */
+  uint64_t now;     /* ns */
   uint64_t events;
   struct heap heap;
   struct trace trace;
