@@ -22,7 +22,9 @@ say = $(if $(V),,@echo "  $(1) $(2)")
 PACKAGES := make gcc g++ libc6-dev pkg-config python3 libdpdk-dev libbpf-dev libcjson-dev libuv1-dev libgtest-dev uthash-dev zlib1g-dev strace
 RACK_PACKAGES := iproute2 nftables
 PACKAGE_PACKAGES := dpkg-dev iproute2 systemd procps
-CI_PACKAGES := $(PACKAGES) $(RACK_PACKAGES) $(PACKAGE_PACKAGES) git clang clang-format zookeeper python3-jsonschema
+FUZZ_PACKAGES := clang libclang-rt-dev
+MODEL_PACKAGES := gcc libc6-dev python3 spin
+CI_PACKAGES := $(PACKAGES) $(RACK_PACKAGES) $(PACKAGE_PACKAGES) $(FUZZ_PACKAGES) $(MODEL_PACKAGES) git clang-format zookeeper python3-jsonschema patch e2fsprogs
 
 export TSAN_OPTIONS ?= suppressions=$(CURDIR)/test/tsan.supp
 SAN_FLAGS := $(if $(findstring asan,$(SAN)),-fsanitize=address) $(if $(findstring ubsan,$(SAN)),-fsanitize=undefined -fno-sanitize-recover=undefined) $(if $(findstring tsan,$(SAN)),-fsanitize=thread -DRTE_USE_C11_MEM_MODEL) $(if $(findstring fuzzer,$(SAN)),-fsanitize=fuzzer-no-link)
@@ -140,11 +142,11 @@ deps-ci: ## the same for CI, make tidy and the tests against ZooKeeper
 	@test/deps.sh $(CI_PACKAGES)
 
 model: ## verify the model of the hand-over (spin): holds, and fails without each of its rules
-	@test/deps.sh gcc libc6-dev python3 spin
+	@test/deps.sh $(MODEL_PACKAGES)
 	@/usr/bin/python3 test/model/run.py $(ROOT_B)/model $(MODEL)
 
 fuzz: ## all decoders and step functions under libFuzzer with asan and ubsan, SECONDS=60 in all
-	@test/deps.sh $(PACKAGES) clang
+	@test/deps.sh $(PACKAGES) $(FUZZ_PACKAGES)
 	@$(MAKE) --no-print-directory -j$(JOBS) CC=gcc SAN= $(addprefix $(ROOT_B)/gcc/test_,proto service dpdk_app)
 	@$(MAKE) --no-print-directory -j1 CC=clang SAN=asan,ubsan,fuzzer build-fuzz
 	@/usr/bin/python3 test/fuzz/run.py --build $(ROOT_B)/clang-asan-ubsan-fuzzer --tests $(ROOT_B)/gcc --seconds $(SECONDS) $(TARGETS)

@@ -64,6 +64,7 @@ struct Machine {
       if (a.at[i].type == BCAST_ACT_REQUEST) given++;
       if (a.at[i].type != BCAST_ACT_SEND) continue;
       stamp = a.at[i].header.send_time;
+      if (c.durability == DURABILITY_SYNC) CHECK(a.at[i].header.durable <= durable); /* R10 */
       CHECK(a.at[i].len + sizeof(struct frame_header) + LIMIT_FRAME_OVERHEAD <= c.mtu);
     }
     CHECK(bcast_committed(b) <= bcast_appended(b));

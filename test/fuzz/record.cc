@@ -1,7 +1,9 @@
-// Records of a stream, one behind the other: what is read is what would have been written.
+// Records of a stream, one behind the other: what is read is what would have been written; as they
+// come, and the first one with its checksum put right.
 #include "test/fuzz/input.h"
 
 extern "C" {
+#include "proto/crc32c.h"
 #include "proto/record.h"
 }
 
@@ -18,8 +20,19 @@ static void one(const uint8_t *data, size_t len, uint32_t max) {
   record_peek(&r, data, len, max);
 }
 
+static void sealed(const uint8_t *data, size_t len) {
+  struct record r;
+  Exact copy(data, len);
+  uint8_t *at = copy.data.get();
+  if (record_peek(&r, at, len, LIMIT_RECORD_MAX) != RECORD_OK) return;
+  uint32_t crc = crc32c(at + sizeof crc, r.size - sizeof crc);
+  memcpy(at, &crc, sizeof crc);
+  one(at, len, LIMIT_RECORD_MAX);
+}
+
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
   one(data, len, 64);
   one(data, len, LIMIT_RECORD_MAX);
+  sealed(data, len);
   return 0;
 }

@@ -103,6 +103,8 @@ struct Node : Solo {
     bool below = m.zxid < disk.log_base;
     CHECK(m.type != DISK_ACCEPTED || m.epoch > disk.accepted_epoch);
     CHECK(m.type != DISK_CURRENT || m.epoch <= disk.accepted_epoch);
+    if (m.type == DISK_CURRENT && r->role == ROLE_FOLLOWING) /* R5: the history is there */
+      CHECK(disk.last_zxid == r->learn.tail);
     if (m.type == DISK_ACCEPTED) disk.accepted_epoch = m.epoch;
     if (m.type == DISK_CURRENT) disk.current_epoch = m.epoch;
     if (m.type == DISK_MAY_VOTE) disk.may_vote = m.flag;

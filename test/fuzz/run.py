@@ -65,6 +65,10 @@ def run(target, args, seeds):
     kinds, longest, share = TARGETS[target]
     seconds = max(1, args.seconds * share // sum(t[2] for t in TARGETS.values()))
     corpus = corpus_of(target, kinds, seeds)
+    missing = [kind for kind in kinds if not any((seeds / kind).glob('*'))]
+    if missing:
+        print(f'FAILED  {target}: no seeds of {", ".join(missing)}: are the tests in {args.tests} built?')
+        return False
     program = Path(args.build) / f'fuzz_{target}'
     crash = OUT / 'crash'
     crash.mkdir(exist_ok=True)
