@@ -15,7 +15,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from answers import answered, one_line, refused, rows, run, still_good  # noqa: E402
-from cluster import SLOW, ZABCTL, ZABD, Cluster, Skipped, check, run_tests, wait_for  # noqa: E402
+from cluster import SLOW, SUFFIX, ZABCTL, ZABD, Cluster, Skipped, check, run_tests, unmount, wait_for  # noqa: E402
 
 
 def bad_arguments_get_one_line():
@@ -221,6 +221,7 @@ def full_disk_refuses_proposals_and_warns():
 
 def disks_that_fill_or_are_read_only_stop_the_node_and_lose_nothing():
     """On a small tmpfs, which has no O_DIRECT: the buffered way of writing is tested too."""
+    unmount("build/cluster%s/tmpfs/disk" % SUFFIX)  # of a run that was killed
     with Cluster("tmpfs", nodes=1, min_free_bytes=0, segment_bytes=4 << 20, largest_record=1 << 16,
                  ring_bytes=1 << 20) as c:
         n = c.nodes[0]
@@ -251,7 +252,7 @@ def disks_that_fill_or_are_read_only_stop_the_node_and_lose_nothing():
             answered("disk: the file system is read-only at the start", refused(n, 3, "Read-only"))
         finally:
             c.end()
-            run("umount", disk)
+            unmount(disk)
 
 
 def every_row_of_the_table_has_its_test():

@@ -4,12 +4,13 @@ file, which has O_DIRECT (as root; the tmpfs of abuse.py has none)."""
 import contextlib
 import json
 import os
+import shutil
 import sys
 import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from answers import answered, ended, refused, run  # noqa: E402
-from cluster import Cluster, Skipped, check, run_tests, wait_for  # noqa: E402
+from cluster import SUFFIX, Cluster, Skipped, check, run_tests, unmount, wait_for  # noqa: E402
 
 SMALL = {"segment_bytes": 4 << 20, "largest_record": 1 << 16, "ring_bytes": 1 << 20, "min_free_bytes": 0}
 MIB = 1 << 20
@@ -19,13 +20,16 @@ class Disk:
     """An ext4 of so many MiB, mounted at path; read-only from its first error on."""
 
     def __init__(self, directory, mib):
+        if os.geteuid() or not all(shutil.which(tool) for tool in ("mkfs.ext4", "losetup", "mount")):
+            raise Skipped("mounting a file needs root and mkfs.ext4")
         self.image, self.path = os.path.abspath(directory + "/disk.img"), os.path.abspath(directory + "/disk")
         os.makedirs(self.path)
         with open(self.image, "wb") as f:
             f.truncate(mib * MIB)
         done = run("mkfs.ext4", "-q", "-m", "0", self.image)
-        if os.geteuid() or done.returncode or self.mount():
-            raise Skipped("mounting a file needs root, mkfs.ext4 and loop devices")
+        check(done.returncode == 0, "mkfs.ext4: " + done.stderr.decode().strip())
+        if self.mount():
+            raise Skipped("no loop devices here")
 
     def mount(self):
         return run("mount", "-o", "loop,errors=remount-ro", self.image, self.path).returncode
@@ -56,6 +60,7 @@ class Disk:
 @contextlib.contextmanager
 def on_disk(name, mib, **overrides):
     """A node whose data is on a disk of its own."""
+    unmount(os.path.join("build/cluster" + SUFFIX, name, "disk"))  # of a run that was killed
     with Cluster(name, nodes=1, **dict(SMALL, **overrides)) as c:
         disk = Disk(c.dir, mib)
         try:
@@ -66,7 +71,7 @@ def on_disk(name, mib, **overrides):
             yield c, n, disk
         finally:
             c.end()
-            run("umount", disk.path)
+            unmount(disk.path)
 
 
 class Fill(threading.Thread):

@@ -40,6 +40,13 @@ def wait_for(what, condition, seconds=20):
         time.sleep(0.01)
 
 
+def unmount(path):
+    """Nothing is mounted there any more, and its loop device is gone."""
+    while os.path.ismount(path):
+        if subprocess.run(["umount", path]).returncode and subprocess.run(["umount", "-l", path]).returncode:
+            raise Failed("cannot unmount " + path)
+
+
 class Node:
     def __init__(self, cluster, idx):
         self.cluster = cluster
