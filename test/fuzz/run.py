@@ -43,7 +43,7 @@ def make_seeds(tests):
     for name in ('proto', 'service', 'dpdk_app'):
         program = Path(tests) / f'test_{name}'
         if program.exists():
-            only = '--gtest_filter=Control*:Arp*:Icmp*' if name != 'proto' else '--gtest_filter=*'
+            only = '--gtest_filter=AppLog*:Control*:Arp*:Icmp*' if name != 'proto' else '--gtest_filter=*'
             subprocess.run([program, only], env={**os.environ, 'ZABLINE_SEEDS': str(seeds)},
                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
     (seeds / 'config').mkdir()

@@ -10,6 +10,7 @@ extern "C" {
 #include "proto/reason.h"
 #include "service/app_log.h"
 }
+#include "test/harness/keep_seed.h"
 
 namespace {
 
@@ -29,6 +30,7 @@ struct Log {
     txn.resize(4096);
     app_prepared p = app.ops->prepare(&app, &q, txn.data(), 4096);
     txn.resize(p.len);
+    keep_seed("txn", {txn.begin(), txn.end()});
     return p;
   }
   Bytes Refuse(uint64_t client, uint64_t sequence, reason why, zxid_t zxid) {
@@ -36,6 +38,7 @@ struct Log {
     app_log_request_write(r.data(), client, sequence);
     app_request q{zxid, 1234, r.data(), static_cast<uint32_t>(r.size())};
     t.resize(app.ops->refuse(&app, &q, why, t.data()));
+    keep_seed("txn", {t.begin(), t.end()});
     return t;
   }
   void Apply(zxid_t zxid, const Bytes &t) {
