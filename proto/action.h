@@ -49,6 +49,7 @@ enum replica_action_type {
   ACT_SEND_FRAME, /* conn, packet: FRAME; dropped and counted when much waits there already */
   ACT_FRAME,      /* peer_idx, packet.data: a frame that came over TCP -> fast path */
   ACT_KEEP_CONN,  /* conn: silence ends it no more; the fast path says whether its peer lives */
+  ACT_WATCH_CONN, /* conn: silence ends it again */
   ACT_DISK,       /* disk -> slow_disk */
   ACT_FAST,       /* fast -> slow_fast */
   ACT_APP,        /* app -> slow_app */

@@ -75,6 +75,9 @@ static void carry_out(struct slow_turn *s, const struct replica_action *a, uint6
     case ACT_KEEP_CONN:
       quorum_uv_keep_conn(&s->quorum, a->conn);
       break;
+    case ACT_WATCH_CONN:
+      quorum_uv_watch_conn(&s->quorum, a->conn);
+      break;
     case ACT_DISK:
       r->to_disk(r->self, &a->disk);
       break;

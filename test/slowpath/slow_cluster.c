@@ -214,6 +214,7 @@ static void carry_out(struct cluster *c, int node, const struct replica_action *
       CHECK(false); /* the broadcast in small has no frames */
       break;
     case ACT_KEEP_CONN:
+    case ACT_WATCH_CONN:
       break;
     case ACT_DISK:
       disk_ask(c, node, &a->disk);
