@@ -19,8 +19,9 @@ struct oracle *oracle_state(void) {
 void oracle_init(void) {
   for (int i = 0; i < LIMIT_VOTERS; i++) state.node[i] = (struct oracle_node){0};
   for (int i = 0; i < CLIENTS; i++) state.client[i] = (struct oracle_client){0};
-  state.elections = state.acked_depth = state.images = 0;
+  state.elections = state.in_place = state.acked_depth = state.images = 0;
   history_init(&state.history);
+  oracle_requests_init();
   world->oracle = &state;
 }
 
@@ -33,6 +34,7 @@ void oracle_free(void) { history_free(&state.history); }
 struct oracle_totals oracle_totals(void) {
   return (struct oracle_totals){
       .elections = state.elections,
+      .in_place = state.in_place,
       .images = state.images,
       .committed = history_depth(&state.history, state.history.committed)};
 }
@@ -176,6 +178,8 @@ static void on_establish(struct machine *m, const struct fast_msg *f) {
               f->epoch, (unsigned long long)e->base, (unsigned long long)h->committed);
   e->established = true;
   state.elections++;
+  state.in_place += state.node[m->idx].in_place;
+  state.node[m->idx].in_place = false;
   note("Establish", "epoch zxid", (struct noted){m->idx, -1, {f->epoch, e->base}});
   if (e->base) commit(m, e->base, "initial history"); /* R7 */
 }
@@ -213,6 +217,11 @@ void oracle_ring(struct machine *m, enum ring_id id, const void *element) {
   const struct disk_msg *d = element;
   if (id == RING_SLOW_DISK && d->type == DISK_CURRENT && m->slow->replica.role == ROLE_LEADING)
     state.node[m->idx].own_epoch = d->epoch;
+  if (id == RING_SLOW_DISK && d->type == DISK_ACCEPTED && m->slow->replica.role == ROLE_FOLLOWING)
+    oracle_promises(m);
+  if (id == RING_SLOW_FAST && f->type == FAST_CLOSE)
+    state.node[m->idx].in_place = f->keeps && m->slow->replica.role == ROLE_LEADING;
+  oracle_requests(m, id, element);
   if (id == RING_FAST_TCP) on_tcp_frame(m, element);
   if (id == RING_TCP_FAST) oracle_heard(m, ((const struct tcp_msg *)element)->peer_idx);
   if (id == RING_SLOW_FAST && f->type == FAST_COUNT) oracle_counted(m, f);
