@@ -44,6 +44,7 @@ void replica_fence(struct replica *r, enum reason why, int lost_idx, struct repl
   if (r->role != ROLE_LOOKING) r->failures = r->phase == PHASE_BROADCAST ? 0 : r->failures + 1;
   leave_role(r, why, a);
   r->lost_idx = lost_idx;
+  act(a, ACT_FORGET);
   if (in_place)
     give_up_in_place(r, a);
   else

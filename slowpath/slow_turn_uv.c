@@ -54,6 +54,9 @@ static void carry_out(struct slow_turn *s, const struct replica_action *a, uint6
     case ACT_NOTIFY:
       election_uv_notify(&s->election, now_us, a->peer_idx, a->state, &a->vote);
       break;
+    case ACT_FORGET:
+      election_uv_forget(&s->election);
+      break;
     case ACT_CONNECT:
       quorum_uv_connect(&s->quorum, now_us, a->peer_idx);
       break;

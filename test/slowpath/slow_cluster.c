@@ -215,6 +215,7 @@ static void carry_out(struct cluster *c, int node, const struct replica_action *
       break;
     case ACT_KEEP_CONN:
     case ACT_WATCH_CONN:
+    case ACT_FORGET:
       break;
     case ACT_DISK:
       disk_ask(c, node, &a->disk);
