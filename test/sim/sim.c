@@ -97,6 +97,8 @@ static void begin(const struct sim_options *o) {
            o->storage ? " --storage" : "", counter);
   plan_draw(&world->plan, &r);
   if (o->counter) world->plan.counter_limit = o->counter;
+  struct random own = {o->seed ^ 0xa10};
+  world->plan.promises = random_below(&own, 4) == 0;
   world->plan.memory |= o->memory;
   if (!o->storage) world->plan.classes &= ~FAULTS_OF_STORAGE;
   world->random_net.state = random_next(&r);
