@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "test/sim/scene.h"
 #include "test/sim/sim.h"
 
 #define FAULTS_MAX 64 /* of any plan */
@@ -15,6 +16,7 @@ struct options {
   struct sim_options sim;
   uint64_t seeds;
   bool verbose, twice, shrink, counts;
+  const char *scenario;
 };
 
 struct totals {
@@ -25,6 +27,7 @@ struct totals {
 static void usage(void) {
   puts(
       "usage: sim [--seed K] [--seeds N] [--trace] [--twice] [--verbose] [--shrink] [--faults N]\n"
+      "       sim --scenario FILE [--trace]\n"
       "  --trace    print what happens\n"
       "  --twice    each seed twice: the traces must be the same\n"
       "  --verbose  one line for each seed\n"
@@ -52,6 +55,8 @@ static bool parse(struct options *o, int argc, char **argv) {
                                            : NULL;
     if (flag)
       *flag = true;
+    else if (!strcmp(a, "--scenario") && value)
+      o->scenario = argv[++i];
     else if (number && value)
       *number = strtoull(argv[++i], NULL, 0);
     else
@@ -181,6 +186,11 @@ int main(int argc, char **argv) {
   struct options o;
   struct totals t = {0};
   if (!parse(&o, argc, argv)) return usage(), 2;
+  if (o.scenario) {
+    sim_catch();
+    scene_run(&(struct scene_options){o.scenario, o.sim.live});
+    return 0;
+  }
   struct timespec from, to;
   clock_gettime(CLOCK_MONOTONIC, &from);
   uint64_t seed = o.sim.seed, end = seed + o.seeds;
