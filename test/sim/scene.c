@@ -277,6 +277,7 @@ void scene_run(const struct scene_options *o) {
   scene = &the_scene;
   submitters_settle();
   for (; at < line_cnt; at++) run_line(&lines[at]);
+  scene_watches_end();
   end_scene();
   oracle_end();
   scene_golden();

@@ -30,8 +30,11 @@ static void do_power(struct words *w) {
   int survivors = words_take(w, "keep") ? scene_survivors(words_next(w)) : SURVIVE_NONE;
   for (int i = 0; i < world->plan.nodes; i++) {
     if (!(nodes >> i & 1u)) continue;
-    machine_at(i)->drive->survivors = survivors;
-    machine_end(machine_at(i), END_POWER);
+    struct machine *m = machine_at(i);
+    bool ran = m->node != NULL;
+    m->drive->survivors = survivors;
+    machine_end(m, END_POWER);
+    if (!ran) sim_disk_restore(m->drive, END_POWER); /* what its last process left in the cache */
   }
 }
 

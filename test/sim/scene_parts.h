@@ -71,6 +71,7 @@ struct scene_verb {
 };
 bool scene_do(struct words *w); /* false: no such verb */
 extern const struct scene_verb scene_net_verbs[], scene_disk_verbs[], scene_when_verbs[];
+void scene_watches_end(void); /* each `when` must have come */
 void scene_heal_net(void);
 void scene_heal_disks(void);
 

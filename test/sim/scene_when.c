@@ -114,6 +114,15 @@ static void do_forget(struct words *w) {
 const struct scene_verb scene_when_verbs[] = {
     {"when", do_when}, {"whenever", do_whenever}, {"forget", do_forget}, {NULL, NULL}};
 
+/* A watch for what never came: the scenario is not about what it says. */
+void scene_watches_end(void) {
+  for (int i = 0; i < SCENE_WATCHES; i++) {
+    if (!watches[i].on || watches[i].again) continue;
+    scene->line = watches[i].command.line;
+    scene_fail("this never happened", "");
+  }
+}
+
 /* ---- it happens ---- */
 
 static bool only_bends(const struct words *command) {
@@ -198,7 +207,7 @@ static void die_here(struct machine *m, struct watch *x) {
   }
   if (!fires(x)) return;
   m->dies_how = !strcmp(verb, "power") ? END_POWER : END_KILL;
-  if (words_take(&c, "keep")) m->drive->survivors = scene_survivors(words_next(&c));
+  m->drive->survivors = words_take(&c, "keep") ? scene_survivors(words_next(&c)) : SURVIVE_NONE;
   m->dying = true;
   if (!words_take(&c, ";")) return;
   assert(due_cnt < SCENE_WATCHES);
