@@ -109,6 +109,9 @@ static void do_unload(struct words *w) {
   for (int i = 0; i < world->plan.nodes; i++) submitters_no_more(i);
 }
 
+/* `when EVENT: nothing`: the event has to come, that is all. */
+static void do_nothing(struct words *w) { (void)w; }
+
 static void do_keepdown(struct words *w) { scene->stays |= words_nodes(w); }
 
 static const struct scene_verb verbs[] = {
@@ -116,7 +119,7 @@ static const struct scene_verb verbs[] = {
     {"stop", do_stop},     {"wipe", do_wipe},   {"pause", do_pause},
     {"stall", do_stall},   {"slow", do_slow},   {"clock", do_clock},
     {"submit", do_submit}, {"load", do_load},   {"unload", do_unload},
-    {"without", do_keepdown}, {NULL, NULL}};
+    {"without", do_keepdown}, {"nothing", do_nothing}, {NULL, NULL}};
 
 bool scene_do(struct words *w) {
   static const struct scene_verb *const all[] = {verbs, scene_net_verbs, scene_disk_verbs,
