@@ -1,10 +1,10 @@
 #!/usr/bin/python3
-"""scenarios.py [--sim PATH] [--renew] [PATTERN...] - the scenarios of this directory, each one run of the simulator.
+"""scenarios.py [--sim PATH] [--renew] [--seed K] [PATTERN...] - the scenarios of this directory, each one run of the simulator.
 
 A scenario file is lines of commands, a line "----", and the golden trace. It passes when the simulator ends with 0
 (its expectations hold and no oracle speaks) and prints that trace. PATTERN: names, or their beginning with a * behind
 (A01*); all, if there is none. --renew writes the trace that was printed into the files: read the diff before you
-commit it. The last line: "N passed, N failed".
+commit it. --seed: other luck of the threads and the network; a good scenario says the same with it. The last line: "N passed, N failed".
 """
 import argparse
 import concurrent.futures
@@ -26,10 +26,10 @@ def split(text):
     return head[1:] + "\n" + CUT if cut else text + CUT, golden
 
 
-def run(sim, path):
+def run(sim, path, seed):
     """Returns the error of a scenario ("" if there is none) and the trace that it printed."""
     try:
-        done = subprocess.run([sim, "--scenario", os.path.relpath(path)], stdout=subprocess.PIPE,
+        done = subprocess.run([sim, "--scenario", os.path.relpath(path), "--seed", str(seed)], stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, text=True, errors="replace", timeout=LIMIT_S, check=False)
     except subprocess.TimeoutExpired:
         return "not done after %d s" % LIMIT_S, ""
@@ -38,14 +38,14 @@ def run(sim, path):
     return done.stderr if done.returncode else "", done.stdout
 
 
-def judge(sim, path, renew):
+def judge(options, path):
     """Returns what is wrong with the scenario, "" if nothing is."""
     with open(path, encoding="utf-8") as scenario:
         head, golden = split(scenario.read())
-    error, trace = run(sim, path)
+    error, trace = run(options.sim, path, options.seed)
     if error or trace == golden:
         return error
-    if renew:
+    if options.renew:
         with open(path, "w", encoding="utf-8") as scenario:
             scenario.write(head + trace)
         return ""
@@ -64,6 +64,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--sim", default=os.path.join(ROOT, "build", "gcc", "sim"))
     parser.add_argument("--renew", action="store_true")
+    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("patterns", nargs="*", metavar="PATTERN")
     options = parser.parse_args()
     names = chosen(options.patterns)
@@ -72,7 +73,7 @@ def main():
         sys.exit(2)
     failed = 0
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        judged = pool.map(lambda n: judge(options.sim, os.path.join(HERE, n), options.renew), names)
+        judged = pool.map(lambda n: judge(options, os.path.join(HERE, n)), names)
         for name, wrong in zip(names, judged):
             failed += wrong != ""
             print(("FAILED " if wrong else "ok     ") + name[:-4])

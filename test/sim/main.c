@@ -27,7 +27,7 @@ struct totals {
 static void usage(void) {
   puts(
       "usage: sim [--seed K] [--seeds N] [--trace] [--twice] [--verbose] [--shrink] [--faults N]\n"
-      "       sim --scenario FILE [--trace]\n"
+      "       sim --scenario FILE [--trace] [--seed K]\n"
       "  --trace    print what happens\n"
       "  --twice    each seed twice: the traces must be the same\n"
       "  --verbose  one line for each seed\n"
@@ -188,7 +188,7 @@ int main(int argc, char **argv) {
   if (!parse(&o, argc, argv)) return usage(), 2;
   if (o.scenario) {
     sim_catch();
-    scene_run(&(struct scene_options){o.scenario, o.sim.live});
+    scene_run(&(struct scene_options){o.scenario, o.sim.live, o.sim.seed});
     return 0;
   }
   struct timespec from, to;

@@ -12,7 +12,6 @@
 #include "test/sim/sim.h"
 
 #define LINES 256
-#define SEED 1
 #define WAIT (5 * SECOND)
 #define END (3 * SECOND)
 #define GOLDEN "----" /* the golden trace is behind this line */
@@ -186,6 +185,17 @@ static void end_line(struct words *w) {
     scene_fail("end within 1s, end waits", "");
 }
 
+static void trace_line(struct words *w) {
+  if (words_take(w, "none"))
+    scene->no_trace = true;
+  else if (words_take(w, "epochs"))
+    scene->only_epochs = true;
+  else if (words_take(w, "ends"))
+    scene->golden_end = scene->log.cnt;
+  else
+    scene_fail("trace none, epochs or ends", "");
+}
+
 static void run_line(struct words *w) {
   scene->line = w->line;
   if (words_take(w, "wait")) {
@@ -199,7 +209,7 @@ static void run_line(struct words *w) {
   } else if (words_take(w, "begin")) {
     scene->golden = scene->marked = scene->log.cnt;
   } else if (words_take(w, "trace")) {
-    scene->only_epochs = words_take(w, "epochs");
+    trace_line(w);
   } else if (words_take(w, "end")) {
     end_line(w);
   } else if (!scene_do(w)) {
@@ -251,6 +261,7 @@ static bool all_take_part(void) {
 
 static void end_scene(void) {
   int core[LIMIT_VOTERS], cnt = core_nodes(core);
+  scene->ended = scene->log.cnt;
   heal_all(core, cnt);
   if (scene->no_service) {
     run_for(2 * SECOND);
@@ -273,7 +284,7 @@ void scene_run(const struct scene_options *o) {
   while (at < line_cnt && plan_line(&plan, &lines[at])) at++;
   plan.clients = plan.nodes;
   if (plan.nodes < 1 || plan.nodes > LIMIT_VOTERS) scene_fail("nodes 1 to 7", "");
-  sim_begin(&(struct sim_options){.seed = SEED, .live = o->live, .plan = &plan});
+  sim_begin(&(struct sim_options){.seed = o->seed, .live = o->live, .plan = &plan});
   scene = &the_scene;
   submitters_settle();
   for (; at < line_cnt; at++) run_line(&lines[at]);

@@ -25,7 +25,8 @@
  * does not hold. */
 struct scene_options {
   const char *file;
-  bool live; /* print the whole trace */
+  bool live;     /* print the whole trace */
+  uint64_t seed; /* 1: the one that the golden trace is of */
 };
 void scene_run(const struct scene_options *o);
 

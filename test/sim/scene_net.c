@@ -5,7 +5,7 @@
  *      delay LINKS 5ms     reset n1-n2
  *
  * A cut of TCP holds what is sent until it is healed (or the connection dies of it); frames are
- * lost.  spoil: a bit of the payload turns after the NIC's check. */
+ * lost.  spoil: a bit of the records, or of the header, turns after the NIC's check. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -139,7 +139,9 @@ static void put_away(struct datagram *d, bool for_replay) {
 
 static void spoil(struct datagram *d) {
   d->corrupt = true;
-  d->bytes[d->len > sizeof(struct frame_header) ? d->len - 1 : d->len / 2] ^= 0x10;
+  const struct frame_header *h = (const void *)d->bytes;
+  bool records = h->type == FRAME_PROPOSAL || h->type == FRAME_REQUEST;
+  d->bytes[records ? d->len - 1 : sizeof *h / 2] ^= 0x10;
 }
 
 static struct rule *rule_for(const struct datagram *d) {

@@ -30,7 +30,10 @@ struct scene {
   struct scene_log log;
   uint32_t marked;  /* `expect` looks at rows from here on */
   uint32_t golden;  /* the golden trace begins here */
+  uint32_t golden_end; /* ... and ends here; 0: at the end */
+  uint32_t ended;   /* the scenario's own lines end here */
   bool only_epochs; /* it shows no counters */
+  bool no_trace;    /* there is none: what happens is luck, only the oracles judge */
   nodeset_t stays;  /* down (or out) at the end */
   bool no_service;  /* at the end nobody is expected to serve */
   uint64_t end_ns;  /* ... or all must within */
