@@ -12,9 +12,9 @@ struct submitter {
   uint64_t id;
   int node;
   enum client_step step;
-  uint64_t next;   /* sequence to be submitted next */
-  uint64_t acked;  /* sequences up to here were acknowledged */
-  uint64_t wanted; /* when pinned: up to here */
+  uint64_t next;              /* sequence to be submitted next */
+  uint64_t acked;             /* sequences up to here were acknowledged */
+  uint64_t wanted;            /* when pinned: up to here */
   uint64_t every, not_before; /* ns between two of its requests; 0: as fast as it is served */
   uint64_t progress;
   uint64_t timer; /* number of its newest event */

@@ -45,7 +45,8 @@ bool drive_rot(struct sim_disk *s, struct random *r);
  */
 bool drive_write_goes_wrong(struct sim_disk *s, struct disk_file *f, const void *buf, size_t len,
                             uint64_t offset);
-/* drive_read_stale: what was read at offset is, where it was kept, what stood there before; once. */
+/* drive_read_stale: what was read at offset is, where that was kept, what stood there before: once.
+ */
 void drive_read_stale(struct sim_disk *s, const struct disk_file *f, uint8_t *buf, size_t len,
                       uint64_t offset);
 /* drive_forget_stale: the file of that name is another, or gone. */

@@ -1,4 +1,4 @@
-/* scene.h - a scenario: lines of text that move the simulated cluster, wait, and say what must hold.
+/* scene.h - a scenario: lines of text that move the simulated cluster, wait, say what must hold.
  *
  *      scene.c       the file, the lines in their order, the end that every scenario has
  *      scene_words.c what a line is made of: n2, 3:17, 40ms, n1>n3
@@ -10,7 +10,7 @@
  *      scene_golden.c  what of the trace is compared with the file
  *
  * The network is benign and the seed one and the same, so that a scenario is one run; all oracles
- * are on.  Nothing here knows the protocol.  Source: issue "simulation" 3; test/scenario/README.md. */
+ * are on.  Nothing here knows the protocol.  Source: issue "simulation" 3; test/scenario. */
 #ifndef ZABLINE_TEST_SIM_SCENE_H
 #define ZABLINE_TEST_SIM_SCENE_H
 

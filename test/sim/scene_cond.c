@@ -10,17 +10,16 @@
 /* ---- rows ---- */
 
 const char *scene_packet(const char *name) {
-  static const char *const names[][2] = {
-      {"FOLLOWERINFO", "ConnectAndFollowerSendFOLLOWERINFO"},
-      {"LEADERINFO", "LeaderSendLEADERINFO"},
-      {"ACKEPOCH", "FollowerProcessLEADERINFO"},
-      {"DIFF", "LeaderSyncFollower_DIFF"},
-      {"TRUNC", "LeaderSyncFollower_TRUNC"},
-      {"SNAP", "LeaderSyncFollower_SNAP"},
-      {"NEWLEADER", "LeaderSendNEWLEADER"},
-      {"ACKLD", "FollowerProcessNEWLEADER"},
-      {"UPTODATE", "LeaderProcessACKLD_UPTODATE"},
-      {"VOTE", "FLENotification"}};
+  static const char *const names[][2] = {{"FOLLOWERINFO", "ConnectAndFollowerSendFOLLOWERINFO"},
+                                         {"LEADERINFO", "LeaderSendLEADERINFO"},
+                                         {"ACKEPOCH", "FollowerProcessLEADERINFO"},
+                                         {"DIFF", "LeaderSyncFollower_DIFF"},
+                                         {"TRUNC", "LeaderSyncFollower_TRUNC"},
+                                         {"SNAP", "LeaderSyncFollower_SNAP"},
+                                         {"NEWLEADER", "LeaderSendNEWLEADER"},
+                                         {"ACKLD", "FollowerProcessNEWLEADER"},
+                                         {"UPTODATE", "LeaderProcessACKLD_UPTODATE"},
+                                         {"VOTE", "FLENotification"}};
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
     if (!strcmp(name, names[i][0])) return names[i][1];
   return name;

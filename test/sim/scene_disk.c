@@ -2,7 +2,7 @@
  *
  *      fail n1 sync snap.* EIO [2]   the next (two) of these operations end with that error
  *      flip n1 3:4 | epoch.a         a bit of the record, or of the first sector, turns
- *      damage n1                     what its disk holds may differ: the oracles allow it
+ *      flip n1 newest snap.*
  *      remove n1 snap.*              cut n1's file to 0 bytes: empty n1 snap.*
  *      fail n1 write log.* lost      its next durable write to it is acknowledged and lost
  *      full n1 [BYTES]               free space; 0: plenty */
@@ -22,9 +22,9 @@ static struct fail {
 } fails[FAILS];
 
 static const char *const op_names[DRIVE_OPS] = {
-    [DRIVE_OPEN] = "open",     [DRIVE_READ] = "read", [DRIVE_WRITE] = "buffered",
-    [DRIVE_WRITE_DURABLE] = "write", [DRIVE_SYNC] = "sync", [DRIVE_RENAME] = "rename",
-    [DRIVE_UNLINK] = "unlink", [DRIVE_SYNC_DIR] = "syncdir"};
+    [DRIVE_OPEN] = "open",           [DRIVE_READ] = "read",       [DRIVE_WRITE] = "buffered",
+    [DRIVE_WRITE_DURABLE] = "write", [DRIVE_SYNC] = "sync",       [DRIVE_RENAME] = "rename",
+    [DRIVE_UNLINK] = "unlink",       [DRIVE_SYNC_DIR] = "syncdir"};
 
 int scene_disk_op(const char *name) {
   for (int i = 0; i < DRIVE_OPS; i++)
@@ -119,24 +119,39 @@ static void flip_record(struct machine *m, zxid_t zxid) {
   const char *name;
   uint8_t *found = NULL;
   size_t len;
-  for (int at = 0; next_file(m, "log.*", &at, &name) && !found;)
-    found = find_record(powercut_file(m->drive->power, name, &len), len, zxid);
+  for (int at = 0; next_file(m, "log.*", &at, &name) && !found;) {
+    uint8_t *bytes = powercut_file(m->drive->power, name, &len);
+    found = find_record(bytes, len, zxid);
+  }
   if (!found) scene_fail("the record is not on its disk", "");
   found[LIMIT_RECORD_HEADER + 3] ^= 0x20;
+}
+
+/* snap.<zxid>, log.<id>: the largest. */
+static void newest(struct machine *m, const char *pattern, char *dst, size_t len) {
+  const char *name;
+  *dst = '\0';
+  for (int at = 0; next_file(m, pattern, &at, &name);)
+    if (strcmp(name, dst) > 0) snprintf(dst, len, "%s", name);
 }
 
 static void do_flip(struct words *w) {
   struct machine *m = &world->machines[words_node(w)];
   zxid_t zxid;
+  char found[64];
   m->damaged = true;
   if (words_take_zxid(w, &zxid)) {
     flip_record(m, zxid);
     return;
   }
+  bool one = words_take(w, "newest"), any = false;
   const char *pattern = words_next(w), *name;
   uint64_t offset = 20;
   words_take_number(w, &offset);
-  bool any = false;
+  if (one) {
+    newest(m, pattern, found, sizeof found);
+    pattern = found;
+  }
   for (int at = 0; next_file(m, pattern, &at, &name); any = true) {
     size_t len;
     uint8_t *bytes = powercut_file(m->drive->power, name, &len);
@@ -145,8 +160,6 @@ static void do_flip(struct words *w) {
   }
   if (!any) scene_fail("no such file on its disk", pattern);
 }
-
-static void do_damage(struct words *w) { world->machines[words_node(w)].damaged = true; }
 
 static void do_remove(struct words *w) {
   struct machine *m = &world->machines[words_node(w)];
@@ -187,6 +200,6 @@ void scene_heal_disks(void) {
   }
 }
 
-const struct scene_verb scene_disk_verbs[] = {
-    {"fail", do_fail},     {"flip", do_flip},   {"damage", do_damage}, {"remove", do_remove},
-    {"empty", do_empty},   {"full", do_full},   {NULL, NULL}};
+const struct scene_verb scene_disk_verbs[] = {{"fail", do_fail},     {"flip", do_flip},
+                                              {"remove", do_remove}, {"empty", do_empty},
+                                              {"full", do_full},     {NULL, NULL}};

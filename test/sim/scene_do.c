@@ -58,10 +58,8 @@ static void do_pause(struct words *w) {
 }
 
 static void do_stall(struct words *w) {
-  static const char *const threads[THREAD_CNT] = {[THREAD_FAST] = "fast",
-                                                  [THREAD_DISK] = "disk",
-                                                  [THREAD_SLOW] = "slow",
-                                                  [THREAD_APP] = "app"};
+  static const char *const threads[THREAD_CNT] = {
+      [THREAD_FAST] = "fast", [THREAD_DISK] = "disk", [THREAD_SLOW] = "slow", [THREAD_APP] = "app"};
   struct machine *m = machine_at(words_node(w));
   const char *name = words_next(w);
   int t = 0;
@@ -115,10 +113,9 @@ static void do_nothing(struct words *w) { (void)w; }
 static void do_keepdown(struct words *w) { scene->stays |= words_nodes(w); }
 
 static const struct scene_verb verbs[] = {
-    {"boot", do_boot},     {"kill", do_kill},   {"power", do_power},
-    {"stop", do_stop},     {"wipe", do_wipe},   {"pause", do_pause},
-    {"stall", do_stall},   {"slow", do_slow},   {"clock", do_clock},
-    {"submit", do_submit}, {"load", do_load},   {"unload", do_unload},
+    {"boot", do_boot},        {"kill", do_kill},       {"power", do_power}, {"stop", do_stop},
+    {"wipe", do_wipe},        {"pause", do_pause},     {"stall", do_stall}, {"slow", do_slow},
+    {"clock", do_clock},      {"submit", do_submit},   {"load", do_load},   {"unload", do_unload},
     {"without", do_keepdown}, {"nothing", do_nothing}, {NULL, NULL}};
 
 bool scene_do(struct words *w) {

@@ -41,9 +41,9 @@ static int path_of(struct words *w) {
   static const struct {
     const char *name;
     int path;
-  } paths[] = {{"all", CUT_ALL},       {"fast", CUT_FAST},         {"tcp", CUT_TCP},
-               {"quorum", CUT_QUORUM}, {"election", CUT_ELECTION}, {"fast0", 0},
-               {"fast1", 1}};
+  } paths[] = {
+      {"all", CUT_ALL},           {"fast", CUT_FAST}, {"tcp", CUT_TCP}, {"quorum", CUT_QUORUM},
+      {"election", CUT_ELECTION}, {"fast0", 0},       {"fast1", 1}};
   for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
     if (words_take(w, paths[i].name)) return paths[i].path;
   return CUT_ALL;
@@ -219,6 +219,6 @@ void scene_heal_net(void) {
 }
 
 const struct scene_verb scene_net_verbs[] = {
-    {"cut", do_cut},       {"heal", do_heal},       {"reset", do_reset},   {"delay", do_delay},
-    {"lose", do_lose},     {"hold", do_hold},       {"double", do_double}, {"spoil", do_spoil},
-    {"keep", do_keep},     {"release", do_release}, {"replay", do_replay}, {NULL, NULL}};
+    {"cut", do_cut},   {"heal", do_heal},       {"reset", do_reset},   {"delay", do_delay},
+    {"lose", do_lose}, {"hold", do_hold},       {"double", do_double}, {"spoil", do_spoil},
+    {"keep", do_keep}, {"release", do_release}, {"replay", do_replay}, {NULL, NULL}};

@@ -28,15 +28,16 @@ struct scene {
   const char *file;
   int line; /* that runs */
   struct scene_log log;
-  uint32_t marked;  /* `expect` looks at rows from here on */
-  uint32_t golden;  /* the golden trace begins here */
+  uint32_t marked;     /* `expect` looks at rows from here on */
+  uint32_t golden;     /* the golden trace begins here */
   uint32_t golden_end; /* ... and ends here; 0: at the end */
-  uint32_t ended;   /* the scenario's own lines end here */
-  bool only_epochs; /* it shows no counters */
-  bool no_trace;    /* there is none: what happens is luck, only the oracles judge */
-  nodeset_t stays;  /* down (or out) at the end */
-  bool no_service;  /* at the end nobody is expected to serve */
-  uint64_t end_ns;  /* ... or all must within */
+  uint32_t ended;      /* the scenario's own lines end here */
+  bool only_epochs;    /* it shows no counters */
+  bool no_trace;       /* there is none: what happens is luck, only the oracles judge */
+  nodeset_t stays;     /* down (or out) at the end */
+  bool no_service;     /* at the end nobody may serve */
+  bool no_end;         /* ... or whoever does: only the oracles judge */
+  uint64_t end_ns;     /* ... or all must within */
   uint64_t load_every[CLIENTS];
   int request[LIMIT_VOTERS]; /* what the disk thread was asked for last by the slow thread */
 };

@@ -34,11 +34,10 @@ static int due_cnt;
 static const struct {
   const char *name;
   int request;
-} requests[] = {{"ACCEPTED", DISK_ACCEPTED}, {"CURRENT", DISK_CURRENT},
-                {"APPEND", DISK_APPEND},     {"TRUNCATE", DISK_TRUNCATE},
-                {"SNAP", DISK_SNAP_COMMIT},  {"SNAP_WRITE", DISK_SNAP_WRITE},
-                {"DRAIN", DISK_DRAIN},       {"START", DISK_START},
-                {"MAY_VOTE", DISK_MAY_VOTE}};
+} requests[] = {
+    {"ACCEPTED", DISK_ACCEPTED}, {"CURRENT", DISK_CURRENT},  {"APPEND", DISK_APPEND},
+    {"TRUNCATE", DISK_TRUNCATE}, {"SNAP", DISK_SNAP_COMMIT}, {"SNAP_WRITE", DISK_SNAP_WRITE},
+    {"DRAIN", DISK_DRAIN},       {"START", DISK_START},      {"MAY_VOTE", DISK_MAY_VOTE}};
 
 static int request_of(const char *name) {
   for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++)
@@ -86,7 +85,8 @@ static void watch(struct words *w, bool again) {
   if (i == SCENE_WATCHES) scene_fail("too many watches", "");
   struct watch *x = &watches[i];
   *x = (struct watch){.on = true, .again = again, .countdown = 1};
-  if (is_ordinal(words_peek(w) ? words_peek(w) : "")) x->countdown = strtoull(words_next(w), NULL, 10);
+  if (is_ordinal(words_peek(w) ? words_peek(w) : ""))
+    x->countdown = strtoull(words_next(w), NULL, 10);
   x->event = *w;
   x->event.cnt = w->next;
   while (words_peek(w)) {

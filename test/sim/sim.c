@@ -271,6 +271,13 @@ const char *sim_count_name(int i) {
   return i < FAULT_CLASSES + NET_EFFECTS ? net[i - FAULT_CLASSES] : NULL;
 }
 
+bool sim_count_is_due(int i, const struct sim_options *o) {
+  uint32_t never = o->storage ? 0 : FAULTS_OF_STORAGE;
+  if (o->memory)
+    never |= FAULTS_OF_STORAGE | 1u << FAULT_WIPE; /* what was acknowledged may be gone */
+  return i >= FAULT_CLASSES || !(never >> i & 1u);
+}
+
 struct sim_result sim_run(const struct sim_options *o) {
   int core[LIMIT_VOTERS];
   sim_begin(o);

@@ -9,10 +9,10 @@ struct plan;
 
 struct sim_options {
   uint64_t seed;
-  uint64_t faults_max; /* the nemesis stops after so many; UINT64_MAX: as planned */
-  bool live;           /* print the trace */
-  bool memory;         /* durability `memory`, whatever the plan says */
-  bool storage;        /* disks damage what they hold, too (FAULTS_OF_STORAGE) */
+  uint64_t faults_max;     /* the nemesis stops after so many; UINT64_MAX: as planned */
+  bool live;               /* print the trace */
+  bool memory;             /* durability `memory`, whatever the plan says */
+  bool storage;            /* disks damage what they hold, too (FAULTS_OF_STORAGE) */
   const struct plan *plan; /* NULL: drawn.  Else: no faults, and nobody boots by itself */
 };
 
@@ -27,6 +27,8 @@ struct sim_result {
 
 /* sim_count_name names the i-th count; NULL behind the last. */
 const char *sim_count_name(int i);
+/* sim_count_is_due: enough seeds with these options must have some of it. */
+bool sim_count_is_due(int i, const struct sim_options *o);
 /* sim_catch: asserts and worse are reported with their seed, too. */
 void sim_catch(void);
 /* sim_run returns when everything held; else the process ends (violation). */
