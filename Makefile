@@ -69,7 +69,7 @@ TEST_TOOLS := $(B)/memif_mangler $(B)/fault_disk.so
 
 .DEFAULT_GOAL := all
 .PHONY: all help deps deps-ci deps-rack build-tests objects test unit processes abuse rack-test perf demo model fuzz tidy fresh-test clean
-.PHONY: install uninstall deb package-test sim sim-twice mutants
+.PHONY: install uninstall deb package-test sim sim-twice scenarios mutants
 .DELETE_ON_ERROR:
 
 all: $(B)/zabd $(B)/zabctl ## build zabd and zabctl (build/zabd and build/zabctl, if neither CC nor SAN is given)
@@ -120,6 +120,12 @@ sim: ## the simulator: SEEDS=N seeds from SEED=K on (test/sim/README.md)
 sim-twice: ## each seed twice: the traces must be the same, byte for byte
 	@$(MAKE) --no-print-directory -j$(JOBS) $(B)/sim
 	@$(B)/sim --twice --seed $(SEED) --seeds $(SEEDS)
+
+SCENARIO :=
+RENEW :=
+scenarios: ## known bugs of Zab as schedules for the simulator: SCENARIO="A01*" RENEW=1 (test/scenario/README.md)
+	@$(MAKE) --no-print-directory -j$(JOBS) $(B)/sim
+	@/usr/bin/python3 test/scenario/scenarios.py --sim $(B)/sim $(if $(RENEW),--renew) $(foreach s,$(SCENARIO),'$(s)')
 
 MUTANT :=
 SAMPLE :=

@@ -428,6 +428,8 @@ void powercut_resize(struct powercut *p, const char *name, size_t len) {
   if (n->cap) memcpy(n->durable, n->now, n->cap);
 }
 
+const char *powercut_name_of(const struct disk_file *f) { return f->name; }
+
 const char *powercut_name(const struct powercut *p, int idx) {
   return idx < p->now.cnt ? p->now.entry[idx].name : NULL;
 }

@@ -72,6 +72,8 @@ void powercut_kill(struct powercut *p);
  * durable; NULL if there is none.  powercut_resize cuts or grows it, if it is there. */
 uint8_t *powercut_file(struct powercut *p, const char *name, size_t *len);
 void powercut_resize(struct powercut *p, const char *name, size_t len);
+/* powercut_name_of returns the name by which the file was opened. */
+const char *powercut_name_of(const struct disk_file *f);
 /* powercut_name returns the idx-th name, or NULL. */
 const char *powercut_name(const struct powercut *p, int idx);
 /* powercut_remove removes a name for good. */

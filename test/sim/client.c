@@ -64,19 +64,40 @@ void submitters_event(int who, uint64_t number) {
 
 void submitters_pin(const int *nodes, int cnt) {
   state.pinned = true;
-
   for (int i = 0; i < state.cnt; i++) {
     state.at[i].node = nodes[i % cnt];
     state.at[i].wanted = state.at[i].acked + 1;
     state.at[i].step = CLIENT_STARTING;
+    state.at[i].every = 0;
     later(i, 0);
   }
+}
+
+void submitters_settle(void) {
+  state.pinned = true;
+  for (int i = 0; i < state.cnt; i++) state.at[i].node = i;
+}
+
+void submitters_want(int who, uint64_t more, uint64_t every) {
+  struct submitter *c = client_at(who);
+  c->wanted += more;
+  c->every = every;
+  if (c->step != CLIENT_SUBMITTING) c->step = CLIENT_STARTING;
+  later(who, 0);
+}
+
+void submitters_no_more(int who) {
+  struct submitter *c = client_at(who);
+  uint64_t asked = c->next ? c->next - 1 : 0;
+  c->wanted = c->acked > asked ? c->acked : asked;
+  c->every = 0;
 }
 
 static uint32_t request_of(const struct submitter *c, uint64_t sequence, uint8_t *dst) {
   uint64_t salt = c->id * 1000003 + sequence * 7919;
   struct random r = {salt};
-  uint32_t len = 1 + (uint32_t)random_tail(&r, 0, world->plan.record_max - 1);
+  uint32_t min = world->plan.record_min ? world->plan.record_min : 1;
+  uint32_t len = min + (uint32_t)random_tail(&r, 0, world->plan.record_max - min);
   app_log_request_write(dst, c->id, sequence);
   for (uint32_t i = 0; i < len; i += 8) {
     uint64_t v = random_next(&r);
@@ -111,6 +132,7 @@ static bool submit(struct machine *m, struct submitter *c) {
   if (c->next > c->acked + (uint64_t)world->plan.window) return false;
   if (state.pinned && c->next > c->wanted) return false;
   if (!state.pinned && world->now < c->next * world->plan.pace) return false;
+  if (c->every && world->now < c->not_before) return false;
   uint32_t len = request_of(c, c->next, request);
   oracle_submitted(c->id, c->next); /* before: it may be committed when app_submit returns */
   enum reason r = app_submit(&m->app, request, len);
@@ -120,6 +142,7 @@ static bool submit(struct machine *m, struct submitter *c) {
   }
   if (r == REASON_NONE || r == REASON_SEQ_DUPLICATE) {
     c->next++;
+    c->not_before = world->now + c->every;
     return true;
   }
   note("ClientRefused", "client reason", (struct noted){m->idx, -1, {c->id, r}});

@@ -9,6 +9,7 @@
 #include "storage/store_impl.h"
 #include "test/sim/client.h"
 #include "test/sim/oracle_state.h"
+#include "test/sim/scene.h"
 
 static struct oracle state;
 
@@ -211,6 +212,7 @@ static void on_tcp_frame(struct machine *m, const struct tcp_msg *t) {
 void oracle_ring(struct machine *m, enum ring_id id, const void *element) {
   const struct fast_msg *f = element;
   const struct disk_msg *d = element;
+  if (id == RING_SLOW_DISK) scene_disk_asked(m, (int)d->type);
   if (id == RING_SLOW_DISK && d->type == DISK_CURRENT && m->slow->replica.role == ROLE_LEADING)
     state.node[m->idx].own_epoch = d->epoch;
   if (id == RING_FAST_TCP) on_tcp_frame(m, element);

@@ -12,6 +12,7 @@
 #include "test/sim/fault.h"
 #include "test/sim/net.h"
 #include "test/sim/oracle.h"
+#include "test/sim/scene.h"
 #include "test/sim/world.h"
 
 #define LIMIT_TIME (120 * SECOND)
@@ -22,12 +23,14 @@ static struct world the_world;
 struct world *world = &the_world;
 
 void note(const char *action, const char *names, struct noted n) {
-  trace_add(&world->trace, &(struct trace_row){.at = world->now,
-                                               .action = action,
-                                               .names = names,
-                                               .node = (int16_t)n.node,
-                                               .peer = (int16_t)n.peer,
-                                               .v = {n.v[0], n.v[1], n.v[2]}});
+  struct trace_row r = {.at = world->now,
+                        .action = action,
+                        .names = names,
+                        .node = (int16_t)n.node,
+                        .peer = (int16_t)n.peer,
+                        .v = {n.v[0], n.v[1], n.v[2]}};
+  trace_add(&world->trace, &r);
+  scene_note(&r);
 }
 
 /* What a node says to people is part of the trace. */
@@ -43,11 +46,16 @@ void log_line(enum log_level level, int node_id, const char *format, ...) {
   vsnprintf(r.text, sizeof r.text, format, args);
   va_end(args);
   trace_add(&world->trace, &r);
+  scene_note(&r);
 }
 
 static void explain(const char *how, const char *what) {
   fflush(stdout);
   trace_tail(&world->trace, stderr, TAIL);
+  if (scene_is_on()) {
+    fprintf(stderr, "%llu us%s: %s\n", (unsigned long long)(world->now / US), how, what);
+    return;
+  }
   fprintf(stderr, "seed %llu%s, event %llu, fault %llu, %llu us: %s\n",
           (unsigned long long)world->seed, how, (unsigned long long)world->events,
           (unsigned long long)faults_drawn(), (unsigned long long)(world->now / US), what);
@@ -80,7 +88,7 @@ _Noreturn void violation(const char *format, ...) {
   _Exit(1);
 }
 
-static void begin(const struct sim_options *o) {
+void sim_begin(const struct sim_options *o) {
   struct random r = {o->seed};
   struct trace trace = world->trace;
   world->seed = o->seed;
@@ -94,6 +102,7 @@ static void begin(const struct sim_options *o) {
   snprintf(world->options, sizeof world->options, "%s%s", o->memory ? " --memory" : "",
            o->storage ? " --storage" : "");
   plan_draw(&world->plan, &r);
+  if (o->plan) world->plan = *o->plan;
   world->plan.memory |= o->memory;
   if (!o->storage) world->plan.classes &= ~FAULTS_OF_STORAGE;
   world->random_net.state = random_next(&r);
@@ -107,7 +116,7 @@ static void begin(const struct sim_options *o) {
   network_init();
   for (int i = 0; i < world->plan.nodes; i++) machine_init(&world->machines[i], i);
   network_init();
-  for (int i = 0; i < world->plan.nodes; i++)
+  for (int i = 0; i < world->plan.nodes && !o->plan; i++)
     heap_push(&world->heap, (struct sim_event){.at = random_below(&world->random_turn, 20 * MS),
                                                .kind = EVENT_BOOT,
                                                .who = i,
@@ -116,7 +125,7 @@ static void begin(const struct sim_options *o) {
   faults_init(o->faults_max);
 }
 
-static void finish(void) {
+void sim_finish(void) {
   for (int i = 0; i < world->plan.nodes; i++) machine_free(&world->machines[i]);
   network_free();
   tcps_free();
@@ -159,7 +168,7 @@ static void dispatch(const struct sim_event *e) {
   }
 }
 
-static void run_until(bool (*done)(void), uint64_t limit, const char *what) {
+void sim_run_until(bool (*done)(void), uint64_t limit, const char *what) {
   struct sim_event e;
   uint64_t end = world->now + limit;
   while (!done()) {
@@ -170,6 +179,7 @@ static void run_until(bool (*done)(void), uint64_t limit, const char *what) {
     if (world->now > end)
       violation("%s: not within %llu ms", what, (unsigned long long)(limit / MS));
     dispatch(&e);
+    scene_after_event();
   }
 }
 
@@ -261,19 +271,26 @@ const char *sim_count_name(int i) {
   return i < FAULT_CLASSES + NET_EFFECTS ? net[i - FAULT_CLASSES] : NULL;
 }
 
+bool sim_count_is_due(int i, const struct sim_options *o) {
+  uint32_t never = o->storage ? 0 : FAULTS_OF_STORAGE;
+  if (o->memory)
+    never |= FAULTS_OF_STORAGE | 1u << FAULT_WIPE; /* what was acknowledged may be gone */
+  return i >= FAULT_CLASSES || !(never >> i & 1u);
+}
+
 struct sim_result sim_run(const struct sim_options *o) {
   int core[LIMIT_VOTERS];
-  begin(o);
+  sim_begin(o);
   trouble_ends = world->now + 4 * world->plan.fault_gap * world->plan.faults + SECOND;
-  run_until(trouble_is_over, LIMIT_TIME, "trouble");
+  sim_run_until(trouble_is_over, LIMIT_TIME, "trouble");
   int cnt = choose_core(core);
   heal(core, cnt);
   submitters_pin(core, cnt);
   uint64_t healed = world->now;
-  run_until(all_served, HEAL_LIMIT, "after healing, a new write");
+  sim_run_until(all_served, HEAL_LIMIT, "after healing, a new write");
   healed_nodes = 0;
   for (int i = 0; i < cnt; i++) healed_nodes |= (nodeset_t)1u << core[i];
-  run_until(all_take_part, HEAL_LIMIT, "after healing, every node of the majority serves");
+  sim_run_until(all_take_part, HEAL_LIMIT, "after healing, every node of the majority serves");
   oracle_end();
   struct oracle_totals t = oracle_totals();
   struct sim_result r = {.events = world->events,
@@ -287,6 +304,6 @@ struct sim_result sim_run(const struct sim_options *o) {
   for (int i = 0; i < FAULT_CLASSES; i++) r.faults += r.count[i] = faults_effective()[i];
   for (int i = 0; i < NET_EFFECTS; i++) r.count[FAULT_CLASSES + i] = world->network->effects[i];
   for (int i = 0; i < world->plan.nodes; i++) r.recoveries += world->machines[i].boots - 1;
-  finish();
+  sim_finish();
   return r;
 }

@@ -92,7 +92,7 @@ struct tcp *tcp_connect(int from, int to, uint16_t port, struct sim_tcp *tcp) {
 
 static bool is_cut(const struct tcp *s) {
   int a = s->end[0].machine, b = s->end[1].machine;
-  return network_is_cut(a, b, -1) || network_is_cut(b, a, -1) ||
+  return stream_is_cut(a, b, s->port) || stream_is_cut(b, a, s->port) ||
          world->machines[a].state == MACHINE_OFF || world->machines[b].state == MACHINE_OFF;
 }
 
@@ -257,7 +257,7 @@ void tcp_segment_event(void *pipe, uint64_t serial) {
   p->pending = false;
   int from = s->end[p->dir].machine, to = s->end[!p->dir].machine;
   if (!p->head) return;
-  if (network_is_cut(from, to, -1) || world->machines[to].state == MACHINE_OFF) {
+  if (stream_is_cut(from, to, s->port) || world->machines[to].state == MACHINE_OFF) {
     stall(p);
     return;
   }
