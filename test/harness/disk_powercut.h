@@ -39,6 +39,10 @@ struct powercut *powercut_new(void);
 void powercut_free(struct powercut *p);
 /* powercut_clone copies a disk on which no file is open. */
 struct powercut *powercut_clone(const struct powercut *p);
+/* powercut_durable returns the disk that would be left if p's power went now and nothing unsynced
+ * survived.  It copies what is written to it, no more; until it is freed p must not be written to.
+ */
+struct powercut *powercut_durable(const struct powercut *p);
 void powercut_disk(struct powercut *p, struct disk *d);
 
 /* Operations are creates, writes, syncs, renames, unlinks; counted from 1 since the last call of

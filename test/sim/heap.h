@@ -19,15 +19,24 @@ enum event_kind {
 
 struct sim_event {
   uint64_t at; /* ns */
-  uint64_t order;
   enum event_kind kind;
   int32_t who;
   uint64_t number;
   void *ptr;
 };
 
+/* What is compared lies close together: four children are one cache line. */
+struct heap_key {
+  uint64_t at;
+  uint64_t order_slot; /* the order of insertion, above HEAP_SLOT_BITS of the slot */
+};
+
+#define HEAP_SLOT_BITS 24
+
 struct heap {
-  struct sim_event *at;
+  struct heap_key *key;
+  struct sim_event *slot;
+  uint32_t *free; /* slots; those of free[cnt] and behind are */
   uint32_t cnt, cap;
   uint64_t order;
 };

@@ -1,6 +1,7 @@
 #include "test/sim/sim.h"
 
 #include <assert.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -88,9 +89,18 @@ _Noreturn void violation(const char *format, ...) {
   _Exit(1);
 }
 
+/* Memory goes from one seed to the next: a page that the kernel has to clear costs more than what
+ * is done with it. */
+static void keep_memory(void) {
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+  mallopt(M_TOP_PAD, 8 << 20);
+}
+
 void sim_begin(const struct sim_options *o) {
   struct random r = {o->seed};
   struct trace trace = world->trace;
+  keep_memory();
   world->seed = o->seed;
   world->now = 0;
   world->events = 0;
