@@ -10,6 +10,7 @@
 #define NAME_LEN 32
 #define NAMES 256
 #define TRACE 4096
+#define ROOM_MIN (64u << 10)
 
 struct inode {
   uint8_t *now, *durable; /* both room bytes, zero behind their size */
@@ -178,6 +179,7 @@ static void make_room(struct inode *n, size_t room) {
   if (n->borrowed) keep(n);
   if (room <= n->room) return;
   n->room = room > 2 * n->room ? room : 2 * n->room;
+  if (n->room < ROOM_MIN) n->room = ROOM_MIN;
   n->now = realloc(n->now, n->room);
   n->durable = realloc(n->durable, n->room);
   n->dirty = realloc(n->dirty, n->room / BLOCK);

@@ -26,6 +26,9 @@ static void grow(struct heap *h) {
 void heap_clear(struct heap *h) {
   h->cnt = 0, h->order = 0;
   for (uint32_t i = 0; i < h->cap; i++) h->free[i] = i;
+  for (int i = 0; i < HEAP_ACTORS; i++) h->due[i].at = UINT64_MAX;
+  for (int i = HEAP_ACTORS - 1; i > 0; i--) /* one of its own: nobody is due */
+    h->winner[i] = i < HEAP_ACTORS / 2 ? h->winner[2 * i] : (uint8_t)(2 * i - HEAP_ACTORS);
 }
 
 void heap_free(struct heap *h) {
@@ -52,11 +55,39 @@ void heap_push(struct heap *h, struct sim_event e) {
   h->key[i] = key;
 }
 
+static void play(struct heap *h, int who) {
+  int i = (who + HEAP_ACTORS) / 2;
+  int a = who & ~1, b = a + 1;
+  for (;;) {
+    h->winner[i] = (uint8_t)(before(h->due[b], h->due[a]) ? b : a);
+    if (i == 1) return;
+    a = h->winner[i & ~1];
+    b = h->winner[i | 1];
+    i /= 2;
+  }
+}
+
+void heap_actor(struct heap *h, int who, uint64_t at) {
+  h->due[who] = (struct heap_key){at, h->order << HEAP_SLOT_BITS};
+  if (at != UINT64_MAX) h->order++;
+  play(h, who);
+}
+
+static bool pop_actor(struct heap *h, struct sim_event *e) {
+  int who = h->winner[1];
+  struct heap_key due = h->due[who];
+  if (due.at == UINT64_MAX || (h->cnt && !before(due, h->key[0]))) return false;
+  *e = (struct sim_event){.at = due.at, .kind = EVENT_ACTOR, .who = who};
+  heap_actor(h, who, UINT64_MAX);
+  return true;
+}
+
 static uint32_t first_of(const struct heap *h, uint32_t a, uint32_t b) {
   return before(h->key[b], h->key[a]) ? b : a;
 }
 
 bool heap_pop(struct heap *h, struct sim_event *e) {
+  if (pop_actor(h, e)) return true;
   if (!h->cnt) return false;
   uint32_t slot = h->key[0].order_slot & SLOT_MASK, i = 0;
   *e = h->slot[slot];

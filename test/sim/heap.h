@@ -1,4 +1,7 @@
-/* heap.h - the one event heap: by time, and among equals by the order of insertion. */
+/* heap.h - the one event heap: by time, and among equals by the order of insertion.
+ *
+ * Most events are turns of actors, each of which has one that is due, or none: these stand in a
+ * tournament beside the heap, since they are moved more often than they come. */
 #ifndef ZABLINE_TEST_SIM_HEAP_H
 #define ZABLINE_TEST_SIM_HEAP_H
 
@@ -6,7 +9,7 @@
 #include <stdint.h>
 
 enum event_kind {
-  EVENT_ACTOR,    /* who: actor; number: its due number, else stale */
+  EVENT_ACTOR,    /* who: actor */
   EVENT_DATAGRAM, /* ptr: struct datagram */
   EVENT_SEGMENT,  /* ptr: struct pipe of a stream; number: the stream's serial */
   EVENT_STREAM,   /* ptr: struct tcp: keepalive, connect */
@@ -32,6 +35,7 @@ struct heap_key {
 };
 
 #define HEAP_SLOT_BITS 24
+#define HEAP_ACTORS 32 /* a power of two */
 
 struct heap {
   struct heap_key *key;
@@ -39,11 +43,15 @@ struct heap {
   uint32_t *free; /* slots; those of free[cnt] and behind are */
   uint32_t cnt, cap;
   uint64_t order;
+  struct heap_key due[HEAP_ACTORS];
+  uint8_t winner[HEAP_ACTORS]; /* [1]: who is due first; those of [i] are [2i], [2i+1] */
 };
 
 void heap_clear(struct heap *h);
 void heap_free(struct heap *h);
 void heap_push(struct heap *h, struct sim_event e);
+/* heap_actor: the turn of actor who is due at `at`, and at no other time; UINT64_MAX: never. */
+void heap_actor(struct heap *h, int who, uint64_t at);
 bool heap_pop(struct heap *h, struct sim_event *e);
 
 #endif

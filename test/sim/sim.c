@@ -147,7 +147,7 @@ static void dispatch(const struct sim_event *e) {
   switch (e->kind) {
     case EVENT_ACTOR: {
       struct actor *a = actor_of(e->who);
-      actor_run(a, e->number);
+      actor_run(a);
       if (a->machine->dying) machine_reap(a->machine);
       break;
     }
