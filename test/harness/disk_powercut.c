@@ -430,24 +430,36 @@ static uint64_t mix(uint64_t *seed) { /* splitmix64 */
   return z ^ (z >> 31);
 }
 
+/* Which of the unsynced survive: by a rule, or one item after the other. */
+struct survival {
+  enum powercut_survivors rule;
+  uint64_t seed;
+  uint32_t kept, groups, items, item; /* groups > 0: this way */
+};
+
+static bool item_survives(struct survival *v) {
+  return v->kept >> (v->item++ * v->groups / v->items) & 1u;
+}
+
 static size_t run_len(const struct inode *n, size_t block) {
   size_t len = 0;
   while (block + len < n->dirty_to && n->dirty[block + len]) len++;
   return len;
 }
 
-static bool block_survives(enum powercut_survivors s, size_t at, size_t len, uint64_t *seed) {
-  if (s == SURVIVE_RANDOM) return mix(seed) & 1;
+static bool block_survives(struct survival *v, size_t at, size_t len) {
+  enum powercut_survivors s = v->rule;
+  if (v->groups) return item_survives(v);
+  if (s == SURVIVE_RANDOM) return mix(&v->seed) & 1;
   if (s == SURVIVE_HEADS) return at < (len + 1) / 2;
   if (s == SURVIVE_TAILS) return at >= len / 2;
   return s == SURVIVE_ALL || s == SURVIVE_DATA;
 }
 
-static void restore_run(struct inode *n, size_t block, size_t len, enum powercut_survivors s,
-                        uint64_t *seed) {
+static void restore_run(struct inode *n, size_t block, size_t len, struct survival *v) {
   for (size_t i = 0; i < len; i++) {
     size_t at = (block + i) * BLOCK;
-    if (!block_survives(s, i, len, seed) || n->dirty[block + i] == BLOCK_ABANDONED) continue;
+    if (!block_survives(v, i, len) || n->dirty[block + i] == BLOCK_ABANDONED) continue;
     memcpy(n->durable + at, n->now + at, BLOCK);
     size_t size = (at / LIMIT_SECTOR + 1) * LIMIT_SECTOR;
     if (size > n->now_size) size = n->now_size;
@@ -455,15 +467,25 @@ static void restore_run(struct inode *n, size_t block, size_t len, enum powercut
   }
 }
 
-static void restore_inode(struct inode *n, enum powercut_survivors s, uint64_t *seed) {
+static bool has_grown(const struct inode *n) {
+  return n->durable_size < n->now_size;
+}
+
+static bool size_survives(const struct inode *n, bool grown, struct survival *v) {
+  if (v->groups) return grown && item_survives(v) && has_grown(n);
+  bool survives = v->rule == SURVIVE_RANDOM ? (mix(&v->seed) & 1) : v->rule == SURVIVE_NAMES;
+  return survives && has_grown(n);
+}
+
+static void restore_inode(struct inode *n, struct survival *v) {
   size_t from = n->dirty_from, cnt = n->dirty_to - from;
+  bool grown = has_grown(n);
   for (size_t b = from; b < n->dirty_to; b++) {
     size_t len = run_len(n, b);
-    if (len) restore_run(n, b, len, s, seed);
+    if (len) restore_run(n, b, len, v);
     b += len;
   }
-  bool grows = s == SURVIVE_RANDOM ? (mix(seed) & 1) : s == SURVIVE_NAMES;
-  if (grows && n->durable_size < n->now_size) n->durable_size = n->now_size;
+  if (size_survives(n, grown, v)) n->durable_size = n->now_size;
   n->now_size = n->durable_size;
   if (cnt) memcpy(n->now + from * BLOCK, n->durable + from * BLOCK, cnt * BLOCK);
   if (cnt) memset(n->dirty + from, 0, cnt);
@@ -471,22 +493,42 @@ static void restore_inode(struct inode *n, enum powercut_survivors s, uint64_t *
   n->locked = false;
 }
 
-static bool name_survives(enum powercut_survivors s, int at, int cnt, uint64_t *seed) {
-  if (s == SURVIVE_RANDOM) return mix(seed) & 1;
+static bool name_survives(struct survival *v, int at, int cnt) {
+  enum powercut_survivors s = v->rule;
+  if (v->groups) return item_survives(v);
+  if (s == SURVIVE_RANDOM) return mix(&v->seed) & 1;
   if (s == SURVIVE_HEADS) return at < (cnt + 1) / 2;
   if (s == SURVIVE_TAILS) return at >= cnt / 2;
   return s == SURVIVE_ALL || s == SURVIVE_NAMES;
 }
 
-void powercut_restore(struct powercut *p, enum powercut_survivors s, uint64_t seed) {
+static void restore(struct powercut *p, struct survival v) {
   for (int i = 0; i < p->inode_cnt; i++)
-    if (!p->inode[i].borrowed) restore_inode(&p->inode[i], s, &seed);
+    if (!p->inode[i].borrowed) restore_inode(&p->inode[i], &v);
   for (int i = 0; i < p->change_cnt; i++)
-    if (name_survives(s, i, p->change_cnt, &seed)) apply(&p->durable, &p->change[i]);
+    if (name_survives(&v, i, p->change_cnt)) apply(&p->durable, &p->change[i]);
   p->change_cnt = 0;
   p->now = p->durable;
   p->cut = false;
   powercut_arm(p, (struct powercut_plan){0});
+}
+
+void powercut_restore(struct powercut *p, enum powercut_survivors s, uint64_t seed) {
+  restore(p, (struct survival){.rule = s, .seed = seed});
+}
+
+uint32_t powercut_unsynced(const struct powercut *p) {
+  uint32_t cnt = (uint32_t)p->change_cnt;
+  for (int i = 0; i < p->inode_cnt; i++) {
+    const struct inode *n = &p->inode[i];
+    cnt += has_grown(n);
+    for (size_t b = n->dirty_from; b < n->dirty_to; b++) cnt += n->dirty[b] != 0;
+  }
+  return cnt;
+}
+
+void powercut_restore_groups(struct powercut *p, uint32_t kept, uint32_t groups) {
+  restore(p, (struct survival){.kept = kept, .groups = groups, .items = powercut_unsynced(p)});
 }
 
 void powercut_abandon(struct powercut *p, struct disk_file *f) {

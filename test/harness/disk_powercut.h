@@ -65,6 +65,12 @@ bool powercut_is_sync(const struct powercut *p, uint64_t op, const char **name);
 /* powercut_restore brings the power back; close all files first. */
 void powercut_restore(struct powercut *p, enum powercut_survivors survivors, uint64_t seed);
 
+/* powercut_unsynced counts what may be kept or lost: blocks, grown sizes, changed names.
+ * powercut_restore_groups puts them, in this order, into so many groups (1 to 32) of like size; of
+ * group g all is kept if bit g of kept is set, and none if not. */
+uint32_t powercut_unsynced(const struct powercut *p);
+void powercut_restore_groups(struct powercut *p, uint32_t kept, uint32_t groups);
+
 /* powercut_abandon: a sync of the file has failed and the kernel has marked its pages clean (E6):
  * they can be read, no later sync writes them, and they are gone with the power. */
 void powercut_abandon(struct powercut *p, struct disk_file *f);

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "test/exhaustive/exhaustive.h"
 #include "test/sim/scene.h"
 #include "test/sim/sim.h"
 
@@ -28,6 +29,7 @@ static void usage(void) {
   puts(
       "usage: sim [--seed K] [--seeds N] [--trace] [--twice] [--verbose] [--shrink] [--faults N]\n"
       "       sim --scenario FILE [--trace]\n"
+      "       sim --exhaustive SET [...]\n"
       "  --trace    print what happens\n"
       "  --twice    each seed twice: the traces must be the same\n"
       "  --verbose  one line for each seed\n"
@@ -185,6 +187,7 @@ static uint64_t run_batch(const struct options *o, uint64_t seed, uint64_t end, 
 int main(int argc, char **argv) {
   struct options o;
   struct totals t = {0};
+  if (argc > 1 && !strcmp(argv[1], "--exhaustive")) return exhaustive_main(argc - 2, argv + 2);
   if (!parse(&o, argc, argv)) return usage(), 2;
   if (o.scenario) {
     sim_catch();

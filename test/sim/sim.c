@@ -13,6 +13,7 @@
 #include "test/sim/fault.h"
 #include "test/sim/net.h"
 #include "test/sim/oracle.h"
+#include "test/sim/probe.h"
 #include "test/sim/scene.h"
 #include "test/sim/world.h"
 
@@ -22,6 +23,7 @@
 
 static struct world the_world;
 struct world *world = &the_world;
+const struct probe *probe;
 
 void note(const char *action, const char *names, struct noted n) {
   struct trace_row r = {.at = world->now,
@@ -32,6 +34,7 @@ void note(const char *action, const char *names, struct noted n) {
                         .v = {n.v[0], n.v[1], n.v[2]}};
   trace_add(&world->trace, &r);
   scene_note(&r);
+  if (probe && probe->note) probe->note(&r);
 }
 
 /* What a node says to people is part of the trace. */
@@ -53,7 +56,7 @@ void log_line(enum log_level level, int node_id, const char *format, ...) {
 static void explain(const char *how, const char *what) {
   fflush(stdout);
   trace_tail(&world->trace, stderr, TAIL);
-  if (scene_is_on()) {
+  if (world->scripted) {
     fprintf(stderr, "%llu us%s: %s\n", (unsigned long long)(world->now / US), how, what);
     return;
   }
@@ -112,6 +115,7 @@ void sim_begin(const struct sim_options *o) {
   snprintf(world->options, sizeof world->options, "%s%s", o->memory ? " --memory" : "",
            o->storage ? " --storage" : "");
   plan_draw(&world->plan, &r);
+  world->scripted = o->plan != NULL;
   if (o->plan) world->plan = *o->plan;
   world->plan.memory |= o->memory;
   if (!o->storage) world->plan.classes &= ~FAULTS_OF_STORAGE;

@@ -113,6 +113,7 @@ struct world {
   struct nemesis *nemesis;
   struct oracle *oracle;
   bool ended;
+  bool scripted; /* no seed's run: scenarios, test/exhaustive/ */
 };
 
 extern struct world *world;
