@@ -31,8 +31,8 @@ int exhaustive_main(int argc, char **argv);
  * exhaustive_passed ends it. */
 bool exhaustive_case(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void exhaustive_passed(void);
-/* exhaustive_count adds to what a set counts beside its cases (0..7); it names them itself. */
-void exhaustive_count(int i, const char *name, uint64_t n);
+/* exhaustive_count adds to what a set counts beside its cases. */
+void exhaustive_count(const char *name, uint64_t n);
 /* exhaustive_is_sample: the set may leave out what is alike. */
 bool exhaustive_is_sample(void);
 uint64_t exhaustive_bound(uint64_t otherwise); /* --bound */

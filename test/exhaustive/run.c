@@ -15,7 +15,8 @@
 #include "test/sim/sim.h"
 
 #define JOBS_MAX 64
-#define COUNTS 8
+#define COUNTS 400
+#define NAME_LEN 80
 #define SAY_S 10
 
 struct worker {
@@ -26,8 +27,12 @@ struct worker {
 
 struct shared {
   _Atomic uint64_t next, passed, done;
-  _Atomic uint64_t count[COUNTS];
-  char count_name[COUNTS][64];
+  uint64_t units;
+  atomic_flag adding;
+  struct {
+    _Atomic uint64_t value;
+    char name[NAME_LEN];
+  } count[COUNTS];
   struct worker worker[JOBS_MAX];
 };
 
@@ -44,9 +49,13 @@ static uint64_t units, skip; /* skip: cases of the unit that a worker before had
 bool exhaustive_is_sample(void) { return opt.sample != 0; }
 uint64_t exhaustive_bound(uint64_t otherwise) { return opt.bound ? opt.bound : otherwise; }
 
-void exhaustive_count(int i, const char *name, uint64_t n) {
-  snprintf(shared->count_name[i], sizeof shared->count_name[i], "%s", name);
-  atomic_fetch_add(&shared->count[i], n);
+void exhaustive_count(const char *name, uint64_t n) {
+  int i = 0;
+  while (atomic_flag_test_and_set(&shared->adding)) nanosleep(&(struct timespec){.tv_nsec = 1000}, NULL);
+  while (i < COUNTS - 1 && shared->count[i].name[0] && strcmp(shared->count[i].name, name)) i++;
+  snprintf(shared->count[i].name, NAME_LEN, "%s", name);
+  atomic_flag_clear(&shared->adding);
+  atomic_fetch_add(&shared->count[i].value, n);
 }
 
 bool exhaustive_case(const char *format, ...) {
@@ -82,6 +91,21 @@ static void run_unit(uint64_t unit, uint64_t from) {
   set->run(unit);
   self->busy = false;
   atomic_fetch_add(&shared->done, 1);
+}
+
+/* In a process of its own: a world's memory must not be shared with those that come (seam_port.c). */
+static bool count_units(void) {
+  int status;
+  pid_t pid = fork();
+  assert(pid >= 0);
+  if (pid == 0) {
+    sim_catch();
+    shared->units = set->units();
+    _Exit(0);
+  }
+  waitpid(pid, &status, 0);
+  units = shared->units;
+  return status == 0;
 }
 
 /* Where the one before it ended, then on. */
@@ -144,20 +168,26 @@ static uint64_t run_set(void) {
   return failed;
 }
 
+/* A count begins with its value, then its name. */
+static int by_name(const void *a, const void *b) {
+  return strcmp((const char *)a + sizeof(uint64_t), (const char *)b + sizeof(uint64_t));
+}
+
 static void report(uint64_t failed, double seconds) {
   printf("%s: %s\n", set->name, set->what);
   printf("%llu of %llu units in %.0f s\n", (unsigned long long)atomic_load(&shared->done),
          (unsigned long long)units, seconds);
+  qsort(shared->count, COUNTS, sizeof shared->count[0], by_name);
   for (int i = 0; i < COUNTS; i++)
-    if (shared->count_name[i][0])
-      printf("%12llu  %s\n", (unsigned long long)atomic_load(&shared->count[i]),
-             shared->count_name[i]);
+    if (shared->count[i].name[0])
+      printf("%12llu  %s\n", (unsigned long long)atomic_load(&shared->count[i].value),
+             shared->count[i].name);
   printf("%llu passed, %llu failed\n", (unsigned long long)atomic_load(&shared->passed),
          (unsigned long long)failed);
 }
 
 static bool parse(int argc, char **argv) {
-  static const struct exhaustive_set *const sets[] = {&exhaustive_cuts};
+  static const struct exhaustive_set *const sets[] = {&exhaustive_cuts, &exhaustive_points, &exhaustive_pairs};
   for (size_t i = 0; argc && i < sizeof sets / sizeof sets[0]; i++)
     if (!strcmp(argv[0], sets[i]->name)) set = sets[i];
   opt.jobs = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
@@ -197,8 +227,7 @@ int exhaustive_main(int argc, char **argv) {
   assert(shared != MAP_FAILED);
   self = &shared->worker[0];
   clock_gettime(CLOCK_MONOTONIC, &from);
-  units = set->units();
-  uint64_t failed = run_set();
+  uint64_t failed = count_units() ? run_set() : 1;
   clock_gettime(CLOCK_MONOTONIC, &to);
   report(failed, (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9);
   return failed != 0;

@@ -15,6 +15,7 @@ struct probe {
   void (*note)(const struct trace_row *r);
   /* the operation is about to take effect (over: it has) */
   void (*disk)(struct machine *m, enum drive_op op, const char *name, bool over);
+  void (*deliver)(struct machine *m, zxid_t zxid); /* about to */
   /* false: it is taken away, the probe has it */
   bool (*datagram)(struct datagram *d);
   /* there is something on its way: false: it arrives when the probe says so */
