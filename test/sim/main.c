@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "test/exhaustive/exhaustive.h"
+#include "test/sim/rows.h"
 #include "test/sim/scene.h"
 #include "test/sim/sim.h"
 
@@ -16,7 +17,7 @@
 struct options {
   struct sim_options sim;
   uint64_t seeds;
-  bool verbose, twice, shrink, counts;
+  bool verbose, twice, shrink, counts, rows;
   const char *scenario;
 };
 
@@ -36,6 +37,7 @@ static void usage(void) {
       "  --memory   durability `memory` in every seed\n"
       "  --storage  disks damage what they hold, too\n"
       "  --counts   what took effect how often\n"
+      "  --rows     a line of JSON for each seed, and one with names\n"
       "  --faults   the nemesis stops after N faults");
 }
 
@@ -52,6 +54,7 @@ static bool parse(struct options *o, int argc, char **argv) {
                  : !strcmp(a, "--twice")   ? &o->twice
                  : !strcmp(a, "--shrink")  ? &o->shrink
                  : !strcmp(a, "--counts")  ? &o->counts
+                 : !strcmp(a, "--rows")    ? &o->rows
                  : !strcmp(a, "--storage") ? &o->sim.storage
                  : !strcmp(a, "--memory")  ? &o->sim.memory
                                            : NULL;
@@ -172,6 +175,7 @@ static uint64_t run_batch(const struct options *o, uint64_t seed, uint64_t end, 
   struct sim_result r;
   while (read(ends[0], &r, sizeof r) == sizeof r) {
     add(t, &r);
+    if (o->rows) rows_print(seed, &r);
     seed++;
   }
   close(ends[0]);
@@ -194,6 +198,7 @@ int main(int argc, char **argv) {
     scene_run(&(struct scene_options){o.scenario, o.sim.live});
     return 0;
   }
+  if (o.rows) rows_print_names();
   struct timespec from, to;
   clock_gettime(CLOCK_MONOTONIC, &from);
   uint64_t seed = o.sim.seed, end = seed + o.seeds;

@@ -8,6 +8,7 @@
 #include "proto/record.h"
 #include "storage/store_impl.h"
 #include "test/sim/client.h"
+#include "test/sim/cover.h"
 #include "test/sim/oracle_state.h"
 #include "test/sim/probe.h"
 #include "test/sim/scene.h"
@@ -302,6 +303,7 @@ void oracle_after_disk(struct machine *m) {
 void oracle_after_slow(struct machine *m) {
   oracle_votes(m);
   oracle_phases(m);
+  cover_moment(m);
 }
 void oracle_after_app(struct machine *m) { (void)m; }
 

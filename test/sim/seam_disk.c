@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "test/sim/cover.h"
 #include "test/sim/drive.h"
 #include "test/sim/fault.h"
 #include "test/sim/oracle.h"
@@ -65,6 +66,7 @@ static int take_time(struct sim_disk *s, enum drive_op op, const char *name, uin
   int failed = a ? drive_fault(s, op) : 0;
   struct machine *m = &world->machines[s->idx];
   if (a && op != DRIVE_READ) fault_at_point(m, op);
+  if (a && op != DRIVE_READ) cover_point(m, op, name, m->dying);
   if (a && !failed) failed = scene_disk(m, op, name, false);
   if (a && probe && probe->disk && op != DRIVE_READ) probe->disk(m, op, name, false);
   if (m->dying && a) fiber_yield(); /* for ever: machine_reap finds it here */

@@ -136,6 +136,7 @@ void sim_begin(const struct sim_options *o) {
                                                .who = i,
                                                .number = world->machines[i].incarnation});
   submitters_init();
+  cover_begin();
   faults_init(o->faults_max);
 }
 
@@ -307,7 +308,8 @@ struct sim_result sim_run(const struct sim_options *o) {
                          .elections = t.elections,
                          .committed = t.committed,
                          .acked = world->submitters->acked,
-                         .images = t.images};
+                         .images = t.images,
+                         .cover = *cover_of_run()};
   for (int i = 0; i < FAULT_CLASSES; i++) r.faults += r.count[i] = faults_effective()[i];
   for (int i = 0; i < NET_EFFECTS; i++) r.count[FAULT_CLASSES + i] = world->network->effects[i];
   for (int i = 0; i < world->plan.nodes; i++) r.recoveries += world->machines[i].boots - 1;
