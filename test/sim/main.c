@@ -7,6 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "test/exhaustive/exhaustive.h"
+#include "test/sim/rows.h"
 #include "test/sim/scene.h"
 #include "test/sim/sim.h"
 
@@ -16,7 +18,7 @@
 struct options {
   struct sim_options sim;
   uint64_t seeds;
-  bool verbose, twice, shrink, counts;
+  bool verbose, twice, shrink, counts, rows;
   const char *scenario;
 };
 
@@ -29,12 +31,14 @@ static void usage(void) {
   puts(
       "usage: sim [--seed K] [--seeds N] [--trace] [--twice] [--verbose] [--shrink] [--faults N]\n"
       "       sim --scenario FILE [--trace] [--seed K]\n"
+      "       sim --exhaustive SET [...]\n"
       "  --trace    print what happens\n"
       "  --twice    each seed twice: the traces must be the same\n"
       "  --verbose  one line for each seed\n"
       "  --memory   durability `memory` in every seed\n"
       "  --storage  disks damage what they hold, too\n"
       "  --counts   what took effect how often\n"
+      "  --rows     a line of JSON for each seed, and one with names\n"
       "  --faults   the nemesis stops after N faults");
 }
 
@@ -51,6 +55,7 @@ static bool parse(struct options *o, int argc, char **argv) {
                  : !strcmp(a, "--twice")   ? &o->twice
                  : !strcmp(a, "--shrink")  ? &o->shrink
                  : !strcmp(a, "--counts")  ? &o->counts
+                 : !strcmp(a, "--rows")    ? &o->rows
                  : !strcmp(a, "--storage") ? &o->sim.storage
                  : !strcmp(a, "--memory")  ? &o->sim.memory
                                            : NULL;
@@ -126,7 +131,7 @@ static void check_floors(const struct options *o, struct totals *t) {
   } floors[] = {{"elections", s->elections, 3},
                 {"commits", s->committed, 500},
                 {"faults that took effect", s->faults, 12}};
-  if (o->seeds < FLOOR_SEEDS || o->sim.faults_max != UINT64_MAX || !t->passed) return;
+  if (o->rows || o->seeds < FLOOR_SEEDS || o->sim.faults_max != UINT64_MAX || !t->passed) return;
   for (size_t i = 0; i < sizeof floors / sizeof floors[0]; i++) {
     if (floors[i].sum >= floors[i].least * t->passed) continue;
     fprintf(stderr, "%.1f %s a seed, at least %llu are due\n",
@@ -196,6 +201,7 @@ static uint64_t run_batch(const struct options *o, uint64_t seed, uint64_t end, 
   struct sim_result r;
   while (read(ends[0], &r, sizeof r) == sizeof r) {
     add(t, &r);
+    if (o->rows) rows_print(seed, &r);
     seed++;
   }
   close(ends[0]);
@@ -211,12 +217,14 @@ static uint64_t run_batch(const struct options *o, uint64_t seed, uint64_t end, 
 int main(int argc, char **argv) {
   struct options o;
   struct totals t = {0};
+  if (argc > 1 && !strcmp(argv[1], "--exhaustive")) return exhaustive_main(argc - 2, argv + 2);
   if (!parse(&o, argc, argv)) return usage(), 2;
   if (o.scenario) {
     sim_catch();
     scene_run(&(struct scene_options){o.scenario, o.sim.live, o.sim.seed});
     return 0;
   }
+  if (o.rows) rows_print_names();
   struct timespec from, to;
   clock_gettime(CLOCK_MONOTONIC, &from);
   uint64_t seed = o.sim.seed, end = seed + o.seeds;

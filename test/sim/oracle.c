@@ -8,7 +8,9 @@
 #include "proto/record.h"
 #include "storage/store_impl.h"
 #include "test/sim/client.h"
+#include "test/sim/cover.h"
 #include "test/sim/oracle_state.h"
+#include "test/sim/probe.h"
 #include "test/sim/scene.h"
 
 static struct oracle state;
@@ -301,6 +303,7 @@ void oracle_after_disk(struct machine *m) {
 void oracle_after_slow(struct machine *m) {
   oracle_votes(m);
   oracle_phases(m);
+  cover_moment(m);
 }
 void oracle_after_app(struct machine *m) { (void)m; }
 
@@ -364,6 +367,7 @@ static void watched_apply(struct app *a, zxid_t zxid, const void *txn, uint32_t 
   struct machine *m = machine_of_app(a);
   struct app *real = &m->node->app;
   check_delivery(m, real, zxid, crc32c(txn, len));
+  if (probe && probe->deliver) probe->deliver(m, zxid);
   real->ops->apply(real, zxid, txn, len);
   check_digest(m, real, zxid);
 }

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "test/sim/cover.h"
+
 struct plan;
 
 struct sim_options {
@@ -23,6 +25,7 @@ struct sim_result {
   uint64_t elections, committed, acked, faults;
   uint64_t recoveries, images; /* of nodes; disks looked at as if their power had gone */
   uint64_t count[SIM_COUNTS];  /* what took effect, by sim_count_name */
+  struct cover cover;
 };
 
 /* sim_count_name names the i-th count; NULL behind the last. */
