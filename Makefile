@@ -69,7 +69,7 @@ TEST_TOOLS := $(B)/memif_mangler $(B)/fault_disk.so
 
 .DEFAULT_GOAL := all
 .PHONY: all help deps deps-ci deps-rack build-tests objects test unit processes abuse rack-test perf demo model fuzz tidy fresh-test clean
-.PHONY: install uninstall deb package-test sim sim-twice mutants
+.PHONY: install uninstall deb package-test sim sim-twice scenarios mutants
 .DELETE_ON_ERROR:
 
 all: $(B)/zabd $(B)/zabctl ## build zabd and zabctl (build/zabd and build/zabctl, if neither CC nor SAN is given)
@@ -120,6 +120,12 @@ sim: ## the simulator: SEEDS=N seeds from SEED=K on (test/sim/README.md)
 sim-twice: ## each seed twice: the traces must be the same, byte for byte
 	@$(MAKE) --no-print-directory -j$(JOBS) $(B)/sim
 	@$(B)/sim --twice --seed $(SEED) --seeds $(SEEDS)
+
+SCENARIO :=
+RENEW :=
+scenarios: ## known bugs of Zab as schedules for the simulator: SCENARIO="A01*" RENEW=1 (test/scenario/README.md)
+	@$(MAKE) --no-print-directory -j$(JOBS) $(B)/sim
+	@/usr/bin/python3 test/scenario/scenarios.py --sim $(B)/sim $(if $(RENEW),--renew) $(foreach s,$(SCENARIO),'$(s)')
 
 MUTANT :=
 SAMPLE :=
@@ -260,7 +266,7 @@ SIM_PRODUCT := $(addprefix $(B)/dpdk_app/,arena.o node.o open_error.o rings_app.
   $(foreach l,proto fastpath,$(call obj_of,$(l))) $(filter-out $(B)/storage/disk_real.o,$(call obj_of,storage)) \
   $(filter-out $(B)/config/log.o,$(call obj_of,config)) \
   $(addprefix $(B)/service/app_,apply.o catchup.o log.o log_snapshot.o propose.o role.o snapshot.o thread.o) $(addprefix $(B)/service/,buffer.o clients.o kept.o)
-$(B)/sim: $(patsubst %.c,$(B)/%.o,$(wildcard test/sim/*.c)) $(B)/test/harness/disk_powercut.o $(SIM_PRODUCT)
+$(B)/sim: $(patsubst %.c,$(B)/%.o,$(wildcard test/sim/*.c test/exhaustive/*.c)) $(B)/test/harness/disk_powercut.o $(SIM_PRODUCT)
 	$(call say,LD,$@)
 	$(Q)$(CC) -O2 $(LTO) $(SAN_FLAGS) -o $@ $^ -lcjson -lm
 

@@ -1,5 +1,6 @@
 #include "test/sim/drive.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,7 +42,7 @@ static void keep_old(struct sim_disk *s, struct disk_file *f, size_t len, uint64
     free(s->old.bytes);
     s->old.bytes = aligned;
     s->old.there = true;
-    s->old.file = f;
+    snprintf(s->old.name, sizeof s->old.name, "%s", powercut_name_of(f));
     s->old.offset = offset;
     s->old.len = len;
   } else {
@@ -67,12 +68,18 @@ bool drive_write_goes_wrong(struct sim_disk *s, struct disk_file *f, const void 
   return false;
 }
 
-bool drive_read_stale(struct sim_disk *s, struct disk_file *f, void *buf, size_t len,
+void drive_read_stale(struct sim_disk *s, const struct disk_file *f, uint8_t *buf, size_t len,
                       uint64_t offset) {
-  if (!s->old.there || s->old.file != f) return false;
-  if (offset != s->old.offset || len != s->old.len) return false;
-  memcpy(buf, s->old.bytes, len);
+  uint64_t from = s->old.offset > offset ? s->old.offset : offset;
+  uint64_t old_end = s->old.offset + s->old.len, end = offset + len;
+  if (!s->old.there || strcmp(s->old.name, powercut_name_of(f)) != 0) return;
+  if (old_end < end) end = old_end;
+  if (from >= end) return;
+  memcpy(buf + (from - offset), (uint8_t *)s->old.bytes + (from - s->old.offset), end - from);
   s->old.there = false;
   fault_hit(FAULT_STALE_READ, s->idx);
-  return true;
+}
+
+void drive_forget_stale(struct sim_disk *s, const char *name) {
+  if (s->old.there && !strcmp(s->old.name, name)) s->old.there = false;
 }

@@ -28,10 +28,13 @@ struct sim_disk {
   uint32_t broken;    /* bit: enum drive_op fails next time */
   int broken_errno;
   uint64_t ops[DRIVE_OPS];
+  int survivors;         /* enum powercut_survivors when the power goes; SURVIVE_CNT: by chance */
+  uint32_t kept, groups; /* groups > 0: these of as many groups of what is unsynced survive */
+  uint32_t unsynced;     /* so much was, when the last process ended */
   bool lose_next, misdirect_next, keep_next; /* the next durable write */
   struct {                                   /* STALE_READ: what stood there before a write */
     bool there;
-    struct disk_file *file;
+    char name[64]; /* of its file: a handle does not live as long */
     uint64_t offset;
     size_t len;
     void *bytes;
@@ -44,9 +47,12 @@ bool drive_rot(struct sim_disk *s, struct random *r);
  */
 bool drive_write_goes_wrong(struct sim_disk *s, struct disk_file *f, const void *buf, size_t len,
                             uint64_t offset);
-/* drive_read_stale: the read returns what stood there before; false: it does not. */
-bool drive_read_stale(struct sim_disk *s, struct disk_file *f, void *buf, size_t len,
+/* drive_read_stale: what was read at offset is, where that was kept, what stood there before: once.
+ */
+void drive_read_stale(struct sim_disk *s, const struct disk_file *f, uint8_t *buf, size_t len,
                       uint64_t offset);
+/* drive_forget_stale: the file of that name is another, or gone. */
+void drive_forget_stale(struct sim_disk *s, const char *name);
 
 /* drive_fault counts the operation; 0, or the error that it is to end with. */
 int drive_fault(struct sim_disk *s, enum drive_op op);

@@ -9,6 +9,7 @@
 #include "proto/exit_code.h"
 #include "test/sim/fault.h"
 #include "test/sim/oracle.h"
+#include "test/sim/scene.h"
 #include "test/sim/world.h"
 
 #define CLUSTER "simulated"
@@ -192,7 +193,8 @@ _Noreturn void machine_exit(struct machine *m, int exit_code) {
   m->dies_how = END_KILL;
   m->dying = true; /* machine_reap takes it down from outside of this fiber */
   note("NodeExit", "code", (struct noted){m->idx, -1, {(uint64_t)exit_code}});
-  machine_boot_later(m, random_between(&world->random_fault, MS, 50 * MS)); /* its supervisor */
+  if (!scene_is_on()) /* its supervisor; a scenario boots by itself */
+    machine_boot_later(m, random_between(&world->random_fault, MS, 50 * MS));
   fiber_exit();
 }
 

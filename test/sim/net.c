@@ -6,6 +6,8 @@
 
 #include "proto/frame.h"
 #include "test/sim/fault.h"
+#include "test/sim/probe.h"
+#include "test/sim/scene.h"
 
 #define POLL_NS 1500
 
@@ -19,7 +21,7 @@ void network_init(void) {
   for (int i = 0; i < world->plan.nodes; i++) world->machines[i].rx = n->queues[i];
 }
 
-static struct datagram *datagram_new(void) {
+struct datagram *datagram_new(void) {
   struct network *n = world->network;
   struct datagram *d = n->free;
   if (d)
@@ -53,7 +55,7 @@ uint64_t network_delay(int from, int to) {
   return random_tail(&world->random_net, world->plan.delay_min, world->plan.delay_max);
 }
 
-static void fly(struct datagram *d, uint64_t delay) {
+void datagram_fly(struct datagram *d, uint64_t delay) {
   struct net_link *l = &world->network->link[d->from][d->to][d->path];
   uint64_t at = world->now + delay + l->extra;
   if (at < l->clogged_to) {
@@ -83,7 +85,7 @@ static void keep_or_replay(struct net_link *l, const struct datagram *d) {
   if (!random_chance(r, world->plan.replay) || !l->kept_cnt) return;
   uint64_t filled = l->kept_cnt < KEPT_FRAMES ? l->kept_cnt : KEPT_FRAMES;
   world->network->effects[NET_REPLAYED]++;
-  fly(copy(l->kept[random_below(r, filled)]), network_delay(d->from, d->to));
+  datagram_fly(copy(l->kept[random_below(r, filled)]), network_delay(d->from, d->to));
 }
 
 static void corrupt(struct datagram *d) {
@@ -122,10 +124,12 @@ void datagram_send(int from, struct port_to port, const void *head, struct span 
   d->len = (uint32_t)sizeof(struct frame_header) + len;
   memcpy(d->bytes, head, sizeof(struct frame_header));
   if (len) memcpy(d->bytes + sizeof(struct frame_header), payload.data, len);
+  if (!scene_datagram(d)) return;
+  if (probe && probe->datagram && !probe->datagram(d)) return;
   keep_or_replay(l, d);
   if (random_chance(r, p->duplication)) {
     n->effects[NET_DUPLICATED]++;
-    fly(copy(d), network_delay(from, to));
+    datagram_fly(copy(d), network_delay(from, to));
   }
   uint64_t delay = network_delay(from, to);
   if (random_chance(r, p->reorder)) {
@@ -133,7 +137,7 @@ void datagram_send(int from, struct port_to port, const void *head, struct span 
     delay += random_below(r, 20 * p->delay_max);
   }
   if (random_chance(r, p->corruption)) corrupt(d);
-  fly(d, delay);
+  datagram_fly(d, delay);
 }
 
 void datagram_arrive(void *ptr) {
@@ -158,6 +162,12 @@ void datagram_forget(struct machine *m) {
       q->head = (q->head + 1) % NIC_MAX;
     }
   }
+}
+
+bool stream_is_cut(int from, int to, uint16_t port) {
+  const struct network *n = world->network;
+  bool election = port == world->machines[from].config.peers[0].election_port;
+  return n->stream_cut[from][to] || (election ? n->election_cut : n->quorum_cut)[from][to];
 }
 
 bool network_is_cut(int from, int to, int path) {

@@ -53,11 +53,17 @@ enum net_effect {
 struct network {
   struct net_link link[LIMIT_VOTERS][LIMIT_VOTERS][LIMIT_FAST_PATHS];
   bool stream_cut[LIMIT_VOTERS][LIMIT_VOTERS]; /* TCP's way */
+  bool quorum_cut[LIMIT_VOTERS][LIMIT_VOTERS], election_cut[LIMIT_VOTERS][LIMIT_VOTERS];
   uint64_t effects[NET_EFFECTS];
   struct datagram *free;
   struct sim_queue queues[LIMIT_VOTERS][LIMIT_FAST_PATHS];
 };
 
+struct datagram *datagram_new(void);
 void datagram_free(struct datagram *d);
+/* datagram_fly: it arrives after delay, or when the path is no longer clogged. */
+void datagram_fly(struct datagram *d, uint64_t delay);
+/* stream_is_cut: nothing passes from -> to on connections to that port. */
+bool stream_is_cut(int from, int to, uint16_t port);
 
 #endif

@@ -8,7 +8,10 @@
 #include "proto/record.h"
 #include "storage/store_impl.h"
 #include "test/sim/client.h"
+#include "test/sim/cover.h"
 #include "test/sim/oracle_state.h"
+#include "test/sim/probe.h"
+#include "test/sim/scene.h"
 
 static struct oracle state;
 
@@ -226,6 +229,7 @@ static void on_tcp_frame(struct machine *m, const struct tcp_msg *t) {
 void oracle_ring(struct machine *m, enum ring_id id, const void *element) {
   const struct fast_msg *f = element;
   const struct disk_msg *d = element;
+  if (id == RING_SLOW_DISK) scene_disk_asked(m, (int)d->type);
   if (id == RING_SLOW_DISK && d->type == DISK_CURRENT && m->slow->replica.role == ROLE_LEADING)
     state.node[m->idx].own_epoch = d->epoch;
   if (id == RING_SLOW_DISK && d->type == DISK_ACCEPTED && m->slow->replica.role == ROLE_FOLLOWING)
@@ -319,6 +323,7 @@ void oracle_after_disk(struct machine *m) {
 void oracle_after_slow(struct machine *m) {
   oracle_votes(m);
   oracle_phases(m);
+  cover_moment(m);
 }
 void oracle_after_app(struct machine *m) { (void)m; }
 
@@ -382,6 +387,7 @@ static void watched_apply(struct app *a, zxid_t zxid, const void *txn, uint32_t 
   struct machine *m = machine_of_app(a);
   struct app *real = &m->node->app;
   check_delivery(m, real, zxid, crc32c(txn, len));
+  if (probe && probe->deliver) probe->deliver(m, zxid);
   real->ops->apply(real, zxid, txn, len);
   check_digest(m, real, zxid);
 }

@@ -11,6 +11,7 @@
 #include "proto/record.h"
 #include "storage/store_impl.h"
 #include "test/sim/oracle_state.h"
+#include "test/sim/scene.h"
 #include "test/sim/tcp.h"
 
 /* The bytes of one direction of a connection, until a message is whole. */
@@ -160,6 +161,7 @@ static void on_packet(struct machine *m, const struct tcp *s, int side, const st
       if (side == 0) on_learner_ack(m, p);
       break;
     case PACKET_PROPOSAL:
+      scene_seen(m->idx, s->end[!side].machine, "LeaderSyncFollower_PROPOSAL", p->zxid);
       require(history_has(&oracle_state()->history, tip_of(m), p->zxid), m, "a PROPOSAL of a sync",
               "a sync comes from what is durable at the leader (R12)");
       break;

@@ -17,10 +17,10 @@ struct plan {
   uint32_t segment_bytes, snapshot_log_bytes, counter_limit;
   int paths; /* fast addresses of each node */
   int clients, window;
-  uint32_t transactions; /* to be acknowledged before the seed is done */
-  uint64_t pace;         /* ns between two requests of one client */
-  uint32_t record_max;
-  uint64_t delay_min, delay_max;                           /* ns, one way */
+  uint32_t transactions;           /* to be acknowledged before the seed is done */
+  uint64_t pace;                   /* ns between two requests of one client */
+  uint32_t record_min, record_max; /* bytes of a request; min 0: 1 */
+  uint64_t delay_min, delay_max;   /* ns, one way */
   uint32_t loss, duplication, reorder, corruption, replay; /* ppm of datagrams */
   uint32_t rx_ring;                                        /* datagrams a NIC holds */
   uint32_t poll_us;              /* an idle fast lcore is shown at this interval */

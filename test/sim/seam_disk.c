@@ -8,9 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "test/sim/cover.h"
 #include "test/sim/drive.h"
 #include "test/sim/fault.h"
 #include "test/sim/oracle.h"
+#include "test/sim/probe.h"
+#include "test/sim/scene.h"
 
 static struct sim_disk *drive_of(const struct disk *d) { return d->self; }
 
@@ -18,6 +21,7 @@ struct sim_disk *sim_disk_new(int idx) {
   struct sim_disk *s = calloc(1, sizeof *s);
   assert(s);
   s->idx = idx;
+  s->survivors = SURVIVE_CNT;
   s->power = powercut_new();
   powercut_disk(s->power, &s->under);
   return s;
@@ -34,20 +38,27 @@ void sim_disk_process_ends(struct sim_disk *s, enum machine_end how) {
   s->dead = true;
 }
 
+static enum powercut_survivors survivors(const struct sim_disk *s) {
+  uint64_t by_chance = random_below(&world->random_disk, SURVIVE_CNT);
+  return s->survivors == SURVIVE_CNT ? (enum powercut_survivors)by_chance
+                                     : (enum powercut_survivors)s->survivors;
+}
+
 void sim_disk_restore(struct sim_disk *s, enum machine_end how) {
   s->dead = false;
   s->broken = 0;
+  s->unsynced = powercut_unsynced(s->power);
   if (how == END_KILL)
     powercut_kill(s->power);
+  else if (s->groups)
+    powercut_restore_groups(s->power, s->kept, s->groups);
   else
-    powercut_restore(s->power,
-                     (enum powercut_survivors)random_below(&world->random_disk, SURVIVE_CNT),
-                     random_next(&world->random_disk));
+    powercut_restore(s->power, survivors(s), random_next(&world->random_disk));
 }
 
 /* An operation takes its time; 0, or the error that it ends with.  At start and end of the world
  * nobody waits. */
-static int take_time(struct sim_disk *s, enum drive_op op, uint64_t ns) {
+static int take_time(struct sim_disk *s, enum drive_op op, const char *name, uint64_t ns) {
   if (s->dead) return -EIO;
   struct actor *a = world->current;
   if (a && ns && !actor_block(world->now + ns + s->slow_ns)) return -EIO;
@@ -55,8 +66,20 @@ static int take_time(struct sim_disk *s, enum drive_op op, uint64_t ns) {
   int failed = a ? drive_fault(s, op) : 0;
   struct machine *m = &world->machines[s->idx];
   if (a && op != DRIVE_READ) fault_at_point(m, op);
+  if (a && op != DRIVE_READ) cover_point(m, op, name, m->dying);
+  if (a && !failed) failed = scene_disk(m, op, name, false);
+  if (a && probe && probe->disk && op != DRIVE_READ) probe->disk(m, op, name, false);
   if (m->dying && a) fiber_yield(); /* for ever: machine_reap finds it here */
   return s->dead ? -EIO : failed;
+}
+
+/* It has taken effect. */
+static int over(struct sim_disk *s, enum drive_op op, const char *name, int rc) {
+  struct machine *m = &world->machines[s->idx];
+  if (rc < 0 || !world->current) return rc;
+  scene_disk(m, op, name, true);
+  if (probe && probe->disk) probe->disk(m, op, name, true);
+  return rc;
 }
 
 static uint64_t write_time(void) {
@@ -65,45 +88,53 @@ static uint64_t write_time(void) {
 
 static int sim_open(struct disk *d, const char *name, enum disk_mode mode, struct disk_file **out) {
   struct sim_disk *s = drive_of(d);
-  int err = take_time(s, DRIVE_OPEN, mode == DISK_CREATE ? write_time() / 4 : 0);
+  int err = take_time(s, DRIVE_OPEN, name, mode == DISK_CREATE ? write_time() / 4 : 0);
+  if (!err && mode == DISK_CREATE) drive_forget_stale(s, name);
   return err ? err : s->under.ops->open(&s->under, name, mode, out);
 }
 
 static void sim_close(struct disk *d, struct disk_file *f) {
   struct sim_disk *s = drive_of(d);
-  if (s->old.file == f) s->old.there = false;
   s->under.ops->close(&s->under, f);
 }
 
 static ssize_t sim_read(struct disk *d, struct disk_file *f, void *buf, size_t len, uint64_t off) {
   struct sim_disk *s = drive_of(d);
-  int err = take_time(s, DRIVE_READ, 10 * US);
-  if (!err && drive_read_stale(s, f, buf, len, off)) return (ssize_t)len;
-  return err ? err : s->under.ops->read(&s->under, f, buf, len, off);
+  int err = take_time(s, DRIVE_READ, powercut_name_of(f), 10 * US);
+  if (err) return err;
+  ssize_t got = s->under.ops->read(&s->under, f, buf, len, off);
+  if (got > 0) drive_read_stale(s, f, buf, (size_t)got, off);
+  return got;
 }
 
 static int sim_write(struct disk *d, struct disk_file *f, const void *buf, size_t len,
                      uint64_t off) {
   struct sim_disk *s = drive_of(d);
-  int err = take_time(s, DRIVE_WRITE, 5 * US);
-  return err ? err : s->under.ops->write(&s->under, f, buf, len, off);
+  const char *name = powercut_name_of(f);
+  int err = take_time(s, DRIVE_WRITE, name, 5 * US);
+  return err ? err : over(s, DRIVE_WRITE, name, s->under.ops->write(&s->under, f, buf, len, off));
 }
 
 static int sim_write_durable(struct disk *d, struct disk_file *f, const void *buf, size_t len,
                              uint64_t off) {
   struct sim_disk *s = drive_of(d);
+  const char *name = powercut_name_of(f);
   if (s->dead) return -EIO;
-  if (drive_write_goes_wrong(s, f, buf, len, off)) return take_time(s, DRIVE_SYNC, write_time());
+  if (scene_disk_loses(&world->machines[s->idx], name)) s->lose_next = true;
+  if (drive_write_goes_wrong(s, f, buf, len, off))
+    return take_time(s, DRIVE_SYNC, name, write_time());
   int err = s->under.ops->write(&s->under, f, buf, len, off);
-  if (!err) err = take_time(s, DRIVE_WRITE_DURABLE, write_time());
-  return err ? err : s->under.ops->write_durable(&s->under, f, buf, len, off);
+  if (!err) err = take_time(s, DRIVE_WRITE_DURABLE, name, write_time());
+  if (!err) err = s->under.ops->write_durable(&s->under, f, buf, len, off);
+  return over(s, DRIVE_WRITE_DURABLE, name, err);
 }
 
 static int sim_sync(struct disk *d, struct disk_file *f) {
   struct sim_disk *s = drive_of(d);
-  int err = take_time(s, DRIVE_SYNC, write_time());
+  const char *name = powercut_name_of(f);
+  int err = take_time(s, DRIVE_SYNC, name, write_time());
   if (err && !s->dead) powercut_abandon(s->power, f);
-  return err ? err : s->under.ops->sync(&s->under, f);
+  return err ? err : over(s, DRIVE_SYNC, name, s->under.ops->sync(&s->under, f));
 }
 
 static int64_t sim_size(struct disk *d, struct disk_file *f) {
@@ -113,20 +144,25 @@ static int64_t sim_size(struct disk *d, struct disk_file *f) {
 
 static int sim_rename(struct disk *d, const char *from, const char *to) {
   struct sim_disk *s = drive_of(d);
-  int err = take_time(s, DRIVE_RENAME, 5 * US);
-  return err ? err : s->under.ops->rename(&s->under, from, to);
+  int err = take_time(s, DRIVE_RENAME, to, 5 * US);
+  if (err) return err;
+  drive_forget_stale(s, from);
+  drive_forget_stale(s, to);
+  return over(s, DRIVE_RENAME, to, s->under.ops->rename(&s->under, from, to));
 }
 
 static int sim_unlink(struct disk *d, const char *name) {
   struct sim_disk *s = drive_of(d);
-  int err = take_time(s, DRIVE_UNLINK, 5 * US);
-  return err ? err : s->under.ops->unlink(&s->under, name);
+  int err = take_time(s, DRIVE_UNLINK, name, 5 * US);
+  if (err) return err;
+  drive_forget_stale(s, name);
+  return over(s, DRIVE_UNLINK, name, s->under.ops->unlink(&s->under, name));
 }
 
 static int sim_sync_dir(struct disk *d) {
   struct sim_disk *s = drive_of(d);
-  int err = take_time(s, DRIVE_SYNC_DIR, write_time());
-  return err ? err : s->under.ops->sync_dir(&s->under);
+  int err = take_time(s, DRIVE_SYNC_DIR, ".", write_time());
+  return err ? err : over(s, DRIVE_SYNC_DIR, ".", s->under.ops->sync_dir(&s->under));
 }
 
 static int sim_list(struct disk *d, void (*each)(void *ctx, const char *name), void *ctx) {

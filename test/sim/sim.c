@@ -1,6 +1,7 @@
 #include "test/sim/sim.h"
 
 #include <assert.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,6 +13,8 @@
 #include "test/sim/fault.h"
 #include "test/sim/net.h"
 #include "test/sim/oracle.h"
+#include "test/sim/probe.h"
+#include "test/sim/scene.h"
 #include "test/sim/world.h"
 
 #define LIMIT_TIME (120 * SECOND)
@@ -20,14 +23,18 @@
 
 static struct world the_world;
 struct world *world = &the_world;
+const struct probe *probe;
 
 void note(const char *action, const char *names, struct noted n) {
-  trace_add(&world->trace, &(struct trace_row){.at = world->now,
-                                               .action = action,
-                                               .names = names,
-                                               .node = (int16_t)n.node,
-                                               .peer = (int16_t)n.peer,
-                                               .v = {n.v[0], n.v[1], n.v[2]}});
+  struct trace_row r = {.at = world->now,
+                        .action = action,
+                        .names = names,
+                        .node = (int16_t)n.node,
+                        .peer = (int16_t)n.peer,
+                        .v = {n.v[0], n.v[1], n.v[2]}};
+  trace_add(&world->trace, &r);
+  scene_note(&r);
+  if (probe && probe->note) probe->note(&r);
 }
 
 /* What a node says to people is part of the trace. */
@@ -43,11 +50,16 @@ void log_line(enum log_level level, int node_id, const char *format, ...) {
   vsnprintf(r.text, sizeof r.text, format, args);
   va_end(args);
   trace_add(&world->trace, &r);
+  scene_note(&r);
 }
 
 static void explain(const char *how, const char *what) {
   fflush(stdout);
   trace_tail(&world->trace, stderr, TAIL);
+  if (world->scripted) {
+    fprintf(stderr, "%llu us%s: %s\n", (unsigned long long)(world->now / US), how, what);
+    return;
+  }
   fprintf(stderr, "seed %llu%s, event %llu, fault %llu, %llu us: %s\n",
           (unsigned long long)world->seed, how, (unsigned long long)world->events,
           (unsigned long long)faults_drawn(), (unsigned long long)(world->now / US), what);
@@ -80,9 +92,18 @@ _Noreturn void violation(const char *format, ...) {
   _Exit(1);
 }
 
-static void begin(const struct sim_options *o) {
+/* Memory goes from one seed to the next: a page that the kernel has to clear costs more than what
+ * is done with it. */
+static void keep_memory(void) {
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+  mallopt(M_TOP_PAD, 8 << 20);
+}
+
+void sim_begin(const struct sim_options *o) {
   struct random r = {o->seed};
   struct trace trace = world->trace;
+  keep_memory();
   world->seed = o->seed;
   world->now = 0;
   world->events = 0;
@@ -96,9 +117,11 @@ static void begin(const struct sim_options *o) {
   snprintf(world->options, sizeof world->options, "%s%s%s", o->memory ? " --memory" : "",
            o->storage ? " --storage" : "", counter);
   plan_draw(&world->plan, &r);
-  if (o->counter) world->plan.counter_limit = o->counter;
   struct random own = {o->seed ^ 0xa10};
   world->plan.promises = random_below(&own, 4) == 0;
+  world->scripted = o->plan != NULL;
+  if (o->plan) world->plan = *o->plan;
+  if (o->counter) world->plan.counter_limit = o->counter;
   world->plan.memory |= o->memory;
   if (!o->storage) world->plan.classes &= ~FAULTS_OF_STORAGE;
   world->random_net.state = random_next(&r);
@@ -112,16 +135,17 @@ static void begin(const struct sim_options *o) {
   network_init();
   for (int i = 0; i < world->plan.nodes; i++) machine_init(&world->machines[i], i);
   network_init();
-  for (int i = 0; i < world->plan.nodes; i++)
+  for (int i = 0; i < world->plan.nodes && !o->plan; i++)
     heap_push(&world->heap, (struct sim_event){.at = random_below(&world->random_turn, 20 * MS),
                                                .kind = EVENT_BOOT,
                                                .who = i,
                                                .number = world->machines[i].incarnation});
   submitters_init();
+  cover_begin();
   faults_init(o->faults_max);
 }
 
-static void finish(void) {
+void sim_finish(void) {
   for (int i = 0; i < world->plan.nodes; i++) machine_free(&world->machines[i]);
   network_free();
   tcps_free();
@@ -133,7 +157,7 @@ static void dispatch(const struct sim_event *e) {
   switch (e->kind) {
     case EVENT_ACTOR: {
       struct actor *a = actor_of(e->who);
-      actor_run(a, e->number);
+      actor_run(a);
       if (a->machine->dying) machine_reap(a->machine);
       break;
     }
@@ -164,7 +188,7 @@ static void dispatch(const struct sim_event *e) {
   }
 }
 
-static void run_until(bool (*done)(void), uint64_t limit, const char *what) {
+void sim_run_until(bool (*done)(void), uint64_t limit, const char *what) {
   struct sim_event e;
   uint64_t end = world->now + limit;
   while (!done()) {
@@ -175,6 +199,7 @@ static void run_until(bool (*done)(void), uint64_t limit, const char *what) {
     if (world->now > end)
       violation("%s: not within %llu ms", what, (unsigned long long)(limit / MS));
     dispatch(&e);
+    scene_after_event();
   }
 }
 
@@ -266,19 +291,26 @@ const char *sim_count_name(int i) {
   return i < FAULT_CLASSES + NET_EFFECTS ? net[i - FAULT_CLASSES] : NULL;
 }
 
+bool sim_count_is_due(int i, const struct sim_options *o) {
+  uint32_t never = o->storage ? 0 : FAULTS_OF_STORAGE;
+  if (o->memory)
+    never |= FAULTS_OF_STORAGE | 1u << FAULT_WIPE; /* what was acknowledged may be gone */
+  return i >= FAULT_CLASSES || !(never >> i & 1u);
+}
+
 struct sim_result sim_run(const struct sim_options *o) {
   int core[LIMIT_VOTERS];
-  begin(o);
+  sim_begin(o);
   trouble_ends = world->now + 4 * world->plan.fault_gap * world->plan.faults + SECOND;
-  run_until(trouble_is_over, LIMIT_TIME, "trouble");
+  sim_run_until(trouble_is_over, LIMIT_TIME, "trouble");
   int cnt = choose_core(core);
   heal(core, cnt);
   submitters_pin(core, cnt);
   uint64_t healed = world->now;
-  run_until(all_served, HEAL_LIMIT, "after healing, a new write");
+  sim_run_until(all_served, HEAL_LIMIT, "after healing, a new write");
   healed_nodes = 0;
   for (int i = 0; i < cnt; i++) healed_nodes |= (nodeset_t)1u << core[i];
-  run_until(all_take_part, HEAL_LIMIT, "after healing, every node of the majority serves");
+  sim_run_until(all_take_part, HEAL_LIMIT, "after healing, every node of the majority serves");
   oracle_end();
   struct oracle_totals t = oracle_totals();
   struct sim_result r = {.events = world->events,
@@ -289,10 +321,11 @@ struct sim_result sim_run(const struct sim_options *o) {
                          .in_place = t.in_place,
                          .committed = t.committed,
                          .acked = world->submitters->acked,
-                         .images = t.images};
+                         .images = t.images,
+                         .cover = *cover_of_run()};
   for (int i = 0; i < FAULT_CLASSES; i++) r.faults += r.count[i] = faults_effective()[i];
   for (int i = 0; i < NET_EFFECTS; i++) r.count[FAULT_CLASSES + i] = world->network->effects[i];
   for (int i = 0; i < world->plan.nodes; i++) r.recoveries += world->machines[i].boots - 1;
-  finish();
+  sim_finish();
   return r;
 }

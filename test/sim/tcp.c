@@ -7,6 +7,7 @@
 #include "test/sim/fault.h"
 #include "test/sim/net.h"
 #include "test/sim/oracle.h"
+#include "test/sim/probe.h"
 
 #define WINDOW (128u << 10) /* bytes on their way and unread */
 #define RESEND (5 * MS)
@@ -92,7 +93,7 @@ struct tcp *tcp_connect(int from, int to, uint16_t port, struct sim_tcp *tcp) {
 
 static bool is_cut(const struct tcp *s) {
   int a = s->end[0].machine, b = s->end[1].machine;
-  return network_is_cut(a, b, -1) || network_is_cut(b, a, -1) ||
+  return stream_is_cut(a, b, s->port) || stream_is_cut(b, a, s->port) ||
          world->machines[a].state == MACHINE_OFF || world->machines[b].state == MACHINE_OFF;
 }
 
@@ -147,6 +148,7 @@ void tcp_event(void *stream, uint64_t serial) {
 
 static void arm(struct pipe *p, uint64_t when) {
   if (p->pending || !p->head) return;
+  if (probe && probe->segment && !probe->segment(p)) return;
   p->pending = true;
   heap_push(
       &world->heap,
@@ -257,7 +259,7 @@ void tcp_segment_event(void *pipe, uint64_t serial) {
   p->pending = false;
   int from = s->end[p->dir].machine, to = s->end[!p->dir].machine;
   if (!p->head) return;
-  if (network_is_cut(from, to, -1) || world->machines[to].state == MACHINE_OFF) {
+  if (stream_is_cut(from, to, s->port) || world->machines[to].state == MACHINE_OFF) {
     stall(p);
     return;
   }

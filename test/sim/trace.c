@@ -51,7 +51,7 @@ void trace_add(struct trace *t, const struct trace_row *r) {
   memcpy(to, r, r->names ? offsetof(struct trace_row, text) : sizeof *r);
   uint64_t h = mix(t->hash, r->at);
   h = mix(h, (uint64_t)(uint16_t)r->node << 16 | (uint16_t)r->peer);
-  h = mix(h, (uint64_t)(uint8_t)r->action[0] << 8 | (uint8_t)r->action[1]);
+  h = mix_text(h, r->action);
   if (r->names)
     for (int i = 0; i < 3; i++) h = mix(h, r->v[i]);
   else
