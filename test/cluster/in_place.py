@@ -38,13 +38,12 @@ def load(c, count, window):
     return submitters, Load(submitters, count)
 
 
-def no_client_notices_that_the_counter_ends(measure=False):
-    limit, count = (20000, 40000) if measure else (1000, 4000)
-    with Cluster("in-place", counter_limit=limit, **({} if measure else CALM)) as c:
+def no_client_notices_that_the_counter_ends(limit=1000, count=4000, window=32):
+    with Cluster("in-place", counter_limit=limit, **CALM) as c:
         leader = c.start()
         c.wait_serving()
         before = {n.id: n.status() for n in c.nodes}
-        submitters, running = load(c, count, 32)
+        submitters, running = load(c, count, window)
         check(running.join(120 * SLOW), "the load does not end")
         check(not running.errors(), "a client heard of it: " + "; ".join(running.errors()[:3]))
         check(c.leader() is leader, "another leads")
@@ -55,9 +54,10 @@ def no_client_notices_that_the_counter_ends(measure=False):
             check(after["elections"] == before[n.id]["elections"], "node %d looked for a leader" % n.id)
             check(in_place_count(n) == moved, "node %d counts %d of %d" % (n.id, in_place_count(n), moved))
         check_history(c, submitters)
-        gap = running.longest_gap()
-        print("        %d epochs in place, longest time without an acknowledgement %.1f ms" % (moved, gap * 1e3))
-        check(gap < LONGEST_GAP, "%.0f ms without an acknowledgement" % (gap * 1e3))
+        gaps = running.gaps()
+        print("        %d epochs in place; ms without an acknowledgement, the longest, at median, the shortest of %d: "
+              "%.1f %.1f %.1f" % (moved, moved, gaps[0] * 1e3, gaps[moved // 2] * 1e3, gaps[moved - 1] * 1e3))
+        check(gaps[0] < LONGEST_GAP, "%.0f ms without an acknowledgement" % (gaps[0] * 1e3))
 
 
 def crc32c(data):
@@ -109,7 +109,7 @@ def a_node_that_promised_more_is_let_in_and_no_client_notices():
 
 
 def measured():
-    no_client_notices_that_the_counter_ends(measure=True)
+    no_client_notices_that_the_counter_ends(limit=2000, count=14000, window=8)
 
 
 TESTS = [no_client_notices_that_the_counter_ends, a_node_that_promised_more_is_let_in_and_no_client_notices]

@@ -85,7 +85,7 @@ class Load:
         self.thread.join(seconds)
         return not self.thread.is_alive()
 
-    def longest_gap(self):
-        """Seconds between two acknowledgements to anybody."""
+    def gaps(self):
+        """Seconds between two acknowledgements to anybody, the longest first."""
         times = sorted(t for s in self.submitters for t, _ in s.times)
-        return max(b - a for a, b in zip(times, times[1:]))
+        return sorted((b - a for a, b in zip(times, times[1:])), reverse=True)
