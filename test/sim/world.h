@@ -99,7 +99,7 @@ struct machine {
 struct world {
   struct plan plan;
   uint64_t seed;
-  char options[24]; /* of sim, for the command that repeats it */
+  char options[48]; /* of sim, for the command that repeats it */
   uint64_t now;     /* ns */
   uint64_t events;
   struct heap heap;
