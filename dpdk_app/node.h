@@ -3,9 +3,9 @@
  * No globals: several nodes may live in one process (EAL is one per process).
  *
  *   member                       owner
- *   bcast, ports (bursts)        fast       loop_fast.c
+ *   bcast, ports (bursts)        fast       loop_fast.c, turn_fast.c
  *   fast_tcp, tcp_fast           fast, slow tcp_frames.h
- *   store                        disk       loop_disk.c
+ *   store                        disk       loop_disk.c, turn_disk.c
  *   replica (inside slow_uv)     slow       loop_slow.c
  *   app, arena                   app        loop_app.c
  *   positions, counters          one writer each (positions.h, reason.h)

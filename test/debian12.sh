@@ -3,11 +3,11 @@
 # new_debian DIRECTORY LOG PACKAGES...: a debootstrap from where this machine gets its own packages, with
 # its sources of packages and its names of hosts.  1 with a line on stderr.
 new_debian() {
-  local root=$1 log=$2 mirror
+  local where=$1 log=$2 mirror
   shift 2
   command -v debootstrap >/dev/null || { echo "run as root: apt-get install -y debootstrap" >&2; return 1; }
-  grep -q " $root" /proc/mounts && { echo "something is mounted under $root" >&2; return 1; }
-  rm -rf "$root"
+  grep -q " $where" /proc/mounts && { echo "something is mounted under $where" >&2; return 1; }
+  rm -rf "$where"
   mirror=$(apt-get indextargets --format '$(SITE) $(RELEASE)' 'Created-By: Packages' |
     awk '$2 == "bookworm" {print $1; exit}')
   [ -n "$mirror" ] || { echo "this machine's apt knows no source of Debian 12" >&2; return 1; }
@@ -15,8 +15,8 @@ new_debian() {
   export http_proxy="${http_proxy:-}" https_proxy="${https_proxy:-}"
   # it mounts a /proc of its own and leaves it
   unshare --mount --propagation private debootstrap --variant=minbase --include="$(IFS=,; echo "$*")" \
-    bookworm "$root" "$mirror" >"$log" || { echo "debootstrap failed, see $log" >&2; return 1; }
-  rm -rf "$root/etc/apt" "$root"/var/lib/apt/lists/* &&
-    cp -a /etc/apt "$root/etc/apt" &&
-    cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
+    bookworm "$where" "$mirror" >"$log" || { echo "debootstrap failed, see $log" >&2; return 1; }
+  rm -rf "$where/etc/apt" "$where"/var/lib/apt/lists/* &&
+    cp -a /etc/apt "$where/etc/apt" &&
+    cp -L /etc/resolv.conf /etc/hosts "$where/etc/"
 }

@@ -153,6 +153,15 @@ struct One {
     h.echo_time = static_cast<uint32_t>(now_us);
     return h;
   }
+  /* Leads with peer 1 counted; the epoch's first record is durable here and was sent. */
+  void ProposeFirst() {
+    Lead();
+    Frame(Ack(0, 0));
+    Establish();
+    Propose(1);
+    durable = record_size(100);
+    Turn();
+  }
 
   config c = {};
   bcast_memory m = {};
@@ -348,12 +357,7 @@ TEST(Leader, CountsWhatItDropsAgainstWhoSentIt) {
 
 TEST(Handover, AnotherAttachForgetsPositionsAndCount) {
   One o;
-  o.Lead();
-  o.Frame(o.Ack(0, 0));
-  o.Establish();
-  o.Propose(1);
-  o.durable = record_size(100);
-  o.Turn();
+  o.ProposeFirst();
   o.Frame(o.Ack(o.durable, o.durable));
   o.Control(FAST_ATTACH, 1, 0, 0, 0xdef);
   o.Turn();
@@ -478,12 +482,7 @@ TEST(LeaderFrames, EachWrongFieldIsDroppedAndCountedAndChangesNothing) {
        REASON_IMPOSSIBLE_POSITION},
   };
   One o;
-  o.Lead();
-  o.Frame(o.Ack(0, 0));
-  o.Establish();
-  o.Propose(1);
-  o.durable = record_size(100);
-  o.Turn();
+  o.ProposeFirst();
   for (const WrongFrame &w : wrongs) {
     frame_header h = o.Ack(o.durable, o.durable);
     w.change(&h);
@@ -1003,12 +1002,7 @@ TEST(Economy, ManyRecordsShareAFrameAndALargeOneSpansFrames) {
 
 TEST(Economy, ACommitRidesOnTheNextProposal) {
   One o;
-  o.Lead();
-  o.Frame(o.Ack(0, 0));
-  o.Establish();
-  o.Propose(1);
-  o.durable = record_size(100);
-  o.Turn();
+  o.ProposeFirst();
   o.Frame(o.Ack(o.durable, o.durable));
   o.Propose(2);
   o.Turn();
@@ -1019,12 +1013,7 @@ TEST(Economy, ACommitRidesOnTheNextProposal) {
 
 TEST(Economy, ACommitGoesAtOnceWhenNothingIsSent) {
   One o;
-  o.Lead();
-  o.Frame(o.Ack(0, 0));
-  o.Establish();
-  o.Propose(1);
-  o.durable = record_size(100);
-  o.Turn();
+  o.ProposeFirst();
   o.Frame(o.Ack(o.durable, o.durable));
   o.Turn();
   EXPECT_EQ(1, o.SentAny());
@@ -1034,12 +1023,7 @@ TEST(Economy, ACommitGoesAtOnceWhenNothingIsSent) {
 
 TEST(Economy, WhatCountCommitsLeavesWithTheRecordThatWaitedForIt) {
   One o;
-  o.Lead();
-  o.Frame(o.Ack(0, 0));
-  o.Establish();
-  o.Propose(1);
-  o.durable = record_size(100);
-  o.Turn();
+  o.ProposeFirst();
   o.Frame(o.Ack(o.durable, o.durable));
   EXPECT_EQ(0u, bcast_committed(o.b)) << "a frame only notes";
   o.Turn(BCAST_COUNT);
@@ -1054,12 +1038,7 @@ TEST(Economy, WhatCountCommitsLeavesWithTheRecordThatWaitedForIt) {
 
 TEST(Economy, CountDecidesALossBeforeItCommits) {
   One o;
-  o.Lead();
-  o.Frame(o.Ack(0, 0));
-  o.Establish();
-  o.Propose(1);
-  o.durable = record_size(100);
-  o.Turn();
+  o.ProposeFirst();
   frame_header late = o.Ack(o.durable, o.durable);
   o.now_us += o.c.timeout_us + 1;
   o.Frame(late);
