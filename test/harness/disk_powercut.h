@@ -39,6 +39,10 @@ struct powercut *powercut_new(void);
 void powercut_free(struct powercut *p);
 /* powercut_clone copies a disk on which no file is open. */
 struct powercut *powercut_clone(const struct powercut *p);
+/* powercut_durable returns the disk that would be left if p's power went now and nothing unsynced
+ * survived.  It copies what is written to it, no more; until it is freed p must not be written to.
+ */
+struct powercut *powercut_durable(const struct powercut *p);
 void powercut_disk(struct powercut *p, struct disk *d);
 
 /* Operations are creates, writes, syncs, renames, unlinks; counted from 1 since the last call of
@@ -60,6 +64,12 @@ bool powercut_is_sync(const struct powercut *p, uint64_t op, const char **name);
 
 /* powercut_restore brings the power back; close all files first. */
 void powercut_restore(struct powercut *p, enum powercut_survivors survivors, uint64_t seed);
+
+/* powercut_unsynced counts what may be kept or lost: blocks, grown sizes, changed names.
+ * powercut_restore_groups puts them, in this order, into so many groups (1 to 32) of like size; of
+ * group g all is kept if bit g of kept is set, and none if not. */
+uint32_t powercut_unsynced(const struct powercut *p);
+void powercut_restore_groups(struct powercut *p, uint32_t kept, uint32_t groups);
 
 /* powercut_abandon: a sync of the file has failed and the kernel has marked its pages clean (E6):
  * they can be read, no later sync writes them, and they are gone with the power. */

@@ -27,7 +27,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 OUT = os.path.join(ROOT, "build", "mutants")
 OBJECTS = os.path.join(ROOT, "build", "gcc")
-SOURCES = ["config", "proto", "fastpath", "storage", "slowpath", "service", "dpdk_app", "test/sim", "test/harness"]
+SOURCES = ["config", "proto", "fastpath", "storage", "slowpath", "service", "dpdk_app", "test/sim", "test/exhaustive",
+           "test/harness"]
 NO_LTO = "-fno-lto"  # linking with it takes longer than many a bug lives
 LIMIT_S = 3000  # for the seeds of one mutant
 # A line of a report: "seed 7, event 8123, fault 3, 12345 us: what does not hold"

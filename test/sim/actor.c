@@ -15,11 +15,7 @@ static int who_of(const struct actor *a) { return a->machine->idx * THREAD_CNT +
 static void schedule(struct actor *a, uint64_t at) {
   if (at < world->now) at = world->now;
   a->due = at;
-  a->number++;
-  if (at == NEVER) return;
-  heap_push(
-      &world->heap,
-      (struct sim_event){.at = at, .kind = EVENT_ACTOR, .who = who_of(a), .number = a->number});
+  heap_actor(&world->heap, who_of(a), at);
 }
 
 void actor_sleep(uint64_t at, bool may_wake) {
@@ -219,12 +215,11 @@ void actor_start(struct machine *m, enum thread_id t) {
 void actor_stop(struct machine *m, enum thread_id t) {
   struct actor *a = &m->actor[t];
   a->fiber.alive = a->sleeping = false;
-  a->number++;
-  a->due = NEVER;
+  schedule(a, NEVER);
 }
 
-void actor_run(struct actor *a, uint64_t number) {
-  if (number != a->number || !a->fiber.alive) return;
+void actor_run(struct actor *a) {
+  if (!a->fiber.alive) return;
   uint64_t stalled =
       a->stalled_to > a->machine->stalled_to ? a->stalled_to : a->machine->stalled_to;
   if (stalled > world->now) {

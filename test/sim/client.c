@@ -16,6 +16,12 @@
 
 static struct submitters_state state;
 
+static struct made { /* a client's request that is still to be taken */
+  uint64_t sequence; /* 0: none */
+  uint32_t len;
+  uint8_t bytes[LIMIT_TEXT_LEN + (64 << 10)];
+} made[CLIENTS];
+
 static struct submitter *client_at(int i) { return &state.at[i]; }
 
 static void later(int i, uint64_t delay) {
@@ -28,6 +34,7 @@ static void later(int i, uint64_t delay) {
 void submitters_init(void) {
   state = (struct submitters_state){.cnt = world->plan.clients};
   world->submitters = &state;
+  for (int i = 0; i < CLIENTS; i++) made[i].sequence = 0;
   for (int i = 0; i < state.cnt; i++) {
     state.at[i].id = 1000 + (uint64_t)i;
     state.at[i].node = (int)random_below(&world->random_client, (uint64_t)world->plan.nodes);
@@ -93,14 +100,15 @@ void submitters_no_more(int who) {
   c->every = 0;
 }
 
-static uint32_t request_of(const struct submitter *c, uint64_t sequence, uint8_t *dst) {
+static uint32_t write_request(const struct submitter *c, uint64_t sequence, uint8_t *dst) {
   uint64_t salt = c->id * 1000003 + sequence * 7919;
   struct random r = {salt};
   uint32_t min = world->plan.record_min ? world->plan.record_min : 1;
   uint32_t len = min + (uint32_t)random_tail(&r, 0, world->plan.record_max - min);
   app_log_request_write(dst, c->id, sequence);
+  uint64_t v = random_next(&r);
   for (uint32_t i = 0; i < len; i += 8) {
-    uint64_t v = random_next(&r);
+    v = v * 0x5851f42d4c957f2du + 0x14057b7ef767814fu;
     memcpy(dst + APP_LOG_REQUEST_HEADER + i, &v, len - i < 8 ? len - i : 8);
   }
   return APP_LOG_REQUEST_HEADER + len;
@@ -108,7 +116,15 @@ static uint32_t request_of(const struct submitter *c, uint64_t sequence, uint8_t
 
 uint32_t client_data(uint64_t id, uint64_t sequence, uint8_t *dst) {
   struct submitter c = {.id = id};
-  return request_of(&c, sequence, dst);
+  return write_request(&c, sequence, dst);
+}
+
+/* As it was made, until it is taken. */
+static struct span request_of(const struct submitter *c) {
+  struct made *m = &made[c - state.at];
+  if (m->sequence != c->next) m->len = write_request(c, c->next, m->bytes);
+  m->sequence = c->next;
+  return (struct span){m->bytes, (int32_t)m->len};
 }
 
 static void acknowledge(struct submitter *c, uint64_t sequence) {
@@ -128,14 +144,13 @@ static void start(struct machine *m, struct submitter *c) {
 }
 
 static bool submit(struct machine *m, struct submitter *c) {
-  static uint8_t request[LIMIT_TEXT_LEN + (64 << 10)];
   if (c->next > c->acked + (uint64_t)world->plan.window) return false;
   if (state.pinned && c->next > c->wanted) return false;
   if (!state.pinned && world->now < c->next * world->plan.pace) return false;
   if (c->every && world->now < c->not_before) return false;
-  uint32_t len = request_of(c, c->next, request);
+  struct span request = request_of(c);
   oracle_submitted(c->id, c->next); /* before: it may be committed when app_submit returns */
-  enum reason r = app_submit(&m->app, request, len);
+  enum reason r = app_submit(&m->app, request.data, (uint32_t)request.len);
   if (r == REASON_BUSY) {
     c->waits = true;
     return false;

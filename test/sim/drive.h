@@ -29,6 +29,8 @@ struct sim_disk {
   int broken_errno;
   uint64_t ops[DRIVE_OPS];
   int survivors; /* enum powercut_survivors when the power goes; SURVIVE_CNT: by chance */
+  uint32_t kept, groups; /* groups > 0: these of as many groups of what is unsynced survive */
+  uint32_t unsynced;     /* so much was, when the last process ended */
   bool lose_next, misdirect_next, keep_next; /* the next durable write */
   struct {                                   /* STALE_READ: what stood there before a write */
     bool there;

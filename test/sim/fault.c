@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "test/sim/cover.h"
 #include "test/sim/net.h"
 #include "test/sim/oracle.h"
 
@@ -191,6 +192,7 @@ static bool may_end(const struct machine *m) {
 static void end_machine(enum fault_class c, struct machine *m, enum machine_end how) {
   if (!m->node || !may_end(m)) return;
   state.effective[c]++;
+  cover_end(m, how);
   machine_end(m, how);
   machine_boot_later(m, between(DOWN_MIN, DOWN_MAX));
 }

@@ -7,6 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "test/exhaustive/exhaustive.h"
+#include "test/sim/rows.h"
 #include "test/sim/scene.h"
 #include "test/sim/sim.h"
 
@@ -16,7 +18,7 @@
 struct options {
   struct sim_options sim;
   uint64_t seeds;
-  bool verbose, twice, shrink, counts;
+  bool verbose, twice, shrink, counts, rows;
   const char *scenario;
 };
 
@@ -27,14 +29,18 @@ struct totals {
 
 static void usage(void) {
   puts(
-      "usage: sim [--seed K] [--seeds N] [--trace] [--twice] [--verbose] [--shrink] [--faults N]\n"
+      "usage: sim [--seed K] [--seeds N] [--trace] [--twice] [--verbose] [--shrink] [--faults N] "
+      "[--counter N]\n"
       "       sim --scenario FILE [--trace] [--seed K]\n"
+      "       sim --exhaustive SET [...]\n"
       "  --trace    print what happens\n"
       "  --twice    each seed twice: the traces must be the same\n"
       "  --verbose  one line for each seed\n"
       "  --memory   durability `memory` in every seed\n"
       "  --storage  disks damage what they hold, too\n"
+      "  --counter  an epoch ends with transaction N of it: a next one in place\n"
       "  --counts   what took effect how often\n"
+      "  --rows     a line of JSON for each seed, and one with names\n"
       "  --faults   the nemesis stops after N faults");
 }
 
@@ -42,15 +48,18 @@ static bool parse(struct options *o, int argc, char **argv) {
   *o = (struct options){.sim = {.seed = 1, .faults_max = UINT64_MAX}, .seeds = 1};
   for (int i = 1; i < argc; i++) {
     const char *a = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL;
-    uint64_t *number = !strcmp(a, "--seed")     ? &o->sim.seed
-                       : !strcmp(a, "--seeds")  ? &o->seeds
-                       : !strcmp(a, "--faults") ? &o->sim.faults_max
-                                                : NULL;
+    uint64_t counter = 0;
+    uint64_t *number = !strcmp(a, "--seed")      ? &o->sim.seed
+                       : !strcmp(a, "--seeds")   ? &o->seeds
+                       : !strcmp(a, "--faults")  ? &o->sim.faults_max
+                       : !strcmp(a, "--counter") ? &counter
+                                                 : NULL;
     bool *flag = !strcmp(a, "--trace")     ? &o->sim.live
                  : !strcmp(a, "--verbose") ? &o->verbose
                  : !strcmp(a, "--twice")   ? &o->twice
                  : !strcmp(a, "--shrink")  ? &o->shrink
                  : !strcmp(a, "--counts")  ? &o->counts
+                 : !strcmp(a, "--rows")    ? &o->rows
                  : !strcmp(a, "--storage") ? &o->sim.storage
                  : !strcmp(a, "--memory")  ? &o->sim.memory
                                            : NULL;
@@ -62,6 +71,7 @@ static bool parse(struct options *o, int argc, char **argv) {
       *number = strtoull(argv[++i], NULL, 0);
     else
       return false;
+    if (counter) o->sim.counter = (uint32_t)counter;
   }
   return true;
 }
@@ -93,6 +103,7 @@ static void add(struct totals *t, const struct sim_result *r) {
   s->events += r->events;
   s->virtual_us += r->virtual_us;
   s->elections += r->elections;
+  s->in_place += r->in_place;
   s->committed += r->committed;
   s->faults += r->faults;
   s->recoveries += r->recoveries;
@@ -106,12 +117,14 @@ static void report(const struct options *o, const struct totals *t, double secon
   for (int i = 0; o->counts && sim_count_name(i); i++)
     printf("%12llu  %s\n", (unsigned long long)s->count[i], sim_count_name(i));
   printf(
-      "%llu events in %.1f s (%.2f M/s), %.1f s simulated, %llu elections, %llu recoveries, "
+      "%llu events in %.1f s (%.2f M/s), %.1f s simulated, %llu elections, %llu epochs in place, "
+      "%llu recoveries, "
       "%llu committed, %llu faults, %llu disks read, longest wait after healing %.0f ms\n",
       (unsigned long long)s->events, seconds, (double)s->events / seconds / 1e6,
-      (double)s->virtual_us / 1e6, (unsigned long long)s->elections,
-      (unsigned long long)s->recoveries, (unsigned long long)s->committed,
-      (unsigned long long)s->faults, (unsigned long long)s->images, (double)s->heal_us / 1e3);
+      (double)s->virtual_us / 1e6, (unsigned long long)(s->elections - s->in_place),
+      (unsigned long long)s->in_place, (unsigned long long)s->recoveries,
+      (unsigned long long)s->committed, (unsigned long long)s->faults,
+      (unsigned long long)s->images, (double)s->heal_us / 1e3);
   printf("%llu passed, %llu failed\n", (unsigned long long)t->passed,
          (unsigned long long)t->failed);
 }
@@ -126,7 +139,7 @@ static void check_floors(const struct options *o, struct totals *t) {
   } floors[] = {{"elections", s->elections, 3},
                 {"commits", s->committed, 500},
                 {"faults that took effect", s->faults, 12}};
-  if (o->seeds < FLOOR_SEEDS || o->sim.faults_max != UINT64_MAX || !t->passed) return;
+  if (o->rows || o->seeds < FLOOR_SEEDS || o->sim.faults_max != UINT64_MAX || !t->passed) return;
   for (size_t i = 0; i < sizeof floors / sizeof floors[0]; i++) {
     if (floors[i].sum >= floors[i].least * t->passed) continue;
     fprintf(stderr, "%.1f %s a seed, at least %llu are due\n",
@@ -174,10 +187,12 @@ static void shrink(const struct options *o, uint64_t seed) {
         passes = middle;
     }
   }
+  char counter[24] = "";
+  if (o->sim.counter) snprintf(counter, sizeof counter, " --counter %u", o->sim.counter);
   fprintf(stderr,
-          "shortest failing prefix: %llu faults: build/gcc/sim --seed %llu --faults %llu%s%s\n",
+          "shortest failing prefix: %llu faults: build/gcc/sim --seed %llu --faults %llu%s%s%s\n",
           (unsigned long long)fails, (unsigned long long)seed, (unsigned long long)fails,
-          o->sim.memory ? " --memory" : "", o->sim.storage ? " --storage" : "");
+          o->sim.memory ? " --memory" : "", o->sim.storage ? " --storage" : "", counter);
 }
 
 /* Returns the next seed: behind the last one, or behind one that failed. */
@@ -196,6 +211,7 @@ static uint64_t run_batch(const struct options *o, uint64_t seed, uint64_t end, 
   struct sim_result r;
   while (read(ends[0], &r, sizeof r) == sizeof r) {
     add(t, &r);
+    if (o->rows) rows_print(seed, &r);
     seed++;
   }
   close(ends[0]);
@@ -211,12 +227,14 @@ static uint64_t run_batch(const struct options *o, uint64_t seed, uint64_t end, 
 int main(int argc, char **argv) {
   struct options o;
   struct totals t = {0};
+  if (argc > 1 && !strcmp(argv[1], "--exhaustive")) return exhaustive_main(argc - 2, argv + 2);
   if (!parse(&o, argc, argv)) return usage(), 2;
   if (o.scenario) {
     sim_catch();
     scene_run(&(struct scene_options){o.scenario, o.sim.live, o.sim.seed});
     return 0;
   }
+  if (o.rows) rows_print_names();
   struct timespec from, to;
   clock_gettime(CLOCK_MONOTONIC, &from);
   uint64_t seed = o.sim.seed, end = seed + o.seeds;

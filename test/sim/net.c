@@ -6,6 +6,7 @@
 
 #include "proto/frame.h"
 #include "test/sim/fault.h"
+#include "test/sim/probe.h"
 #include "test/sim/scene.h"
 
 #define POLL_NS 1500
@@ -124,6 +125,7 @@ void datagram_send(int from, struct port_to port, const void *head, struct span 
   memcpy(d->bytes, head, sizeof(struct frame_header));
   if (len) memcpy(d->bytes + sizeof(struct frame_header), payload.data, len);
   if (!scene_datagram(d)) return;
+  if (probe && probe->datagram && !probe->datagram(d)) return;
   keep_or_replay(l, d);
   if (random_chance(r, p->duplication)) {
     n->effects[NET_DUPLICATED]++;

@@ -59,8 +59,7 @@ void oracle_obliged(int node, struct durable_state d, const char *when) {
 void oracle_image(struct machine *m) {
   if (m->damaged) return; /* it may refuse to start */
   char error[LIMIT_TEXT_LEN];
-  struct powercut *copy = powercut_clone(m->drive->power);
-  powercut_restore(copy, SURVIVE_NONE, 0);
+  struct powercut *copy = powercut_durable(m->drive->power);
   struct disk disk;
   powercut_disk(copy, &disk);
   struct store_config c = {.cluster = m->config.cluster,

@@ -8,9 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "test/sim/cover.h"
 #include "test/sim/drive.h"
 #include "test/sim/fault.h"
 #include "test/sim/oracle.h"
+#include "test/sim/probe.h"
 #include "test/sim/scene.h"
 
 static struct sim_disk *drive_of(const struct disk *d) { return d->self; }
@@ -45,8 +47,11 @@ static enum powercut_survivors survivors(const struct sim_disk *s) {
 void sim_disk_restore(struct sim_disk *s, enum machine_end how) {
   s->dead = false;
   s->broken = 0;
+  s->unsynced = powercut_unsynced(s->power);
   if (how == END_KILL)
     powercut_kill(s->power);
+  else if (s->groups)
+    powercut_restore_groups(s->power, s->kept, s->groups);
   else
     powercut_restore(s->power, survivors(s), random_next(&world->random_disk));
 }
@@ -61,14 +66,19 @@ static int take_time(struct sim_disk *s, enum drive_op op, const char *name, uin
   int failed = a ? drive_fault(s, op) : 0;
   struct machine *m = &world->machines[s->idx];
   if (a && op != DRIVE_READ) fault_at_point(m, op);
+  if (a && op != DRIVE_READ) cover_point(m, op, name, m->dying);
   if (a && !failed) failed = scene_disk(m, op, name, false);
+  if (a && probe && probe->disk && op != DRIVE_READ) probe->disk(m, op, name, false);
   if (m->dying && a) fiber_yield(); /* for ever: machine_reap finds it here */
   return s->dead ? -EIO : failed;
 }
 
 /* It has taken effect. */
 static int over(struct sim_disk *s, enum drive_op op, const char *name, int rc) {
-  if (rc >= 0 && world->current) scene_disk(&world->machines[s->idx], op, name, true);
+  struct machine *m = &world->machines[s->idx];
+  if (rc < 0 || !world->current) return rc;
+  scene_disk(m, op, name, true);
+  if (probe && probe->disk) probe->disk(m, op, name, true);
   return rc;
 }
 

@@ -1,6 +1,7 @@
 #include "test/sim/sim.h"
 
 #include <assert.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include "test/sim/fault.h"
 #include "test/sim/net.h"
 #include "test/sim/oracle.h"
+#include "test/sim/probe.h"
 #include "test/sim/scene.h"
 #include "test/sim/world.h"
 
@@ -21,6 +23,7 @@
 
 static struct world the_world;
 struct world *world = &the_world;
+const struct probe *probe;
 
 void note(const char *action, const char *names, struct noted n) {
   struct trace_row r = {.at = world->now,
@@ -31,6 +34,7 @@ void note(const char *action, const char *names, struct noted n) {
                         .v = {n.v[0], n.v[1], n.v[2]}};
   trace_add(&world->trace, &r);
   scene_note(&r);
+  if (probe && probe->note) probe->note(&r);
 }
 
 /* What a node says to people is part of the trace. */
@@ -52,7 +56,7 @@ void log_line(enum log_level level, int node_id, const char *format, ...) {
 static void explain(const char *how, const char *what) {
   fflush(stdout);
   trace_tail(&world->trace, stderr, TAIL);
-  if (scene_is_on()) {
+  if (world->scripted) {
     fprintf(stderr, "%llu us%s: %s\n", (unsigned long long)(world->now / US), how, what);
     return;
   }
@@ -88,9 +92,18 @@ _Noreturn void violation(const char *format, ...) {
   _Exit(1);
 }
 
+/* Memory goes from one seed to the next: a page that the kernel has to clear costs more than what
+ * is done with it. */
+static void keep_memory(void) {
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+  mallopt(M_TOP_PAD, 8 << 20);
+}
+
 void sim_begin(const struct sim_options *o) {
   struct random r = {o->seed};
   struct trace trace = world->trace;
+  keep_memory();
   world->seed = o->seed;
   world->now = 0;
   world->events = 0;
@@ -99,10 +112,14 @@ void sim_begin(const struct sim_options *o) {
   heap_clear(&world->heap);
   trace_init(&trace, o->live);
   world->trace = trace;
-  snprintf(world->options, sizeof world->options, "%s%s", o->memory ? " --memory" : "",
-           o->storage ? " --storage" : "");
+  char counter[24] = "";
+  if (o->counter) snprintf(counter, sizeof counter, " --counter %u", o->counter);
+  snprintf(world->options, sizeof world->options, "%s%s%s", o->memory ? " --memory" : "",
+           o->storage ? " --storage" : "", counter);
   plan_draw(&world->plan, &r);
+  world->scripted = o->plan != NULL;
   if (o->plan) world->plan = *o->plan;
+  if (o->counter) world->plan.counter_limit = o->counter;
   world->plan.memory |= o->memory;
   if (!o->storage) world->plan.classes &= ~FAULTS_OF_STORAGE;
   world->random_net.state = random_next(&r);
@@ -122,6 +139,7 @@ void sim_begin(const struct sim_options *o) {
                                                .who = i,
                                                .number = world->machines[i].incarnation});
   submitters_init();
+  cover_begin();
   faults_init(o->faults_max);
 }
 
@@ -137,7 +155,7 @@ static void dispatch(const struct sim_event *e) {
   switch (e->kind) {
     case EVENT_ACTOR: {
       struct actor *a = actor_of(e->who);
-      actor_run(a, e->number);
+      actor_run(a);
       if (a->machine->dying) machine_reap(a->machine);
       break;
     }
@@ -298,9 +316,11 @@ struct sim_result sim_run(const struct sim_options *o) {
                          .heal_us = (world->now - healed) / US,
                          .hash = world->trace.hash,
                          .elections = t.elections,
+                         .in_place = t.in_place,
                          .committed = t.committed,
                          .acked = world->submitters->acked,
-                         .images = t.images};
+                         .images = t.images,
+                         .cover = *cover_of_run()};
   for (int i = 0; i < FAULT_CLASSES; i++) r.faults += r.count[i] = faults_effective()[i];
   for (int i = 0; i < NET_EFFECTS; i++) r.count[FAULT_CLASSES + i] = world->network->effects[i];
   for (int i = 0; i < world->plan.nodes; i++) r.recoveries += world->machines[i].boots - 1;

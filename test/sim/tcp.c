@@ -7,6 +7,7 @@
 #include "test/sim/fault.h"
 #include "test/sim/net.h"
 #include "test/sim/oracle.h"
+#include "test/sim/probe.h"
 
 #define WINDOW (128u << 10) /* bytes on their way and unread */
 #define RESEND (5 * MS)
@@ -147,6 +148,7 @@ void tcp_event(void *stream, uint64_t serial) {
 
 static void arm(struct pipe *p, uint64_t when) {
   if (p->pending || !p->head) return;
+  if (probe && probe->segment && !probe->segment(p)) return;
   p->pending = true;
   heap_push(
       &world->heap,

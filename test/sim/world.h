@@ -40,8 +40,7 @@ struct actor {
   struct fiber fiber;
   struct machine *machine;
   enum thread_id thread;
-  uint64_t due;    /* it runs then; NEVER: not scheduled */
-  uint64_t number; /* of the event that runs it */
+  uint64_t due; /* it runs then; NEVER: not scheduled */
   uint64_t busy_to;
   uint64_t stalled_to; /* its core is taken away until then */
   bool sleeping;       /* may be woken before due */
@@ -100,7 +99,7 @@ struct machine {
 struct world {
   struct plan plan;
   uint64_t seed;
-  char options[24]; /* of sim, for the command that repeats it */
+  char options[48]; /* of sim, for the command that repeats it */
   uint64_t now;     /* ns */
   uint64_t events;
   struct heap heap;
@@ -114,9 +113,12 @@ struct world {
   struct nemesis *nemesis;
   struct oracle *oracle;
   bool ended;
+  bool scripted; /* no seed's run: scenarios, test/exhaustive/ */
 };
 
 extern struct world *world;
+
+static_assert(LIMIT_VOTERS * THREAD_CNT <= HEAP_ACTORS, "the tournament has room");
 
 /* violation prints what does not hold, the seed, the command and the trace's tail, and ends the
  * process with status 1. */
@@ -140,7 +142,7 @@ void actor_sleep(uint64_t at, bool may_wake);
 bool actor_block(uint64_t at);
 /* actor_point: the thread may lose its core here for a while, in the middle of its turn. */
 void actor_point(void);
-void actor_run(struct actor *a, uint64_t number);
+void actor_run(struct actor *a);
 /* actor_positions: what the fast lcore polls for has changed? */
 void actor_positions(struct machine *m);
 static inline struct actor *actor_of(int who) {
