@@ -33,6 +33,8 @@ bool exhaustive_case(const char *format, ...) __attribute__((format(printf, 1, 2
 void exhaustive_passed(void);
 /* exhaustive_count adds to what a set counts beside its cases. */
 void exhaustive_count(const char *name, uint64_t n);
+/* exhaustive_is_resumed: a case of this unit has failed; cases up to it are not run again. */
+bool exhaustive_is_resumed(void);
 /* exhaustive_is_sample: the set may leave out what is alike. */
 bool exhaustive_is_sample(void);
 uint64_t exhaustive_bound(uint64_t otherwise); /* --bound */
