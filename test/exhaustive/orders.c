@@ -114,8 +114,8 @@ static void offer_all(struct step *s) {
     const struct pipe *p = channels[i].pipe;
     if (is_open(i, &at))
       offer(s, (struct choice){EVENT_CHANNEL, p->stream->end[p->dir].machine,
-                               p->stream->end[!p->dir].machine, 2 * channels[i].serial + (uint64_t)p->dir,
-                               at, i});
+                               p->stream->end[!p->dir].machine,
+                               2 * channels[i].serial + (uint64_t)p->dir, at, i});
   }
   for (int a = 0; a < NODES; a++)
     for (int b = 0; b < NODES; b++)
@@ -204,9 +204,7 @@ static bool is_over(void) {
 }
 
 static uint64_t events_before;
-static bool next_choice(void) {
-  return is_over() || (world->events > events_before && is_quiet());
-}
+static bool next_choice(void) { return is_over() || (world->events > events_before && is_quiet()); }
 
 static void release(void) {
   probe = NULL;
@@ -283,9 +281,7 @@ static bool next_order(int fixed, int budget) {
 
 /* ---- units ---- */
 
-static struct {
-  int step, choice;
-} first[STEPS * ENABLED];
+static struct { int step, choice; } first[STEPS * ENABLED];
 static uint64_t first_cnt;
 
 /* Unit 0 is the default order; the others are its first deviations. */
@@ -349,7 +345,9 @@ static void run(uint64_t unit) {
 
 const struct exhaustive_set exhaustive_orders = {
     .name = "orders",
-    .what = "one election of three nodes: orders of arrival with up to 2 deviations (--bound) from the oldest "
-            "first, one of them perhaps a power loss and restart; orders that commute once",
+    .what =
+        "one election of three nodes: orders of arrival with up to 2 deviations (--bound) from the "
+        "oldest "
+        "first, one of them perhaps a power loss and restart; orders that commute once",
     .units = units,
     .run = run};

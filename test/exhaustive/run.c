@@ -1,5 +1,5 @@
-/* Processes that share the units of a set.  What they have in common lies in memory that all see, so
- * that a process that ends leaves behind what it was doing. */
+/* Processes that share the units of a set.  What they have in common lies in memory that all see,
+ * so that a process that ends leaves behind what it was doing. */
 #include <assert.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -18,10 +18,12 @@
 #define COUNTS 400
 #define NAME_LEN 80
 #define SAY_S 10
+#define FAILURES_MAX 50 /* then the rest is left */
 
 struct worker {
   uint64_t unit, number; /* of its case, from 1 */
   bool busy;             /* in that unit */
+  uint64_t failed;       /* the case of the unit that failed last */
   char what[256];
 };
 
@@ -51,7 +53,8 @@ uint64_t exhaustive_bound(uint64_t otherwise) { return opt.bound ? opt.bound : o
 
 void exhaustive_count(const char *name, uint64_t n) {
   int i = 0;
-  while (atomic_flag_test_and_set(&shared->adding)) nanosleep(&(struct timespec){.tv_nsec = 1000}, NULL);
+  while (atomic_flag_test_and_set(&shared->adding))
+    nanosleep(&(struct timespec){.tv_nsec = 1000}, NULL);
   while (i < COUNTS - 1 && shared->count[i].name[0] && strcmp(shared->count[i].name, name)) i++;
   snprintf(shared->count[i].name, NAME_LEN, "%s", name);
   atomic_flag_clear(&shared->adding);
@@ -90,6 +93,7 @@ static uint64_t todo(void) {
 
 static void run_unit(uint64_t unit, uint64_t from) {
   skip = from;
+  if (!from) self->failed = 0;
   self->unit = unit;
   self->number = 0;
   self->busy = true;
@@ -98,7 +102,8 @@ static void run_unit(uint64_t unit, uint64_t from) {
   atomic_fetch_add(&shared->done, 1);
 }
 
-/* In a process of its own: a world's memory must not be shared with those that come (seam_port.c). */
+/* In a process of its own: a world's memory must not be shared with those that come
+ * (seam_port.c). */
 static bool count_units(void) {
   int status;
   pid_t pid = fork();
@@ -147,6 +152,13 @@ static void show_failure(const struct worker *w, int status) {
           (unsigned long long)w->unit, (unsigned long long)w->number);
 }
 
+/* A unit that fails again without a case in between, cannot go on. */
+static void failed_at(struct worker *w, int status) {
+  show_failure(w, status);
+  if (w->failed == w->number) w->busy = false;
+  w->failed = w->number;
+}
+
 /* Returns how many failed. */
 static uint64_t run_set(void) {
   pid_t pids[JOBS_MAX] = {0};
@@ -167,7 +179,11 @@ static uint64_t run_set(void) {
       continue;
     }
     failed++;
-    show_failure(&shared->worker[job], status);
+    failed_at(&shared->worker[job], status);
+    if (failed >= FAILURES_MAX) {
+      atomic_store(&shared->next, todo());
+      shared->worker[job].busy = false;
+    }
     pids[job] = start(job);
   }
   return failed;
@@ -249,7 +265,8 @@ int exhaustive_main(int argc, char **argv) {
   uint64_t passed = 0, failed = 0;
   if (!parse(argc, argv, chosen)) {
     puts(
-        "usage: sim --exhaustive SET... [--sample N] [--jobs N] [--bound N] [--case UNIT[.N] [--trace]]\n"
+        "usage: sim --exhaustive SET... [--sample N] [--jobs N] [--bound N] [--case UNIT[.N] "
+        "[--trace]]\n"
         "  SET       cuts, points, pairs, orders, or all (test/exhaustive/README.md)\n"
         "  --sample  N units of each, evenly spread, and of each some cases\n"
         "  --case    one unit, or one case of it");
