@@ -1,5 +1,5 @@
-/* All 64 subsets of the directed links between three nodes, each with each node as leader, and each of
- * all paths, of the fast paths only, of TCP only.
+/* All 64 subsets of the directed links between three nodes, each with each node as leader, and each
+ * of all paths, of the fast paths only, of TCP only.
  *
  * The cut comes in a steady ensemble under load and stands.  Where two nodes still reach each other
  * both ways and on all paths, writes must be acknowledged again, and go on (F8, F9); where no two

@@ -2,10 +2,14 @@
  *
  *      run.c       processes that share the units of a set; progress; one case again
  *      ensemble.c  what all sets begin with and end with: three nodes, calm, nothing by chance
- *      cuts.c      a set: cut links       points.c  a set: power losses       orders.c  ... of arrival
+ *      cuts.c      a set: cut links
+ *      points.c    two sets: power losses
+ *      orders.c    a set: orders of arrival
  *
- * A set is cut into units, a unit into cases.  A case is one run of the cluster, with all oracles on;
- * it passes, or its process ends.  See README.md.  Source: issue "simulation" 3; zab-rules 7.2. */
+ * A set is cut into units, a unit into cases.  A case is one run of the cluster, with all oracles
+ * on; it passes, or its process ends.  See README.md.
+ *
+ * Source: issue "simulation" 3; zab-rules 7.2. */
 #ifndef ZABLINE_TEST_EXHAUSTIVE_EXHAUSTIVE_H
 #define ZABLINE_TEST_EXHAUSTIVE_EXHAUSTIVE_H
 

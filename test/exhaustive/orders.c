@@ -1,13 +1,13 @@
-/* The orders in which the messages of one election arrive, at three nodes that start empty, with up to
- * one power loss and restart: depth-first, by running each order from the beginning.
+/* The orders in which the messages of one election arrive, at three nodes that start empty, with up
+ * to one power loss and restart: depth-first, by running each order from the beginning.
  *
- * What is on its way is held; when nothing is due within QUIET, one message is chosen, the oldest by
- * default, and arrives.  A direction of a connection is a channel that keeps its order, so are the
- * fast frames of one node to another.  Time passes only when nothing is on its way.
+ * What is on its way is held; when nothing is due within QUIET, one message is chosen, the oldest
+ * by default, and arrives.  A direction of a connection is a channel that keeps its order, so are
+ * the fast frames of one node to another.  Time passes only when nothing is on its way.
  *
- * Bounded by deviations: choices that are not the default (a power loss is one).  Pruned by sleep sets:
- * messages to different nodes commute, so of two orders that differ only in such a pair one is run.
- * An order all of whose equivalents need more deviations is not seen.
+ * Bounded by deviations: choices that are not the default (a power loss is one).  Pruned by sleep
+ * sets: messages to different nodes commute, so of two orders that differ only in such a pair one
+ * is run.  An order all of whose equivalents need more deviations is not seen.
  *
  * A unit is a first deviation; its cases are the orders that begin with it. */
 #include <assert.h>
@@ -178,7 +178,7 @@ static void add_sleep(struct step *to, const struct choice *z, const struct choi
   if (commute(z, taken) && to->sleep_cnt < ENABLED) to->sleep[to->sleep_cnt++] = *z;
 }
 
-/* Asleep behind this step: what was, and what was tried here before, unless the choice changes it. */
+/* Asleep behind this step: what was, and what was tried here before, if the choice lets it be. */
 static void hand_on_sleep(const struct step *s, struct step *next) {
   const struct choice *taken = &s->choice[s->chosen];
   next->sleep_cnt = 0;
