@@ -115,7 +115,7 @@ def summarise(lines):
 def run_chunk(first, cnt, options, sim):
     command = [sim, "--seed", str(first), "--seeds", str(cnt), "--rows"] + options
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace",
-                          check=False)
+                          check=False, start_new_session=True)  # Ctrl-C is for us: a chunk is whole or not there
     rows = [line for line in done.stdout.splitlines() if line.startswith("{")]
     failed = []
     for line in done.stderr.splitlines():
