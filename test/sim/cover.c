@@ -9,7 +9,7 @@
 #define ROLES 4 /* enum role, and starting */
 #define ROLE_NONE 3
 
-static const char *const files[] = {"epoch", "log", "snap", "tmp", "format", "directory"};
+static const char *const files[] = {"epoch", "log", "snap", "tmp", "format", "directory or mark"};
 enum { FILES = sizeof files / sizeof files[0], MOMENT = FILES };
 static_assert((FILES + 1) * DRIVE_OPS * ROLES * PHASE_CNT == COVER_CELLS,
               "every cell has a number");
