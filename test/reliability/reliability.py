@@ -27,7 +27,7 @@ SIM = os.path.join(ROOT, "build", "gcc", "sim")
 MUTANTS = os.path.join(ROOT, "build", "mutants", "mutants.json")
 CHUNK = 100
 STORAGE_EVERY = 5  # one chunk of so many has damaging disks
-SUMS = ("events", "us", "elections", "committed", "acked", "recoveries", "images")
+SUMS = ("events", "us", "elections", "in_place", "committed", "acked", "recoveries", "images")
 VIOLATION = re.compile(r"^seed (\d+)(?: died)?, event .*? us: (.*)$")
 
 # By the names that sim gives: range per seed, and who else injects it in tests of their own (Y: in their tree,
@@ -239,10 +239,10 @@ def markdown(result, meta):
         "%s seeds (%s of them with --storage), %s failed: %s." % (big(seeds), big(result["storage"]), big(failed), bound),
         "%s events, %.2f simulated hours (they depend on idle time: compare faults, elections, recoveries), "
         "%.2f core-hours." % (big(t["events"]), t["us"] / 3.6e9, result["seconds"] / 3600),
-        "%s elections, %s crash-recoveries, %s transactions committed, %s client writes acknowledged and checked, "
+        "%s elections, %s epoch changes in place, %s crash-recoveries, %s transactions committed, %s client writes acknowledged and checked, "
         "%s disks read as if their power had gone. Longest wait for a write, and for everybody to take part, after "
         "healing: %s ms." % (
-            big(t["elections"]), big(t["recoveries"]), big(t["committed"]), big(t["acked"]), big(t["images"]),
+            big(t["elections"]), big(t["in_place"]), big(t["recoveries"]), big(t["committed"]), big(t["acked"]), big(t["images"]),
             big(t["heal_us"] / 1000)),
         "", "## By fault class", "",
         "Counted is what took effect. A row's seeds are those in which the class took effect; their elections, "
