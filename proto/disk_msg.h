@@ -73,6 +73,11 @@ enum disk_msg_type {
 
 enum { SNAP_OWN = 0, SNAP_INSTALL = 1 };
 enum { REPAIR_GO_ON = 0, REPAIR_BEGIN = 1, REPAIR_DISCARD = 2 };
+enum repair_step {
+  REPAIR_DONE,
+  REPAIR_COPIES, /* go on */
+  REPAIR_NEEDS,  /* the record behind `after`, up to `upto`: from a peer, or discard */
+};
 
 /* What a node has promised and holds, from durable state only (R12). */
 struct durable_state {

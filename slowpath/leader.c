@@ -7,7 +7,7 @@
 
 static nodeset_t self(const struct replica *r) { return node_bit(r->config->self_idx); }
 
-static void set_step(struct replica *r, enum leading_step step) {
+void leader_set_step(struct replica *r, enum leading_step step) {
   r->lead.step = step;
   r->lead.deadline_us = r->now_us + init_limit_us(r);
 }
@@ -18,7 +18,7 @@ void leader_start(struct replica *r, struct replica_actions *a) {
   for (int i = 1; i <= LIMIT_LEARNERS; i++) assert(r->conns[i].step == CONN_FREE);
   r->role = ROLE_LEADING;
   replica_set_phase(r, PHASE_DISCOVERY);
-  set_step(r, LEADING_CEPOCH);
+  leader_set_step(r, LEADING_CEPOCH);
   if (init_limit_us(r) > CEPOCH_LIMIT_US) r->lead.deadline_us = r->now_us + CEPOCH_LIMIT_US;
   leader_try_epoch(r, a);
 }
@@ -76,7 +76,7 @@ void leader_try_epoch(struct replica *r, struct replica_actions *a) {
   l->epoch = r->seen_epoch + 1;
   assert(l->epoch > r->durable.accepted_epoch);
   r->seen_epoch = l->epoch;
-  set_step(r, LEADING_PROMISE);
+  leader_set_step(r, LEADING_PROMISE);
   act_disk(r, DISK_LEADER, (struct disk_msg){.type = DISK_ACCEPTED, .epoch = l->epoch}, a);
 }
 
@@ -85,18 +85,26 @@ static void on_promised(struct replica *r, const struct disk_msg *m, struct repl
   assert(m->state.accepted_epoch == r->lead.epoch && !r->fast_open);
   r->durable = m->state;
   r->lead.promised = self(r);
-  set_step(r, LEADING_ACKEPOCH);
+  leader_set_step(r, LEADING_ACKEPOCH);
   for (int i = 1; i <= LIMIT_LEARNERS; i++)
     if (r->conns[i].step == CONN_EPOCH) leader_send_leaderinfo(r, i, a);
   leader_try_promised(r, a);
 }
 
-/* R3: then R4, our history being durable already (it was re-read from disk). */
+/* R3: then R4, our history being durable already (it was re-read from disk), and whole (E1). */
 void leader_try_promised(struct replica *r, struct replica_actions *a) {
   struct leading *l = &r->lead;
   if (l->step != LEADING_ACKEPOCH || !quorum_has(&r->quorum, l->promised)) return;
-  set_step(r, LEADING_CURRENT);
-  act_disk(r, DISK_LEADER, (struct disk_msg){.type = DISK_CURRENT, .epoch = l->epoch}, a);
+  if (r->durable.faulty)
+    repair_lead(r, a);
+  else
+    leader_set_current(r, a);
+}
+
+void leader_set_current(struct replica *r, struct replica_actions *a) {
+  assert(!r->durable.faulty);
+  leader_set_step(r, LEADING_CURRENT);
+  act_disk(r, DISK_LEADER, (struct disk_msg){.type = DISK_CURRENT, .epoch = r->lead.epoch}, a);
 }
 
 static void open_fast_path(struct replica *r, struct replica_actions *a) {
@@ -116,7 +124,7 @@ static void on_current(struct replica *r, const struct disk_msg *m, struct repli
   r->durable = m->state;
   l->initial = m->state.last_zxid;
   l->acked = l->counted = self(r); /* R4: our own ACK-LD */
-  set_step(r, LEADING_SYNC);
+  leader_set_step(r, LEADING_SYNC);
   replica_set_phase(r, PHASE_SYNC);
   act_log(a, (struct log_event){.id = LOG_LEADING, .epoch = l->epoch, .zxid = l->initial});
   open_fast_path(r, a);
@@ -175,7 +183,8 @@ uint64_t leader_deadline(const struct replica *r) {
   uint64_t d = r->lead.step == LEADING_ESTABLISHED || r->lead.step == LEADING_PROMISE ||
                        r->lead.step == LEADING_CURRENT
                    ? UINT64_MAX
-                   : r->lead.deadline_us;
+               : r->lead.step == LEADING_REPAIR ? r->lead.ping_us
+                                                : r->lead.deadline_us;
   for (int i = 1; i <= LIMIT_LEARNERS; i++) {
     const struct learner_conn *c = &r->conns[i];
     uint64_t at = is_timed(c) ? c->deadline_us : UINT64_MAX;
@@ -209,6 +218,7 @@ void leader_on_tick(struct replica *r, struct replica_actions *a) {
     give_up(r, a);
     return;
   }
+  if (r->lead.step == LEADING_REPAIR) repair_on_tick(r, a);
   rounds_on_tick(r, a);
   leader_try_grant(r, a);
   for (int i = 1; i <= LIMIT_LEARNERS && r->role == ROLE_LEADING; i++) {

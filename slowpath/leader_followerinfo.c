@@ -72,7 +72,8 @@ static enum reason admit(struct replica *r, int conn, const struct packet *p,
   c->peer_idx = idx;
   c->zabline = e.present;
   c->tcp = e.features & FEATURE_TCP_FRAMES;
-  c->features = e.features & (FEATURE_NON_COUNTING | FEATURE_REJOIN | FEATURE_YIELDS);
+  c->features = e.features & (FEATURE_NON_COUNTING | FEATURE_REJOIN | FEATURE_YIELDS |
+                              FEATURE_REPAIR | FEATURE_NEEDS_SNAP);
   c->counts = p->type == PACKET_FOLLOWERINFO && quorum_is_voter(&r->quorum, idx) &&
               !(c->features & FEATURE_NON_COUNTING); /* R16, 1294 */
   return REASON_NONE;

@@ -36,6 +36,7 @@ enum learning_step {
   LEARNING_LEADERINFO,   /* FOLLOWERINFO sent */
   LEARNING_PROMISE,      /* disk: acceptedEpoch (R1) */
   LEARNING_OP,           /* ACKEPOCH sent; DIFF, TRUNC or SNAP comes */
+  LEARNING_ANSWER,       /* disk: what the leader's ASK wants; then back to OP */
   LEARNING_TRUNCATE,     /* disk */
   LEARNING_SNAP_WRITE,   /* disk: SNAP_BEGIN or one chunk */
   LEARNING_SNAP_CHUNK,   /* the next chunk comes */
@@ -43,6 +44,8 @@ enum learning_step {
   LEARNING_RECORDS,      /* PROPOSAL, COMMIT, NEWLEADER come */
   LEARNING_APPEND,       /* disk: the buffer is lent */
   LEARNING_HISTORY,      /* disk: the last records before NEWLEADER's ACK (R5) */
+  LEARNING_REPAIR,       /* disk: damaged records (E1) */
+  LEARNING_ASK,          /* ASK sent for the next of them */
   LEARNING_CURRENT,      /* disk: currentEpoch (R5) */
   LEARNING_UPTODATE,     /* ACK sent, fast path open */
   LEARNING_SETTLED,
@@ -57,6 +60,7 @@ struct learning {
   bool tcp;         /* ... and takes frames over TCP */
   bool established; /* it has committed above P */
   bool yields;      /* we have just lost a quorum, and were shy in the election */
+  bool repairs;     /* it answers ASK */
   uint32_t epoch;
   uint64_t iteration;
   pos_t pos;            /* P */
@@ -72,6 +76,7 @@ enum leading_step {
   LEADING_CEPOCH,   /* waiting for FOLLOWERINFO of a quorum (R2) */
   LEADING_PROMISE,  /* disk: own acceptedEpoch */
   LEADING_ACKEPOCH, /* LEADERINFO sent; waiting for a quorum of promises (R3) */
+  LEADING_REPAIR,   /* disk and peers: damaged records of ours (E1, E3) */
   LEADING_CURRENT,  /* disk: own currentEpoch (R4) */
   LEADING_SYNC,     /* FAST_LEAD sent; waiting for a quorum of COUNTs */
   LEADING_ESTABLISHED,
@@ -89,7 +94,15 @@ struct leading {
   bool push_on;       /* the app takes no requests now */
   uint64_t push_us;   /* time of the next PUSH_BACK; 0: no learner needs it */
   uint64_t deadline_us;
+  /* REPAIR */
+  bool asking;            /* for the record behind ask_after, up to ask_upto */
+  bool waits, told;       /* ... and nobody here has it */
+  zxid_t ask_after, ask_upto;
+  nodeset_t dont_have;    /* of those who have promised our epoch */
+  uint64_t ping_us;
 };
+
+enum conn_asked { ASKED_NOT, ASKED_OPEN, ASKED_ANSWERED };
 
 enum conn_step { /* in this order */
                  CONN_FREE,
@@ -123,6 +136,8 @@ struct learner_conn {
   bool tcp;          /* takes frames over TCP */
   bool at_end;       /* the records in the buffer are all there was, and less than a quarter ring */
   uint64_t features; /* FEATURE_* of its FOLLOWERINFO; cleared when it has been told MAY_VOTE */
+  enum conn_asked asked; /* for the record that lead.ask_after is about */
+  bool below_log;        /* it answered so */
   uint64_t came_us;  /* its FOLLOWERINFO */
   uint64_t iteration;
   zxid_t last;       /* its last zxid at ACKEPOCH */
@@ -164,6 +179,7 @@ struct replica {
   enum role role;
   struct durable_state durable;
   bool unclean; /* `memory`, last stop not clean: neither votes nor counts */
+  bool needs_snap; /* damaged records of ours exist only in others' snapshots */
   bool stopping;
   bool fast_open; /* OPEN or LEAD sent since the last CLOSED */
   unsigned fence; /* FENCE_*: still to answer */
@@ -186,6 +202,9 @@ struct replica {
   struct learning learn;
   struct leading lead;
   struct learner_conn conns[LIMIT_LEARNERS + 1]; /* [0] unused */
+  struct {
+    zxid_t after, upto;
+  } ask[LIMIT_LEARNERS + 1]; /* of the peer that is answered when the disk has */
 
   struct {
     uint64_t first_us, last_us; /* refused because its id is in use; 0: not since it was let in */

@@ -98,11 +98,6 @@ struct store_slice store_ask(struct store *s, zxid_t after, zxid_t upto, void *b
 /* Repair of the log while durable_state.faulty is not 0.  It ends, durably and at once, with
  * REPAIR_DONE; until then the log is as it was, faulty and with its last zxid (E1).  Nothing else
  * may change the log between begin and the end; begin starts anew. */
-enum repair_step {
-  REPAIR_DONE,
-  REPAIR_COPIES, /* call store_repair_put with len 0 */
-  REPAIR_NEEDS,  /* the record behind `after`, up to `upto`: from a peer, or discard */
-};
 struct store_repair {
   enum reason reason; /* NONE; RECORD_CRC, RECORD_ORDER: not that record, nothing changed; or final */
   enum repair_step step;
