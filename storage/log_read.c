@@ -107,7 +107,7 @@ void log_pass(struct log *l, struct log_place *p) {
 int log_next(struct log *l, struct log_place *p, struct record *r) {
   while (enter_segment(l, p)) {
     const struct log_hole *hole = log_hole_at(l, p);
-    if (hole && hole->upto > p->zxid) return LOG_FAULTY;
+    if (hole && hole->upto > p->zxid) return LOG_DAMAGED;
     if (hole) {
       log_pass(l, p);
       continue;
@@ -194,7 +194,7 @@ int log_find(struct log *l, zxid_t zxid, struct log_place *p) {
   struct record r;
   int rc = 0;
   while (p->zxid < zxid && (rc = log_next(l, p, &r)) > 0) {
-    if (rc == LOG_FAULTY) log_pass(l, p);
+    if (rc == LOG_DAMAGED) log_pass(l, p);
     if (p->zxid > zxid) break;
     before = *p;
   }

@@ -72,7 +72,7 @@ int log_repair_copy(struct log_repair *p, struct log *l) {
     struct log_place next = p->place;
     struct record r;
     int rc = log_next(l, &next, &r);
-    if (rc == LOG_FAULTY) p->place = next; /* before the hole, maybe behind groups without records */
+    if (rc == LOG_DAMAGED) p->place = next; /* before the hole, maybe behind groups without records */
     if (rc != 1) return rc;
     if (copy_one(p, l, &next, &r)) return -1;
     bytes += r.size;

@@ -28,7 +28,7 @@ struct log_repair {
 
 /* Functions that return int: 0, or -1 with io failed.  The log has a hole. */
 int log_repair_begin(struct log_repair *p, struct log *l);
-/* log_repair_copy copies what is good, some at a time.  Returns 1: more to copy, LOG_FAULTY: place is
+/* log_repair_copy copies what is good, some at a time.  Returns 1: more to copy, LOG_DAMAGED: place is
  * before a hole, 0: all is copied, -1. */
 int log_repair_copy(struct log_repair *p, struct log *l);
 /* log_repair_fits: is r the next record of the hole at place?  log_repair_put takes it. */

@@ -69,7 +69,7 @@ static int read_records(struct store *s, struct log_place *p, const struct read_
     struct log_place next = *p;
     struct record r;
     int rc = log_next(&s->log, &next, &r);
-    if (rc == LOG_FAULTY && slice->len == 0) slice->reason = REASON_FAULTY;
+    if (rc == LOG_DAMAGED && slice->len == 0) slice->reason = REASON_FAULTY;
     if (rc != 1) return rc < 0 ? -1 : 0;
     if (r.zxid > to->max_zxid) return 0;
     if (r.size > to->cap - slice->len) {

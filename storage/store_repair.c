@@ -26,7 +26,7 @@ struct store_slice store_ask(struct store *s, zxid_t after, zxid_t upto, void *b
   if (slice.reason == REASON_NONE) slice.reason = find_record(s, after, upto, &p);
   if (slice.reason != REASON_NONE) return slice;
   int rc = log_next(&s->log, &p, &r);
-  if (rc == LOG_FAULTY) slice.reason = REASON_FAULTY;
+  if (rc == LOG_DAMAGED) slice.reason = REASON_FAULTY;
   if (rc == 1 && r.size > cap) slice.reason = REASON_TOO_LARGE;
   if (rc < 0 || (rc == 1 && r.size <= cap && log_copy(&s->log, &p, &r, buf)))
     slice.reason = store_result(s, -1);
@@ -38,9 +38,9 @@ struct store_slice store_ask(struct store *s, zxid_t after, zxid_t upto, void *b
 static struct store_repair outcome(struct store *s, int rc) {
   struct store_repair o = {.reason = store_result(s, rc < 0 ? -1 : 0)};
   if (rc < 0) return o;
-  o.step = rc == LOG_FAULTY ? REPAIR_NEEDS : rc == 1 ? REPAIR_COPIES : REPAIR_DONE;
+  o.step = rc == LOG_DAMAGED ? REPAIR_NEEDS : rc == 1 ? REPAIR_COPIES : REPAIR_DONE;
   o.after = s->repair.place.zxid;
-  if (rc == LOG_FAULTY) o.upto = log_hole_at(&s->log, &s->repair.place)->upto;
+  if (rc == LOG_DAMAGED) o.upto = log_hole_at(&s->log, &s->repair.place)->upto;
   return o;
 }
 
