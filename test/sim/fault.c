@@ -288,7 +288,7 @@ static void break_disk(struct machine *m) {
 static void wipe(struct machine *m) {
   if (world->plan.memory || world->plan.nodes < 3) return;
   for (int i = 0; i < world->plan.nodes; i++)
-    if (world->machines[i].wiped || world->machines[i].damaged) return;
+    if (world->machines[i].wiped || world->machines[i].damaged || world->machines[i].rotten) return;
   machine_end(m, END_KILL);
   machine_wipe(m);
   state.effective[FAULT_WIPE]++;
@@ -297,21 +297,36 @@ static void wipe(struct machine *m) {
 
 /* The atlas: may m be damaged, without the last intact copy being lost somewhere? */
 static bool may_damage(struct machine *m) {
-  int damaged = !m->damaged;
+  int damaged = !m->damaged && !m->rotten;
   for (int i = 0; i < world->plan.nodes; i++) {
-    damaged += world->machines[i].damaged;
+    damaged += world->machines[i].damaged || world->machines[i].rotten;
     if (world->machines[i].wiped) return false;
   }
   if (world->plan.memory || 2 * damaged >= world->plan.nodes) return false;
-  m->damaged = true;
   return true;
+}
+
+/* What the peers can repair: the node must come back by itself, with all it had. */
+static void rot_log(struct machine *m) {
+  if (world->plan.nodes < 3 || m->damaged || !may_damage(m)) return;
+  const char *prefix = below(6) ? "log." : "snap.";
+  bool any = false;
+  for (uint64_t i = 1 + below(3); i; i--) any |= drive_rot(m->drive, &world->random_fault, prefix);
+  if (!any) return;
+  m->rotten = true;
+  state.effective[FAULT_LOG_ROT]++;
+  if (below(3) && m->node) { /* else it is found when it is read, or at the next start */
+    machine_end(m, END_KILL);
+    machine_boot_later(m, between(DOWN_MIN, DOWN_MAX));
+  }
 }
 
 static void damage(enum fault_class c, struct machine *m) {
   if (!may_damage(m)) return;
+  m->damaged = true;
   struct sim_disk *d = m->drive;
   if (c == FAULT_ROT) {
-    if (drive_rot(d, &world->random_fault)) state.effective[c]++;
+    if (drive_rot(d, &world->random_fault, "")) state.effective[c]++;
     return;
   }
   if (c == FAULT_LOST_WRITE) d->lose_next = true;
@@ -384,6 +399,9 @@ static void draw(enum fault_class c) {
       break;
     case FAULT_WIPE:
       wipe(m);
+      break;
+    case FAULT_LOG_ROT:
+      rot_log(m);
       break;
     case FAULT_ROT:
     case FAULT_LOST_WRITE:
