@@ -119,5 +119,6 @@ bool store_idle(struct store *s) {
 
 enum reason store_seal(struct store *s) {
   if (s->io.reason != REASON_NONE) return REASON_DISK_ERROR;
+  if (s->repair.open) return REASON_NONE; /* the log must not move then */
   return store_result(s, log_seal(&s->log));
 }

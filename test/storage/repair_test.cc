@@ -79,8 +79,16 @@ TEST(Repair, UntilItIsDoneNothingOfTheLogIsGivenUp) {
   auto record = PeerRecord(m, r.after);
   r = store_repair_put(d.s, record.data(), record.size());
   EXPECT_EQ(r.step, REPAIR_NEEDS);
+  EXPECT_EQ(store_seal(d.s), REASON_NONE); /* the idle trailer is none of the repair's business */
   EXPECT_EQ(store_state(d.s).last_zxid, m.last());
   EXPECT_EQ(store_state(d.s).faulty, Z(1, 2));
+  record = PeerRecord(m, r.after);
+  Disk copy(d); /* as if the power had gone */
+  EXPECT_EQ(store_repair_put(d.s, record.data(), record.size()).step, REPAIR_DONE);
+  EXPECT_EQ(Compare(d.s, m), "");
+  ASSERT_TRUE(copy.Open()) << copy.error;
+  EXPECT_EQ(store_state(copy.s).faulty, Z(1, 2));
+  EXPECT_EQ(SafeAndRepairable(copy, m), "");
   d.Close();
   ASSERT_TRUE(d.Open()) << d.error;
   EXPECT_EQ(store_state(d.s).last_zxid, m.last());
