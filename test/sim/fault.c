@@ -184,7 +184,8 @@ static bool may_end(const struct machine *m) {
   int missing = 1;
   for (int i = 0; i < world->plan.nodes; i++) {
     const struct machine *o = &world->machines[i];
-    if (o != m) missing += !o->slow || o->slow->replica.unclean || o->state != MACHINE_UP;
+    bool ends = o->drive->broken; /* it may end any moment, and cannot be asked again then */
+    if (o != m) missing += !o->slow || o->slow->replica.unclean || o->state != MACHINE_UP || ends;
   }
   return 2 * missing < world->plan.nodes;
 }
