@@ -152,14 +152,14 @@ static void on_request(struct diskd *d, int asker, struct disk_msg *m) {
     case DISK_READ:
       on_slice(m, store_read(s, m->zxid, UINT64_MAX, m->buf, m->cap));
       break;
+    case DISK_FREE:
+      m->pos = (pos_t)store_free_bytes(s);
+      break;
     case DISK_ASK:
       on_slice(m, store_ask(s, m->zxid, m->upto, m->buf, m->cap));
       break;
     case DISK_REPAIR:
       on_repair(s, m);
-      break;
-    case DISK_FREE:
-      m->pos = (pos_t)store_free_bytes(s);
       break;
     case DISK_CLEAN_STOP:
       m->reason = store_mark_clean(s);
