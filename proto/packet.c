@@ -118,8 +118,8 @@ static enum parse parse_packet(struct cursor *c, struct packet *p) {
   bool ours = p->type >= PACKET_FRAME && p->type <= PACKET_ANSWER;
   if (!zookeeper && !ours) return PARSE_MALFORMED;
   p->zxid = (zxid_t)cursor_i64(c);
-  enum parse status = parse_buf(c, &p->data, 
-                                 p->type == PACKET_FRAME ? LIMIT_MTU_MAX : LIMIT_PACKET_DATA);
+  enum parse status =
+      parse_buf(c, &p->data, p->type == PACKET_FRAME ? LIMIT_MTU_MAX : LIMIT_PACKET_DATA);
   return status == PARSE_OK ? parse_authinfo(c, p) : status;
 }
 

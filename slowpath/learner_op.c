@@ -26,7 +26,8 @@ static void on_trunc(struct replica *r, zxid_t zxid, struct replica_actions *a) 
 }
 
 /* A snapshot below our last zxid would take away what we may have acknowledged, and give it back
- * only record by record: refused (design 9), unless we have given up our vote for it (repair_*.c). */
+ * only record by record: refused (design 9), unless we have given up our vote for it
+ * (repair_*.c). */
 static void on_snap(struct replica *r, zxid_t zxid, struct replica_actions *a) {
   bool shortens = zxid < r->durable.last_zxid && !(r->needs_snap && !r->durable.may_vote);
   if (shortens || zxid_epoch(zxid) > r->learn.epoch) {

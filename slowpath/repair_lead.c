@@ -4,8 +4,8 @@
  *                                              |  a quorum: DONT_HAVE -> discard -> DONE
  *                                              `  else: wait, and say for what
  *
- * Only who has promised our epoch counts with DONT_HAVE: another may yet get the record from an older
- * leader.  A record that a quorum does not have is not committed, nor is what follows it. */
+ * Only who has promised our epoch counts with DONT_HAVE: another may yet get the record from an
+ * older leader.  A record that a quorum does not have is not committed, nor is what follows it. */
 #include <assert.h>
 #include <string.h>
 
@@ -35,8 +35,7 @@ static void ask(struct replica *r, int conn, struct replica_actions *a) {
   struct learner_conn *c = &r->conns[conn];
   if (c->step != CONN_READY || c->asked != ASKED_NOT || !(c->features & FEATURE_REPAIR)) return;
   c->asked = ASKED_OPEN;
-  act_send(a, conn,
-           repair_ask(arena_take(r, REPAIR_ASK_LEN), r->lead.ask_after, r->lead.ask_upto));
+  act_send(a, conn, repair_ask(arena_take(r, REPAIR_ASK_LEN), r->lead.ask_after, r->lead.ask_upto));
 }
 
 /* It is only in others' snapshots: committed, and out of our reach as a leader. */
@@ -153,8 +152,7 @@ void repair_on_tick(struct replica *r, struct replica_actions *a) {
   if (r->now_us < r->lead.ping_us) return;
   r->lead.ping_us = r->now_us + tick_us(r);
   for (int i = 1; i <= LIMIT_LEARNERS; i++)
-    if (r->conns[i].step == CONN_READY && r->conns[i].zabline)
-      act_send_empty(a, i, PACKET_PING, 0);
+    if (r->conns[i].step == CONN_READY && r->conns[i].zabline) act_send_empty(a, i, PACKET_PING, 0);
   tell(r, a);
   judge(r, a);
 }

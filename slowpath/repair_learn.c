@@ -1,5 +1,5 @@
-/* repair_learn.c - a learner's damaged records come from its leader, before currentEpoch and the ACK
- * of NEWLEADER (R5, E1); and our answers to whoever asks.
+/* repair_learn.c - a learner's damaged records come from its leader, before currentEpoch and the
+ * ACK of NEWLEADER (R5, E1); and our answers to whoever asks.
  *
  * After DIFF or TRUNC and the records our history is the leader's, record by record, so what we
  * cannot read it has; if it has it in a snapshot only, we take that. */
@@ -66,8 +66,7 @@ void repair_on_learner_answer(struct replica *r, const struct packet *p,
 
 /* ---- what we are asked for ---- */
 
-void repair_on_ask(struct replica *r, int conn, const struct packet *p,
-                   struct replica_actions *a) {
+void repair_on_ask(struct replica *r, int conn, const struct packet *p, struct replica_actions *a) {
   struct repair_msg m;
   enum reason bad = repair_read(&m, p);
   if (!bad && conn && r->conns[conn].tag) bad = REASON_PACKET_PHASE; /* one at a time */

@@ -95,10 +95,10 @@ struct leading {
   uint64_t push_us;   /* time of the next PUSH_BACK; 0: no learner needs it */
   uint64_t deadline_us;
   /* REPAIR */
-  bool asking;            /* for the record behind ask_after, up to ask_upto */
-  bool waits, told;       /* ... and nobody here has it */
+  bool asking;      /* for the record behind ask_after, up to ask_upto */
+  bool waits, told; /* ... and nobody here has it */
   zxid_t ask_after, ask_upto;
-  nodeset_t dont_have;    /* of those who have promised our epoch */
+  nodeset_t dont_have; /* of those who have promised our epoch */
   uint64_t ping_us;
 };
 
@@ -138,7 +138,7 @@ struct learner_conn {
   uint64_t features; /* FEATURE_* of its FOLLOWERINFO; cleared when it has been told MAY_VOTE */
   enum conn_asked asked; /* for the record that lead.ask_after is about */
   bool below_log;        /* it answered so */
-  uint64_t came_us;  /* its FOLLOWERINFO */
+  uint64_t came_us;      /* its FOLLOWERINFO */
   uint64_t iteration;
   zxid_t last;       /* its last zxid at ACKEPOCH */
   zxid_t sent;       /* it will hold the history up to here when it has read what we sent */
@@ -178,7 +178,7 @@ struct replica {
   enum phase phase;
   enum role role;
   struct durable_state durable;
-  bool unclean; /* `memory`, last stop not clean: neither votes nor counts */
+  bool unclean;    /* `memory`, last stop not clean: neither votes nor counts */
   bool needs_snap; /* damaged records of ours exist only in others' snapshots */
   bool stopping;
   bool fast_open; /* OPEN or LEAD sent since the last CLOSED */

@@ -58,7 +58,8 @@ static inline bool epoch_is_credible(const struct replica *r, uint32_t epoch) {
 
 /* May this node vote and be counted? */
 static inline bool replica_counting(const struct replica *r) {
-  return r->durable.may_vote && !r->durable.no_state && !r->unclean && quorum_is_voter(&r->quorum, r->config->self_idx);
+  return r->durable.may_vote && !r->durable.no_state && !r->unclean &&
+         quorum_is_voter(&r->quorum, r->config->self_idx);
 }
 
 /* ---- out.c: every action is built here ---- */
@@ -126,10 +127,8 @@ zxid_t repair_waits_for(const struct replica *r); /* 0: for nothing */
 bool repair_accept_loss(struct replica *r, struct replica_actions *a);
 /* As a learner: before currentEpoch (R5). */
 void repair_learn(struct replica *r, struct replica_actions *a);
-void repair_on_learner_disk(struct replica *r, const struct disk_msg *m,
-                            struct replica_actions *a);
-void repair_on_learner_answer(struct replica *r, const struct packet *p,
-                              struct replica_actions *a);
+void repair_on_learner_disk(struct replica *r, const struct disk_msg *m, struct replica_actions *a);
+void repair_on_learner_answer(struct replica *r, const struct packet *p, struct replica_actions *a);
 /* Either: conn asks us; the disk has answered. */
 void repair_on_ask(struct replica *r, int conn, const struct packet *p, struct replica_actions *a);
 void repair_send_answer(struct replica *r, int conn, const struct disk_msg *m,

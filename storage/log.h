@@ -152,8 +152,8 @@ zxid_t log_base(const struct log *l);
  */
 int log_find(struct log *l, zxid_t zxid, struct log_place *p);
 /* log_next parses the record after p, in the window until the next call; moves p behind it. Returns
- * 1, 0 at the end, LOG_DAMAGED before a hole (p stays there until log_pass), -1.  The record's crc is
- * checked by log_copy only. */
+ * 1, 0 at the end, LOG_DAMAGED before a hole (p stays there until log_pass), -1.  The record's
+ * crc is checked by log_copy only. */
 #define LOG_DAMAGED 2
 int log_next(struct log *l, struct log_place *p, struct record *r);
 /* log_copy copies the record that log_next found last into buf (r->size bytes) and checks it. */

@@ -47,15 +47,14 @@ static int add_holes(struct log *l, const struct segment *s, const struct group_
     w->at += r.size;
   }
   if (w->at == w->len && w->last == w->end) return 0;
-  return log_hole_add(l, (struct log_hole){s->id, begin + w->at, s->tail + group_size(h->len),
-                                           w->last, w->end});
+  return log_hole_add(
+      l, (struct log_hole){s->id, begin + w->at, s->tail + group_size(h->len), w->last, w->end});
 }
 
 int log_keep_damaged(struct log *l, int idx, const struct group_header *h,
                      struct log_recovery *rec) {
   const struct segment *s = &l->segs[idx];
-  if (h->prev_zxid != l->last_zxid)
-    return log_damaged(l, s, s->tail, "group does not follow");
+  if (h->prev_zxid != l->last_zxid) return log_damaged(l, s, s->tail, "group does not follow");
   const uint8_t *p = log_window(l, s, s->size, s->tail, group_size(h->len));
   if (!p) return -1;
   memcpy(l->group, p + GROUP_HEADER, h->len); /* free until the log is open */

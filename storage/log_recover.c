@@ -5,7 +5,8 @@
  * something later is intact, what stands there is damaged: a hole (log_damage.c).  If nothing is,
  * this is the end of the log: nothing; a write torn by a power cut (a block of it still holds the
  * zeros from before), of which whole records are kept; or a group that may have been complete and
- * counts as "have, faulty", because to shorten the log would lose what was acknowledged (E1, E2). */
+ * counts as "have, faulty", because to shorten the log would lose what was acknowledged (E1,
+ * E2). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,7 +67,7 @@ static int add_files(struct log *l) {
 }
 
 enum found log_look(struct log *l, const struct segment *s, uint64_t offset,
-                       struct group_header *h) {
+                    struct group_header *h) {
   const uint8_t *p = log_window(l, s, s->size, offset, LIMIT_SECTOR);
   if (!p) return FOUND_ERROR;
   if (!group_read_header(h, p, s->id, l->owner)) return FOUND_NOTHING;
@@ -104,7 +105,8 @@ static int walk_records(struct log *l, const struct segment *s, uint64_t offset,
 int log_accept(struct log *l, int idx, const struct group_header *h, struct log_recovery *rec) {
   struct segment *s = &l->segs[idx];
   uint64_t offset = s->tail;
-  log_index_add(s, h->type == GROUP_TRUNCATE || h->type == GROUP_RESTART ? h->last_zxid : l->last_zxid,
+  log_index_add(s,
+                h->type == GROUP_TRUNCATE || h->type == GROUP_RESTART ? h->last_zxid : l->last_zxid,
                 offset);
   s->tail = offset + group_size(h->len);
   s->end = h->last_zxid;
@@ -181,8 +183,9 @@ static int is_first_whole(struct log *l, int idx, const struct group_header *h) 
   return group_has_zero_block(p, group_size(h->len)) ? log_is_followed(l, idx, h) : 1;
 }
 
-/* find_successor returns the segment behind idx whose first group continues the chain; 0: none.  One
- * that is whole comes before those of which only the header is: these may be torn, and left behind. */
+/* find_successor returns the segment behind idx whose first group continues the chain; 0: none. 
+ * One that is whole comes before those of which only the header is: these may be torn, and left
+ * behind. */
 static int find_successor(struct log *l, int idx) {
   struct group_header h;
   for (int i = idx + 1; i < l->seg_cnt; i++) {
@@ -201,8 +204,8 @@ static int find_successor(struct log *l, int idx) {
   return 0;
 }
 
-/* is_dirty: the rest of s is not all zeros.  Nothing intact stands there: log_pass_damage has looked.
- */
+/* is_dirty: the rest of s is not all zeros.  Nothing intact stands there: log_pass_damage has
+ * looked. */
 static bool is_dirty(struct log *l, const struct segment *s) {
   for (uint64_t at = s->tail; at < s->size; at += LIMIT_SECTOR) {
     const uint8_t *p = log_window(l, s, s->size, at, LIMIT_SECTOR);
@@ -320,7 +323,8 @@ static int keep_undecided(struct log *l, int idx, struct log_recovery *rec) {
 static int finish(struct log *l, int idx, struct log_recovery *rec) {
   if (keep_undecided(l, idx, rec)) return -1;
   rec->torn = find_torn(l, idx, rec);
-  rec->lost_tail |= rec->highest >= l->sequence; /* it stands elsewhere: here it was never written */
+  rec->lost_tail |=
+      rec->highest >= l->sequence; /* it stands elsewhere: here it was never written */
   if (l->io->reason != REASON_NONE) return -1;
   int last = l->seg_cnt - 1;
   bool empty = last != idx && last != rec->torn && !is_dirty(l, &l->segs[last]);

@@ -8,7 +8,8 @@
 
 enum found { FOUND_ERROR = -1, FOUND_NOTHING, FOUND_HEADER, FOUND_GROUP };
 
-/* log_look tells what stands at offset: a group that is whole, only an intact header, or neither. */
+/* log_look tells what stands at offset: a group that is whole, only an intact header, or
+ * neither. */
 enum found log_look(struct log *l, const struct segment *s, uint64_t offset,
                     struct group_header *h);
 
@@ -24,12 +25,13 @@ int log_accept(struct log *l, int idx, const struct group_header *h, struct log_
 int log_keep_damaged(struct log *l, int idx, const struct group_header *h,
                      struct log_recovery *rec);
 
-/* log_pass_damage: the chain breaks off at the tail of segment idx.  Returns the segment in which it
- * goes on behind a hole (tail, last_zxid, sequence, chain are set), LOG_ENDS: nowhere, or -1. */
+/* log_pass_damage: the chain breaks off at the tail of segment idx.  Returns the segment in which
+ * it goes on behind a hole (tail, last_zxid, sequence, chain are set), LOG_ENDS: nowhere, or -1. */
 #define LOG_ENDS (-2)
 int log_pass_damage(struct log *l, int idx, struct log_recovery *rec);
 
-/* log_is_followed: is anything intact behind h, the first group of segment idx?  Returns 1, 0, -1. */
+/* log_is_followed: is anything intact behind h, the first group of segment idx?  Returns 1, 0,
+ * -1. */
 int log_is_followed(struct log *l, int idx, const struct group_header *h);
 
 /* log_find_beginning: the first group of the oldest segment is damaged; begins behind it. */

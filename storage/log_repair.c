@@ -52,7 +52,8 @@ static int flush(struct log_repair *p) {
   return len ? log_append(&p->to, p->pending, len) : 0;
 }
 
-/* Room for one more record; groups are filled, so that the new segment is not longer than planned. */
+/* Room for one more record; groups are filled, so that the new segment is not longer than
+ * planned. */
 static uint8_t *room(struct log_repair *p, uint32_t size) {
   if (p->len && p->len + size > p->to.group_aim && flush(p)) return NULL;
   return p->pending + p->len;
@@ -72,7 +73,8 @@ int log_repair_copy(struct log_repair *p, struct log *l) {
     struct log_place next = p->place;
     struct record r;
     int rc = log_next(l, &next, &r);
-    if (rc == LOG_DAMAGED) p->place = next; /* before the hole, maybe behind groups without records */
+    if (rc == LOG_DAMAGED)
+      p->place = next; /* before the hole, maybe behind groups without records */
     if (rc != 1) return rc;
     if (copy_one(p, l, &next, &r)) return -1;
     bytes += r.size;

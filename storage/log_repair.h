@@ -18,9 +18,9 @@
 
 struct log_repair {
   bool open;
-  struct log to;   /* its only segment is the new one */
-  zxid_t from;     /* z0 */
-  uint64_t begun;  /* sequence of the log then: it must not have moved meanwhile */
+  struct log to;          /* its only segment is the new one */
+  zxid_t from;            /* z0 */
+  uint64_t begun;         /* sequence of the log then: it must not have moved meanwhile */
   struct log_place place; /* in the old log: all up to it is in the new one, or pending */
   uint8_t *pending;
   uint32_t len;
@@ -28,8 +28,8 @@ struct log_repair {
 
 /* Functions that return int: 0, or -1 with io failed.  The log has a hole. */
 int log_repair_begin(struct log_repair *p, struct log *l);
-/* log_repair_copy copies what is good, some at a time.  Returns 1: more to copy, LOG_DAMAGED: place is
- * before a hole, 0: all is copied, -1. */
+/* log_repair_copy copies what is good, some at a time.  Returns 1: more to copy, LOG_DAMAGED:
+ * place is before a hole, 0: all is copied, -1. */
 int log_repair_copy(struct log_repair *p, struct log *l);
 /* log_repair_fits: is r the next record of the hole at place?  log_repair_put takes it. */
 bool log_repair_fits(const struct log_repair *p, const struct log *l, const struct record *r);

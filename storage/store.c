@@ -41,8 +41,8 @@ static int check_promise(struct store *s, uint32_t in_log) {
  * back like a node with a new disk, and before anything shortens the log (E5). */
 static int give_up_vote(struct store *s, const struct log_recovery *rec) {
   int newest = snap_newest(&s->snaps, s->log.last_zxid);
-  bool no_state = newest < 0 ? log_base(&s->log) > 0
-                             : s->snaps.list[newest].zxid < log_base(&s->log);
+  bool no_state =
+      newest < 0 ? log_base(&s->log) > 0 : s->snaps.list[newest].zxid < log_base(&s->log);
   if ((!no_state && !rec->lost_tail) || !s->epochs.now.may_vote) return 0;
   struct epochs next = s->epochs.now;
   next.may_vote = false;

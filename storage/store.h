@@ -80,8 +80,9 @@ enum reason store_truncate(struct store *s, zxid_t zxid);
 enum reason store_lookup(struct store *s, zxid_t zxid, zxid_t *floor);
 
 struct store_slice {
-  enum reason reason; /* NONE, BELOW_LOG, FAULTY (a damaged record comes next), DISK_ERROR, CORRUPT */
-  uint32_t len;       /* 0: nothing after */
+  enum reason
+      reason;   /* NONE, BELOW_LOG, FAULTY (a damaged record comes next), DISK_ERROR, CORRUPT */
+  uint32_t len; /* 0: nothing after */
   zxid_t last_zxid;
 };
 /* store_read copies whole records after zxid into buf (cap >= one largest record), at most
@@ -99,7 +100,8 @@ struct store_slice store_ask(struct store *s, zxid_t after, zxid_t upto, void *b
  * REPAIR_DONE; until then the log is as it was, faulty and with its last zxid (E1).  Nothing else
  * may change the log between begin and the end; begin starts anew. */
 struct store_repair {
-  enum reason reason; /* NONE; RECORD_CRC, RECORD_ORDER: not that record, nothing changed; or final */
+  enum reason
+      reason; /* NONE; RECORD_CRC, RECORD_ORDER: not that record, nothing changed; or final */
   enum repair_step step;
   zxid_t after, upto;
 };

@@ -38,7 +38,7 @@ enum reason store_truncate(struct store *s, zxid_t zxid) {
   if (!can_rebuild(s, zxid)) return REASON_BELOW_LOG;
   if (log_find(&s->log, zxid, &p)) return store_result(s, -1);
   if (log_hole_of(&s->log, zxid)) p.zxid = zxid; /* faulty up to there, and no less (E1) */
-  for (int i = 0; i < STORE_ASKERS; i++) /* of a history that ends here (B21) */
+  for (int i = 0; i < STORE_ASKERS; i++)         /* of a history that ends here (B21) */
     if (s->snaps.writer[i].zxid > p.zxid) s->snaps.writer[i].doomed = true;
   int rc = snap_remove_range(&s->snaps, p.zxid + 1, ZXID_NONE);
   if (!rc) rc = log_truncate(&s->log, p.zxid);

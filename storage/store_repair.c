@@ -2,8 +2,8 @@
 #include "storage/store_impl.h"
 
 /* The next record of the hole (after, upto] of whoever asks.  Histories are branches of one tree, a
- * zxid names a record and all before it: within one epoch it is after + 1.  Over more than one, only
- * who has upto knows what stands before it. */
+ * zxid names a record and all before it: within one epoch it is after + 1.  Over more than one,
+ * only who has upto knows what stands before it. */
 static enum reason find_record(struct store *s, zxid_t after, zxid_t upto, struct log_place *p) {
   bool one_epoch = zxid_epoch(after) == zxid_epoch(upto);
   zxid_t wanted = one_epoch ? after + 1 : upto;

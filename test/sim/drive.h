@@ -41,8 +41,8 @@ struct sim_disk {
   } old;
 };
 
-/* drive_rot flips a bit of a file whose name begins so and that has some content; false: found none.
- */
+/* drive_rot flips a bit of a file whose name begins so and that has some content; false: found
+ * none. */
 bool drive_rot(struct sim_disk *s, struct random *r, const char *prefix);
 /* drive_write_goes_wrong: a durable write that says 0 but does something else; false: it does not.
  */

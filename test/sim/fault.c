@@ -323,6 +323,10 @@ static void rot_log(struct machine *m) {
 }
 
 static void damage(enum fault_class c, struct machine *m) {
+  if (c == FAULT_LOG_ROT) {
+    rot_log(m);
+    return;
+  }
   if (!may_damage(m)) return;
   m->damaged = true;
   struct sim_disk *d = m->drive;
@@ -402,8 +406,6 @@ static void draw(enum fault_class c) {
       wipe(m);
       break;
     case FAULT_LOG_ROT:
-      rot_log(m);
-      break;
     case FAULT_ROT:
     case FAULT_LOST_WRITE:
     case FAULT_MISDIRECTED:

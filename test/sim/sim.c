@@ -304,11 +304,12 @@ const char *sim_count_name(int i) {
       [NET_REORDERED] = "datagram late",     [NET_CORRUPTED] = "datagram corrupted",
       [NET_REPLAYED] = "old frame replayed", [NET_OVERFLOW] = "NIC ring overflow",
       [NET_CLOGGED] = "datagram clogged"};
-  static const char *const repair[REPAIR_EFFECTS] = {[REPAIR_FOUND] = "damaged log found",
-                                                     [REPAIR_MADE] = "damaged log repaired",
-                                                     [REPAIR_DENIED] = "damaged record discarded",
-                                                     [REPAIR_WAITED] = "damaged record waited for",
-                                                     [REPAIR_VOTE] = "vote given up for a snapshot"};
+  static const char *const repair[REPAIR_EFFECTS] = {
+      [REPAIR_FOUND] = "damaged log found",
+      [REPAIR_MADE] = "damaged log repaired",
+      [REPAIR_DENIED] = "damaged record discarded",
+      [REPAIR_WAITED] = "damaged record waited for",
+      [REPAIR_VOTE] = "vote given up for a snapshot"};
   if (i < FAULT_CLASSES) return fault_name((enum fault_class)i);
   i -= FAULT_CLASSES;
   if (i < NET_EFFECTS) return net[i];

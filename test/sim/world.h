@@ -98,7 +98,14 @@ struct machine {
 /* ---- the world ---- */
 
 /* What became of damaged records, as the nodes say it. */
-enum repair_effect { REPAIR_FOUND, REPAIR_MADE, REPAIR_DENIED, REPAIR_WAITED, REPAIR_VOTE, REPAIR_EFFECTS };
+enum repair_effect {
+  REPAIR_FOUND,
+  REPAIR_MADE,
+  REPAIR_DENIED,
+  REPAIR_WAITED,
+  REPAIR_VOTE,
+  REPAIR_EFFECTS
+};
 
 struct world {
   struct plan plan;

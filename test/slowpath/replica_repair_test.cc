@@ -1,5 +1,5 @@
-// Damaged records: asked for, repaired, discarded, waited for (E1, E3); and all 4,096 combinations of
-// damaged entries of Protocol-Aware Recovery.
+// Damaged records: asked for, repaired, discarded, waited for (E1, E3); and all 4,096
+// combinations of damaged entries of Protocol-Aware Recovery.
 #include <gtest/gtest.h>
 
 #include "test/slowpath/replica_solo.h"
@@ -18,7 +18,9 @@ struct Cluster {
   ~Cluster() { cluster_free(c); }
   Cluster(const Cluster &) = delete;
   Cluster &operator=(const Cluster &) = delete;
-  struct image *image(int node) { return cluster_image(c, node); }
+  struct image *image(int node) {
+    return cluster_image(c, node);
+  }
   void push(int node, int entries) {
     image_push(image(node), 1, entries, 1, 64);
     image(node)->state.accepted_epoch = image(node)->state.current_epoch = 1;

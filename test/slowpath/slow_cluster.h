@@ -33,7 +33,7 @@ struct image { /* a node's disk */
   int entry_cnt; /* all history; those up to log_base are in the snapshot only */
   struct entry entries[CLUSTER_ENTRIES];
   bool faulty[CLUSTER_ENTRIES]; /* it is there, and cannot be read (E1) */
-  int snapshot_cnt; /* entries in the newest snapshot */
+  int snapshot_cnt;             /* entries in the newest snapshot */
 };
 
 struct cluster_options {

@@ -1,5 +1,5 @@
-/* Damaged records of the cluster's disks: answers to ASK, and repair, whose outcome must be the very
- * record that stood there. */
+/* Damaged records of the cluster's disks: answers to ASK, and repair, whose outcome must be the
+ * very record that stood there. */
 #include <string.h>
 
 #include "test/slowpath/slow_cluster_parts.h"
@@ -46,8 +46,8 @@ void disk_answer(struct cluster *c, int node, struct disk_msg *m) {
 
 static void go_on(struct image *i, struct node *n, struct disk_msg *m) {
   int k = 0;
-  while (k < i->entry_cnt && (!i->faulty[k] || n->repaired[k] ||
-                              i->entries[k].zxid <= i->state.log_base))
+  while (k < i->entry_cnt &&
+         (!i->faulty[k] || n->repaired[k] || i->entries[k].zxid <= i->state.log_base))
     k++;
   m->flag = k < i->entry_cnt ? REPAIR_NEEDS : REPAIR_DONE;
   if (m->flag == REPAIR_DONE) memset(i->faulty, 0, sizeof i->faulty);

@@ -112,8 +112,8 @@ struct node {
   uint64_t snap_zxid;
   int snap_read_cnt;
   bool repaired[CLUSTER_ENTRIES]; /* by the repair under way */
-  uint64_t committed; /* struct positions */
-  bool poison;        /* its history may hold what others lack: a loss was accepted */
+  uint64_t committed;             /* struct positions */
+  bool poison;                    /* its history may hold what others lack: a loss was accepted */
   int logged[LOG_ID_CNT];
 };
 

@@ -1,5 +1,5 @@
-// Repair of a damaged log with records of peers: "have, faulty" until all is there, then all at once
-// (E1, E3); power may go at any point of it.
+// Repair of a damaged log with records of peers: "have, faulty" until all is there, then all at
+// once (E1, E3); power may go at any point of it.
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -44,7 +44,7 @@ TEST(Repair, APeerSaysWhatItHasWhatIsFaultyAndWhatItNeverHad) {
   EXPECT_EQ(Ask(d, Z(1, 2), Z(1, 3)).reason, REASON_NONE);
   EXPECT_EQ(Ask(d, Z(1, 5), Z(1, 6)).reason, REASON_NOT_HELD); /* of another branch */
   EXPECT_EQ(Ask(d, Z(2, 3), Z(2, 4)).reason, REASON_NOT_HELD);
-  EXPECT_EQ(Ask(d, Z(1, 5), Z(2, 2)).last_zxid, Z(2, 1)); /* over two epochs: upto is ours */
+  EXPECT_EQ(Ask(d, Z(1, 5), Z(2, 2)).last_zxid, Z(2, 1));    /* over two epochs: upto is ours */
   EXPECT_EQ(Ask(d, Z(1, 5), Z(3, 1)).reason, REASON_FAULTY); /* a part: nobody can say */
   EXPECT_EQ(Ask(d, Z(2, 3), Z(3, 1)).reason, REASON_NOT_HELD);
   EXPECT_EQ(store_read(d.s, Z(1, 1), ZXID_NONE, nullptr, 0).reason, REASON_FAULTY);
@@ -138,7 +138,8 @@ TEST(Repair, ALearnerIsCutToARecordThatItCannotRead) {
 TEST(Repair, ADamagedTruncationIsFoundFromWhatFollowsIt) {
   Disk d;
   Model m;
-  Prepare(d, m, {Accepted(2), Append(Recs(1, 1, 9)), Truncate(Z(1, 6)), Append(Recs(2, 1, 2)), Seal()});
+  Prepare(d, m,
+          {Accepted(2), Append(Recs(1, 1, 9)), Truncate(Z(1, 6)), Append(Recs(2, 1, 2)), Seal()});
   size_t len;
   int cnt = 0;
   for (int i = 0; const char *name = powercut_name(d.cut, i); i++) {
@@ -157,8 +158,9 @@ TEST(Repair, ADamagedTruncationIsFoundFromWhatFollowsIt) {
 TEST(Repair, WhatASnapshotHoldsNeedsNone) {
   Disk d;
   Model m;
-  Prepare(d, m, {Accepted(1), Append(Recs(1, 1, 3)), Append(Recs(1, 4, 3)), SnapOwn(Z(1, 4), 9000),
-                 Append(Recs(1, 7, 2)), Seal()});
+  Prepare(d, m,
+          {Accepted(1), Append(Recs(1, 1, 3)), Append(Recs(1, 4, 3)), SnapOwn(Z(1, 4), 9000),
+           Append(Recs(1, 7, 2)), Seal()});
   File(d, "log.00000001")[4096 + 100] ^= 1;
   ASSERT_TRUE(d.Open()) << d.error;
   EXPECT_EQ(store_state(d.s).faulty, 0u);
@@ -176,7 +178,8 @@ TEST(Repair, WhatASnapshotHoldsNeedsNone) {
 TEST(Repair, ThePowerMayGoAtAnyPointOfIt) {
   Disk whole;
   Model m;
-  std::vector<Step> steps{Accepted(2), Append(Recs(1, 1, 30, 5000)), Append(Recs(2, 1, 5, 5000)), Seal()};
+  std::vector<Step> steps{Accepted(2), Append(Recs(1, 1, 30, 5000)), Append(Recs(2, 1, 5, 5000)),
+                          Seal()};
   Prepare(whole, m, steps);
   File(whole, "log.00000001")[4096 + 3000] ^= 1;
   File(whole, "log.00000002")[8192 + 9000] ^= 1;
@@ -223,7 +226,8 @@ TEST(Repair, OfAnyDamage) {
     for (int i = 0; i < 12; i++) {
       zxid_t last = plan.last();
       uint32_t next = zxid_epoch(last) == epoch ? zxid_counter(last) + 1 : 1;
-      Step step = Append(Recs(epoch, next, 1 + below(6), 32 + below(9) * below(900), seed * 16 + i));
+      Step step =
+          Append(Recs(epoch, next, 1 + below(6), 32 + below(9) * below(900), seed * 16 + i));
       if (below(6) == 0) step = Seal();
       if (below(8) == 0 && plan.recs.size() > 2) {
         step = Truncate(plan.recs[plan.recs.size() - 1 - below(2)].zxid);

@@ -273,7 +273,8 @@ static std::string Mend(store *s, const Model &m) {
     if (record.empty()) return "asks for what never was, behind " + Hex(r.after);
     r = store_repair_put(s, record.data(), record.size());
   }
-  if (r.reason != REASON_NONE || r.step != REPAIR_DONE) return std::string("repair: ") + store_error(s);
+  if (r.reason != REASON_NONE || r.step != REPAIR_DONE)
+    return std::string("repair: ") + store_error(s);
   return store_state(s).faulty ? "still faulty" : "";
 }
 
@@ -282,7 +283,7 @@ std::string SafeAndRepairable(Disk &d, const Model &m) {
   zxid_t last = before.log_base;
   std::string wrong = CheckAnswers(d.s, m, &last);
   if (!wrong.empty()) return wrong;
-  if (!before.may_vote && m.may_vote) return ""; // whatever it has left is no more than a help
+  if (!before.may_vote && m.may_vote) return "";  // whatever it has left is no more than a help
   if (last != before.last_zxid) return "ends at " + Hex(before.last_zxid) + ", not in its history";
   if (before.may_vote && m.may_vote && before.last_zxid != m.last())
     return "votes with " + Hex(before.last_zxid) + ", had " + Hex(m.last());
