@@ -187,7 +187,8 @@ static void report(uint64_t failed, double seconds) {
 }
 
 static bool parse(int argc, char **argv) {
-  static const struct exhaustive_set *const sets[] = {&exhaustive_cuts, &exhaustive_points, &exhaustive_pairs};
+  static const struct exhaustive_set *const sets[] = {&exhaustive_cuts, &exhaustive_points,
+                                                   &exhaustive_pairs, &exhaustive_rot};
   for (size_t i = 0; argc && i < sizeof sets / sizeof sets[0]; i++)
     if (!strcmp(argv[0], sets[i]->name)) set = sets[i];
   opt.jobs = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
