@@ -110,12 +110,15 @@ static int hand_over(struct fast *f) {
   int cnt = 0;
   while (topo_receive(&f->node->topo, RING_SLOW_FAST, &m)) {
     if (m.type == FAST_LEAD || m.type == FAST_OPEN) {
-      drop_submissions_before(f, m.epoch);
+      if (!m.resumes) drop_submissions_before(f, m.epoch);
       f->epoch = m.epoch;
-      f->closed = false;
+      f->closed = f->keeps = false;
       f->appended = f->committed = m.type == FAST_OPEN ? m.pos : 0;
     }
-    if (m.type == FAST_CLOSE) f->closed = true;
+    if (m.type == FAST_CLOSE) {
+      f->closed = true;
+      f->keeps = m.keeps;
+    }
     struct bcast_event e = {.type = BCAST_CONTROL, .fast = m};
     step(f, &e);
     cnt++;
@@ -144,7 +147,7 @@ static bool hold(struct fast *f) {
 static int submissions(struct fast *f) {
   int cnt = 0;
   if (f->closed) {
-    drop_submissions_before(f, f->epoch + 1);
+    if (!f->keeps) drop_submissions_before(f, f->epoch + 1);
     return 0;
   }
   for (; cnt < LIMIT_RING_DEPTH && !must_wait(f) && hold(f); cnt++) {

@@ -17,6 +17,7 @@ struct fast {
   pos_t durable;  /* at the last BCAST_TURN */
   uint32_t epoch; /* of the last LEAD or OPEN; epochs begin at 1 */
   bool closed;    /* neither LEAD nor OPEN since the last CLOSE */
+  bool keeps;     /* ... which said that what was submitted stays (in-place epoch change) */
   bool holding;   /* `held` was taken from app_fast and waits for room */
   struct bytes_msg held;
   uint64_t requests_given;             /* BCAST_ACT_REQUESTs put into fast_app */

@@ -52,15 +52,31 @@ static unsigned paths_to(const struct bcast *b, const struct fast_msg *m) {
   return fast | (m->tcp ? 1u << PATH_TCP : 0u);
 }
 
-static void on_open(struct bcast *b, const struct fast_msg *m) {
+/* Our REQUESTs go on where the leader holds them.  It may yet ask for what it found damaged, as far
+ * as that has not been reused. */
+static bool resume_own(struct bcast *b, struct bcast_peer *p, const struct fast_msg *m) {
+  const struct stream *s = &b->requests[b->config->self_idx];
+  if (m->requests < s->reclaimed || m->requests > s->whole) return false;
+  peer_start(p, m->requests, m->pos, LIMIT_FLIGHT_REQUESTS);
+  p->out.start = s->reclaimed;
+  return true;
+}
+
+static void on_open(struct bcast *b, const struct fast_msg *m, struct bcast_actions *a) {
   assert(m->peer_idx != b->config->self_idx);
+  struct bcast_peer *p = &b->peers[m->peer_idx];
+  bool resumes = m->resumes && p->iteration == m->resumes;
   begin(b, m, m->pos);
   b->phase = BCAST_FOLLOWING;
   b->leader_idx = m->peer_idx;
-  struct bcast_peer *p = &b->peers[m->peer_idx];
-  stream_reset(&b->requests[b->config->self_idx], 0, 0);
   peer_attach(p, m->iteration, b->now_us, paths_to(b, m));
-  peer_start(p, 0, m->pos, LIMIT_FLIGHT_REQUESTS);
+  if (!m->resumes) {
+    stream_reset(&b->requests[b->config->self_idx], 0, 0);
+    peer_start(p, 0, m->pos, LIMIT_FLIGHT_REQUESTS);
+  } else if (!resumes || !resume_own(b, p, m)) { /* no sound leader holds what we never sent */
+    control_lost(b, REASON_IMPOSSIBLE_POSITION, a);
+    return;
+  }
   p->phase = PEER_ATTACHED;
   p->owes_answer = p->owes_at_once = true; /* the first ACK, with position P */
 }
@@ -68,8 +84,13 @@ static void on_open(struct bcast *b, const struct fast_msg *m) {
 static void on_attach(struct bcast *b, struct bcast_peer *p, const struct fast_msg *m) {
   assert(p->idx != b->config->self_idx);
   control_detach(b, p, REASON_NONE, NULL);
+  uint64_t before = p->iteration, wait = p->requests_wait;
   peer_attach(p, m->iteration, b->now_us, paths_to(b, m));
   p->last_zxid = m->zxid;
+  if (m->resumes && before == m->resumes) {
+    p->resumes = before;
+    p->requests_wait = wait;
+  }
   p->phase = PEER_WAITING;
   b->waiting = true;
 }
@@ -82,13 +103,20 @@ static bool covers(const struct bcast *b, zxid_t durable, zxid_t last_zxid) {
 
 static void attach(struct bcast *b, struct bcast_peer *p, zxid_t zxid, struct bcast_actions *a) {
   struct stream *requests = &b->requests[p->idx];
-  peer_start(p, b->durable, 0, LIMIT_FLIGHT);
-  stream_reset(requests, 0, 0);
-  b->requests_given[p->idx] = 0;
-  p->requests_wait = b->outstanding.delivered; /* their memory may be lent to the app still */
+  if (p->resumes) {
+    requests_rename(b, p);
+    stream_drop_islands(requests);
+  } else {
+    stream_reset(requests, 0, 0);
+    b->requests_given[p->idx] = 0;
+    p->requests_wait = b->outstanding.delivered; /* their memory may be lent to the app still */
+  }
+  peer_start(p, b->durable, requests->received, LIMIT_FLIGHT);
   p->hold_to = b->stream.whole;
   p->phase = PEER_ATTACHED;
   struct fast_msg *m = tell_peer(b, p, FAST_ATTACHED, a);
+  m->resumes = p->resumes;
+  m->requests = requests->received;
   m->pos = b->durable;
   m->zxid = zxid;
 }
@@ -213,7 +241,7 @@ void control_step(struct bcast *b, const struct fast_msg *m, struct bcast_action
       on_lead(b, m);
       break;
     case FAST_OPEN:
-      on_open(b, m);
+      on_open(b, m, a);
       break;
     case FAST_CLOSE:
       on_close(b, m, a);

@@ -78,6 +78,9 @@ enum reason request_append(struct bcast *b, const void *data, uint32_t len);
 uint32_t request_entry_len(uint32_t len); /* payload bytes of the record that carries len bytes */
 void requests_release(struct bcast *b, uint64_t consumed);
 void requests_deliver(struct bcast *b, struct bcast_actions *a);
+/* requests_rename: what the app still has of p came under the iteration that p resumes; what it has
+ * finished with meanwhile is reclaimed. */
+void requests_rename(struct bcast *b, const struct bcast_peer *p);
 
 /* ---- sending (send.c) ---- */
 void send_all(struct bcast *b, struct bcast_actions *a);

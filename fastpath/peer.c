@@ -3,6 +3,7 @@
 void peer_attach(struct bcast_peer *p, uint64_t iteration, uint64_t now_us, unsigned exist) {
   p->told_heard = p->owes_answer = p->owes_at_once = false;
   p->iteration = iteration;
+  p->resumes = 0;
   p->last_zxid = 0;
   p->hold_to = 0;
   p->requests_wait = 0;

@@ -39,6 +39,7 @@ struct bcast_peer {
   bool owes_answer;  /* a frame came since the last one sent */
   bool owes_at_once; /* ... that is answered in this turn */
   uint64_t iteration;
+  uint64_t resumes;       /* leader: whose REQUEST stream goes on (in-place epoch change); 0: new */
   zxid_t last_zxid;       /* the peer's, at ATTACH */
   pos_t hold_to;          /* leader had appended this at ATTACHED */
   uint64_t requests_wait; /* REQUESTs wait until the app has consumed so many: old memory */

@@ -44,6 +44,18 @@ void requests_release(struct bcast *b, uint64_t consumed) {
   }
 }
 
+void requests_rename(struct bcast *b, const struct bcast_peer *p) {
+  struct bcast_requests *o = &b->outstanding;
+  bool any = false;
+  for (uint64_t i = o->consumed; i < o->delivered; i++) {
+    bool same = o->at[i % LIMIT_REQUESTS].peer_idx == p->idx;
+    if (!same || o->at[i % LIMIT_REQUESTS].iteration != p->resumes) continue;
+    o->at[i % LIMIT_REQUESTS].iteration = p->iteration;
+    any = true;
+  }
+  if (!any) stream_reclaim(&b->requests[p->idx], b->requests_given[p->idx]);
+}
+
 static void give(struct bcast *b, const struct bcast_peer *p, const struct record *r,
                  struct bcast_actions *a) {
   uint64_t len;

@@ -45,6 +45,11 @@ void stream_fall_back(struct stream *s) {
   s->island_cnt = 0;
 }
 
+void stream_drop_islands(struct stream *s) {
+  s->high = s->received;
+  s->island_cnt = 0;
+}
+
 /* A bad record: nothing behind it is worth keeping, since we cannot say which slice was bad (J7).
  */
 static enum reason fall_back(struct stream *s, enum reason reason) {

@@ -61,6 +61,9 @@ enum reason stream_place(struct stream *s, pos_t pos, const void *slice, uint32_
 /* stream_fall_back forgets all above whole, so that it is asked for again. */
 void stream_fall_back(struct stream *s);
 
+/* stream_drop_islands forgets all above received, so that it is sent anew. */
+void stream_drop_islands(struct stream *s);
+
 /* stream_gaps lists the missing ranges between received and high; returns how many (<= max). */
 int stream_gaps(const struct stream *s, struct frame_range *out, int max);
 

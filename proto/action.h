@@ -42,6 +42,7 @@ struct bcast_actions {
 enum replica_action_type {
   ACT_NOTIFY,     /* peer_idx, state, vote: 3888; newest replaces an unsent one; the driver adds
                    * the config text, and connects or rings the doorbell (election.md 1.5) */
+  ACT_FORGET,     /* what was last said to each peer on 3888 is not repeated any more */
   ACT_CONNECT,    /* peer_idx: connect conn 0 to its quorum address; retries are the machine's */
   ACT_CLOSE_CONN, /* conn, reason: no further event of this conn */
   ACT_SEND,       /* conn, packet */
@@ -49,6 +50,7 @@ enum replica_action_type {
   ACT_SEND_FRAME, /* conn, packet: FRAME; dropped and counted when much waits there already */
   ACT_FRAME,      /* peer_idx, packet.data: a frame that came over TCP -> fast path */
   ACT_KEEP_CONN,  /* conn: silence ends it no more; the fast path says whether its peer lives */
+  ACT_WATCH_CONN, /* conn: silence ends it again */
   ACT_DISK,       /* disk -> slow_disk */
   ACT_FAST,       /* fast -> slow_fast */
   ACT_APP,        /* app -> slow_app */

@@ -8,6 +8,11 @@
  *           the log, then the stream from P: what the
  *           ring has no more from the log
  *   STOP    drop the outstanding view, stop applying
+ *   DRAIN   number nothing more: an epoch ends; asked      DRAINED  nothing more is numbered, all
+ *           when the leader wants it, not the counter               that was is applied (reason)
+ *   PAUSE   as STOP, but the same role goes on in the      STOPPED  on: of PAUSE
+ *           next epoch: what clients have outstanding
+ *           waits for LEAD or FOLLOW (or STOP)
  *   STATUS  answer: *status filled
  *   PUSH_BACK  on: take no new requests; not on, LEAD,
  *           STOP: take them again (5.2 step 0)
@@ -35,6 +40,9 @@ enum app_msg_type {
   APP_RECOVER,   /* app -> slow: `zabctl recover --accept-loss` */
   APP_FAILED,
   APP_PUSH_BACK,
+  APP_DRAIN,
+  APP_DRAINED, /* app -> slow */
+  APP_PAUSE,
 };
 
 struct app_msg {
@@ -45,7 +53,7 @@ struct app_msg {
   pos_t pos;
   zxid_t zxid;
   struct status *status; /* lent with APP_STATUS */
-  bool on;               /* PUSH_BACK */
+  bool on;               /* PUSH_BACK; STOPPED: the answer to PAUSE */
 };
 
 #endif

@@ -35,6 +35,7 @@ size_t extension_write(void *dst, size_t cap, const struct extension *e) {
   write_number(&w, EXT_ITERATION, e->iteration, 8);
   write_number(&w, EXT_FEATURES, e->features, 8);
   write_number(&w, EXT_POSITION, e->position, 8);
+  if (e->features & FEATURE_RESUMES) write_number(&w, EXT_REQUESTS, e->requests, 8);
   if (w.bad) return 0;
   size_t total = (size_t)(w.next - start), len = total - BLOCK_HEADER;
   start[6] = (uint8_t)(len >> 8);
@@ -90,6 +91,8 @@ static bool read_value(struct extension *e, uint16_t type, struct span value) {
       return read_number(&e->features, value, 8);
     case EXT_POSITION:
       return read_number(&e->position, value, 8);
+    case EXT_REQUESTS:
+      return read_number(&e->requests, value, 8);
     default: /* of a newer build: skipped */
       break;
   }

@@ -31,6 +31,7 @@ enum extension_type {
   EXT_KEY = 8,            /* key material (security.md); room only */
   EXT_FEATURES = 9,       /* u64: FEATURE_* */
   EXT_POSITION = 10,      /* u64: P of NEWLEADER */
+  EXT_REQUESTS = 11,      /* u64: NEWLEADER with FEATURE_RESUMES: the leader holds so much */
 };
 
 /* feature bits */
@@ -39,6 +40,8 @@ enum extension_type {
 #define FEATURE_MAY_VOTE (1u << 2)     /* UPTODATE: from now on the learner may vote and count */
 #define FEATURE_TCP_FRAMES (1u << 3)   /* sender takes frames of the broadcast over TCP (5.4) */
 #define FEATURE_YIELDS (1u << 4)     /* FOLLOWERINFO: sender, if it can be spared, shall not lead */
+#define FEATURE_IN_PLACE (1u << 5)   /* sender goes to the next epoch on the same connection */
+#define FEATURE_RESUMES (1u << 6)    /* NEWLEADER: the REQUEST stream of before goes on */
 #define FEATURE_REPAIR (1u << 8)     /* sender answers ASK (repair.h) */
 #define FEATURE_NEEDS_SNAP (1u << 9) /* FOLLOWERINFO: only a SNAP helps the sender */
 
@@ -54,9 +57,11 @@ struct extension {
   uint64_t iteration;
   uint64_t features;
   pos_t position;
+  pos_t requests; /* written with FEATURE_RESUMES only */
 };
 
-/* extension_write returns the length, 0 if cap is too small.  Writes every field. */
+/* extension_write returns the length, 0 if cap is too small.  Writes every field,
+ * `requests` if it means something. */
 size_t extension_write(void *dst, size_t cap, const struct extension *e);
 
 /* extension_read parses buf from its magic on.  e->present is false and REASON_NONE returned when

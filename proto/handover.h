@@ -14,6 +14,11 @@
  *   OPEN       (follower) leader = peer, epoch, iteration, P, Z
  *   CLOSE      stop at once; answered by CLOSED whatever the state
  *
+ * In-place epoch change: CLOSE says that the role goes on in the next epoch (keeps), so what the
+ * app has submitted waits.  ATTACH and OPEN name the iteration whose REQUEST stream goes on
+ * (resumes); ATTACHED says whether it does and how far the leader holds it (requests), and OPEN
+ * hands that to the follower, who sends from there.
+ *
  * MOVED (fast -> slow) is only for people: the attachment's frames take another path (pos: enum
  * path_id) than before (left), and why.
  * STALLED (fast -> its own driver): peer answers on the path (left), but what is large does not
@@ -53,8 +58,11 @@ struct fast_msg {
   uint64_t iteration; /* of the attachment; LEAD: 0 */
   pos_t pos;
   zxid_t zxid;
-  uint64_t tcp; /* ATTACH, OPEN: 1: frames may go over the TCP connection too */
-  int left;     /* MOVED: enum path_id used before; STALLED: the one in use */
+  uint64_t tcp;     /* ATTACH, OPEN: 1: frames may go over the TCP connection too */
+  int left;         /* MOVED: enum path_id used before; STALLED: the one in use */
+  int keeps;        /* CLOSE: 1: what was submitted stays for the next OPEN */
+  uint64_t resumes; /* ATTACH, ATTACHED, OPEN: the iteration that goes on; 0: a new stream */
+  pos_t requests;   /* ATTACHED, OPEN: the leader holds the resumed one up to here */
 };
 
 #endif

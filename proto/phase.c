@@ -5,7 +5,7 @@
 bool phase_may_move(enum phase from, enum phase to) {
   static const unsigned moves[PHASE_CNT] = {
       [PHASE_STARTING] = TO(FENCING) | TO(STOPPED),
-      [PHASE_FENCING] = TO(LOOKING) | TO(STOPPED),
+      [PHASE_FENCING] = TO(LOOKING) | TO(DISCOVERY) | TO(STOPPED),
       [PHASE_LOOKING] = TO(DISCOVERY) | TO(STOPPED),
       [PHASE_DISCOVERY] = TO(SYNC) | TO(FENCING) | TO(STOPPED),
       [PHASE_SYNC] = TO(BROADCAST) | TO(FENCING) | TO(STOPPED),

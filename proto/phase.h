@@ -3,6 +3,8 @@
  *   STARTING -> FENCING -> LOOKING -> DISCOVERY -> SYNC -> BROADCAST
  *                  ^___________________|_____________|________|
  *
+ * FENCING -> DISCOVERY: the role goes on in the next epoch, without an election (design 3).
+ *
  * Pure.  Source: zab-rules 1; design 5.2 (fencing). */
 #ifndef ZABLINE_PROTO_PHASE_H
 #define ZABLINE_PROTO_PHASE_H

@@ -49,6 +49,7 @@ void app_catchup_start(struct app_thread *t) {
 
 static void done(struct app_thread *t) {
   t->state = APP_SERVING;
+  t->paused = false;
   if (t->leading) t->app.ops->lead(&t->app, t->epoch);
   if (t->listener.serving) t->listener.serving(t->listener.self);
 }

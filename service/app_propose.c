@@ -19,7 +19,9 @@ static bool counter_used_up(const struct app_thread *t) {
   return t->next_counter > t->c->config->counter_limit;
 }
 
-static bool may_number(struct app_thread *t) { return flush_pending(t) && !counter_used_up(t); }
+static bool epoch_ends(const struct app_thread *t) { return t->draining || counter_used_up(t); }
+
+static bool may_number(struct app_thread *t) { return flush_pending(t) && !epoch_ends(t); }
 
 /* Pushed back, clients and followers wait, nobody hears an error; time's work (tick) goes on: it is
  * little, and every tick might fall into the time of rest. */
@@ -46,6 +48,7 @@ static enum reason prepare(struct app_thread *t, const struct app_request *r) {
 
 enum reason app_submit(struct app_thread *t, const void *request, uint32_t len) {
   const struct app_rings *r = &t->c->rings;
+  if (t->paused) return REASON_BUSY;
   if (t->state != APP_SERVING) return REASON_NOT_SERVING;
   if (!t->leading) return r->forward(r->self, request, len) ? REASON_NONE : REASON_BUSY;
   if (!may_take(t)) return REASON_BUSY;
@@ -75,13 +78,15 @@ static bool on_request(struct app_thread *t, const void *request, uint32_t len) 
   return true;
 }
 
-static void step_down_when_all_is_committed(struct app_thread *t) {
-  if (t->stepping_down || t->pending || !counter_used_up(t)) return;
-  zxid_t applied = t->app.ops->applied(&t->app);
-  if (applied != zxid_make(t->epoch, t->next_counter - 1)) return;
-  t->stepping_down = true;
+/* Clients and followers wait from now on: for the next epoch in place, or for an election. */
+static void say_drained(struct app_thread *t) {
+  if (t->told_drained || t->pending || !epoch_ends(t)) return;
+  zxid_t numbered = zxid_make(t->epoch, t->next_counter - 1);
+  if (t->next_counter > 1 && t->app.ops->applied(&t->app) != numbered) return;
+  t->told_drained = true;
+  enum reason why = counter_used_up(t) ? REASON_COUNTER_LIMIT : REASON_EPOCH_AHEAD;
   t->c->rings.to_slow(t->c->rings.self,
-                      &(struct app_msg){.type = APP_STEP_DOWN, .reason = REASON_COUNTER_LIMIT});
+                      &(struct app_msg){.type = APP_DRAINED, .epoch = t->epoch, .reason = why});
 }
 
 bool app_propose_turn(struct app_thread *t) {
@@ -94,7 +99,7 @@ bool app_propose_turn(struct app_thread *t) {
     if (!r->next_request(r->self, &request, &len) || !on_request(t, request, len)) break;
     r->request_done(r->self);
   }
-  step_down_when_all_is_committed(t);
+  say_drained(t);
   return worked;
 }
 

@@ -1,4 +1,4 @@
-/* What the slow thread says: LEAD, FOLLOW, STOP, STATUS, PUSH_BACK, EXIT. */
+/* What the slow thread says: LEAD, FOLLOW, DRAIN, PAUSE, STOP, STATUS, PUSH_BACK, EXIT. */
 #include <assert.h>
 
 #include "config/log.h"
@@ -6,6 +6,7 @@
 
 static void take_role(struct app_thread *t, const struct app_msg *m) {
   assert(t->state == APP_IDLE); /* 5.2: STOPPED comes before the next role */
+  assert(!t->paused || t->leading == (m->type == APP_LEAD));
   t->state = APP_CATCHING_UP;
   t->generation++;
   t->leading = m->type == APP_LEAD;
@@ -14,19 +15,35 @@ static void take_role(struct app_thread *t, const struct app_msg *m) {
   t->pos = m->pos;
   t->target = m->zxid;
   t->next_counter = 1;
-  t->stepping_down = t->pushed_back = false;
+  t->draining = t->told_drained = t->pushed_back = false;
   assert(!t->pending);
   app_catchup_start(t);
 }
 
+static void say_stopped(struct app_thread *t) {
+  app_catchup_step(t); /* closes a snapshot that is open */
+  t->c->rings.to_slow(t->c->rings.self,
+                      &(struct app_msg){.type = APP_STOPPED, .epoch = t->epoch, .on = t->paused});
+}
+
+/* The same role goes on in the next epoch.  REQUESTs of followers that are not yet prepared stay in
+ * their ring; of our own nothing is outstanding (DRAINED), what a follower has forwarded is its fast
+ * lcore's to keep. */
+static void pause(struct app_thread *t) {
+  assert(!t->pending);
+  if (t->state != APP_DEAD) t->state = APP_IDLE;
+  t->paused = true;
+  t->pushed_back = false;
+  say_stopped(t);
+}
+
 static void stop(struct app_thread *t) {
   if (t->state != APP_DEAD) t->state = APP_IDLE;
-  t->pushed_back = false;
+  t->paused = t->pushed_back = false;
   app_propose_stop(t);
   t->app.ops->stop(&t->app);
   if (t->listener.stopped) t->listener.stopped(t->listener.self);
-  app_catchup_step(t); /* closes a snapshot that is open */
-  t->c->rings.to_slow(t->c->rings.self, &(struct app_msg){.type = APP_STOPPED, .epoch = t->epoch});
+  say_stopped(t);
 }
 
 void app_role_on_message(struct app_thread *t, const struct app_msg *m) {
@@ -34,6 +51,12 @@ void app_role_on_message(struct app_thread *t, const struct app_msg *m) {
     case APP_LEAD:
     case APP_FOLLOW:
       if (t->state != APP_DEAD) take_role(t, m);
+      break;
+    case APP_DRAIN:
+      t->draining = t->leading && t->epoch == m->epoch;
+      break;
+    case APP_PAUSE:
+      pause(t);
       break;
     case APP_STOP:
       stop(t);

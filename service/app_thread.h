@@ -3,7 +3,7 @@
  *
  *   IDLE --LEAD, FOLLOW--> CATCHING_UP (app_catchup.c) --= Z, FOLLOW: ring joined-> SERVING
  *     ^                          |                                  (app_apply.c, app_propose.c)
- *     ^______STOP________________|________________________________________|        any --> FAILED
+ *     ^____STOP, PAUSE___________|________________________________________|        any --> FAILED
  *
  * One file for each of these; app_uv.c is the loop around it, control.h its clients.  No clock and
  * no system call here: tests drive it with rings of their own.
@@ -66,6 +66,7 @@ struct app_thread {
   struct app_listener listener;
   enum app_state state;
   bool leading;
+  bool paused; /* since PAUSE, until we serve again or STOP comes: clients wait */
   bool exiting;
   uint32_t lent;       /* requests at the disk thread with a buffer of ours */
   int64_t now_ms;      /* set by the driver before each turn */
@@ -78,8 +79,9 @@ struct app_thread {
   struct app_snapshot snapshot;
   /* leader */
   uint32_t next_counter;
-  bool stepping_down; /* the counter is used up and slow has been asked */
-  bool pending;       /* txn holds a numbered transaction that app_fast had no room for */
+  bool draining;     /* slow wants the epoch to end: nothing more is numbered */
+  bool told_drained; /* slow knows that all that was numbered is applied */
+  bool pending;      /* txn holds a numbered transaction that app_fast had no room for */
   zxid_t pending_zxid;
   bool pushed_back; /* slow asks for no new requests (5.2 step 0) */
   uint32_t txn_len;
@@ -109,7 +111,8 @@ struct app_nap {
 struct app_nap app_thread_nap(const struct app_thread *t, bool client_waits, bool lazy);
 
 /* app_submit takes a client's request.  NONE: proposed or forwarded; it shows as applied, or as an
- * error transaction, or the listener hears `stopped`.  BUSY: no room now, try in a later turn.
+ * error transaction, or the listener hears `stopped`.  BUSY: no room now, or the epoch is being
+ * changed in place: try in a later turn.
  * SEQ_DUPLICATE: already applied or outstanding.  Otherwise refused for good. */
 enum reason app_submit(struct app_thread *t, const void *request, uint32_t len);
 /* app_space_low: below min_free_bytes: the leader refuses proposals. */

@@ -65,6 +65,15 @@ void election_uv_notify(struct election_uv *e, uint64_t now_us, int peer_idx, en
   e->dirty = true;
 }
 
+/* A new connection begins with the last message: of a role that has ended it would be a vote with
+ * an old zxid (R12). */
+void election_uv_forget(struct election_uv *e) {
+  for (int i = 0; i < e->config->peer_cnt; i++) {
+    e->peer[i].message_len = 0;
+    e->peer[i].unsent = false;
+  }
+}
+
 /* ---- the connection of a pair ---- */
 
 /* The last message is said again: it may have been lost with the connection before. */
@@ -86,7 +95,7 @@ static void up(struct election_uv *e, uint64_t now_us, int i, struct sock_uv *s)
 static void down(struct election_uv *e, uint64_t now_us, int i, enum link_state link) {
   struct election_uv_peer *p = &e->peer[i];
   if (p->sock) {
-    if (sock_waiting(p->sock) > 0) p->unsent = true;
+    if (sock_waiting(p->sock) > 0) p->unsent = p->message_len > 0;
     sock_close(p->sock);
     p->sock = NULL;
   }

@@ -51,7 +51,8 @@ int election_uv_open(struct election_uv *e, uv_loop_t *loop, const struct config
                      struct counters *counters);
 void election_uv_close(struct election_uv *e);
 
-/* election_uv_notify carries ACT_NOTIFY out. */
+/* election_uv_forget carries ACT_FORGET out, election_uv_notify ACT_NOTIFY. */
+void election_uv_forget(struct election_uv *e);
 void election_uv_notify(struct election_uv *e, uint64_t now_us, int peer_idx, enum peer_state state,
                         const struct vote *vote);
 

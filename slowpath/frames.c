@@ -56,8 +56,19 @@ static enum reason check(const struct replica *r, int conn, struct span frame) {
   return own ? REASON_NONE : REASON_PACKET_BAD;
 }
 
+/* Sent before it heard of the next epoch in place, and so before its ACKEPOCH: nothing to it (R13).
+ */
+static bool is_of_before(const struct replica *r, int conn) {
+  const struct learner_conn *c = &r->conns[conn];
+  return conn > 0 && c->resumes && c->step <= CONN_ACKEPOCH;
+}
+
 void frames_on_packet(struct replica *r, int conn, const struct packet *p,
                       struct replica_actions *a) {
+  if (is_of_before(r, conn)) {
+    counters_add(r->counters, REASON_STALE_ITERATION, 1);
+    return;
+  }
   enum reason bad = check(r, conn, p->data);
   if (bad && conn == 0) {
     learner_abandon(r, bad, false, a);

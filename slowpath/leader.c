@@ -7,9 +7,13 @@
 
 static nodeset_t self(const struct replica *r) { return node_bit(r->config->self_idx); }
 
+static uint64_t patience_us(const struct replica *r) {
+  return r->lead.in_place ? epoch_limit_us(r) : init_limit_us(r);
+}
+
 void leader_set_step(struct replica *r, enum leading_step step) {
   r->lead.step = step;
-  r->lead.deadline_us = r->now_us + init_limit_us(r);
+  r->lead.deadline_us = r->now_us + patience_us(r);
 }
 
 void leader_start(struct replica *r, struct replica_actions *a) {
@@ -47,7 +51,7 @@ static nodeset_t unheard(const struct replica *r) {
 static bool lost_its_quorum(const struct replica *r, enum reason why) {
   if (why == REASON_QUORUM_SILENT || why == REASON_NO_FAST_PATH) return true;
   if (why != REASON_NO_QUORUM) return false;
-  if (r->lead.step == LEADING_ESTABLISHED) return true;
+  if (r->lead.step == LEADING_ESTABLISHED || r->lead.in_place) return true;
   return r->lead.step == LEADING_SYNC && quorum_has(&r->quorum, r->lead.counted | unheard(r));
 }
 
@@ -67,8 +71,12 @@ nodeset_t leader_supporters(const struct replica *r) {
 
 /* R2: CEPOCH of a quorum with ourselves in it; above every acceptedEpoch ever seen; chosen once. */
 void leader_try_epoch(struct replica *r, struct replica_actions *a) {
+  if (r->lead.step != LEADING_CEPOCH || !quorum_has(&r->quorum, leader_supporters(r))) return;
+  leader_choose_epoch(r, a);
+}
+
+void leader_choose_epoch(struct replica *r, struct replica_actions *a) {
   struct leading *l = &r->lead;
-  if (l->step != LEADING_CEPOCH || !quorum_has(&r->quorum, leader_supporters(r))) return;
   if (r->seen_epoch == UINT32_MAX) {
     replica_fail(r, EXIT_CODE_UNEXPECTED, REASON_COUNTER_LIMIT, a);
     return;
@@ -148,6 +156,8 @@ void leader_try_establish(struct replica *r, struct replica_actions *a) {
   replica_set_phase(r, PHASE_BROADCAST);
   r->failures = 0;
   election_established(&r->election, l->epoch);
+  if (l->in_place) counters_add(r->counters, REASON_EPOCH_IN_PLACE, 1);
+  l->in_place = false;
   act_fast(a, (struct fast_msg){.type = FAST_ESTABLISH, .epoch = l->epoch});
   act_app(a, (struct app_msg){.type = APP_LEAD,
                               .leader_idx = r->config->self_idx,
@@ -163,7 +173,7 @@ void leader_progress(struct replica *r, int conn) {
   /* Who was not heard on the fast path and starts over brings us no nearer to a quorum. */
   bool again = c->peer_idx >= 0 && (r->lead.unheard & node_bit(c->peer_idx));
   if (r->lead.step == LEADING_SYNC && c->counts && !again)
-    r->lead.deadline_us = r->conns[conn].deadline_us; /* B23 */
+    r->lead.deadline_us = r->now_us + patience_us(r); /* B23 */
 }
 
 /* ---- time ---- */
@@ -179,12 +189,20 @@ static bool is_timed(const struct learner_conn *c) {
   return !(c->step == CONN_ACKED && c->heard);
 }
 
+/* Steps that wait for our own disk and threads: they watch themselves, but in place clients wait. */
+static bool waits_for_itself(const struct leading *l) {
+  return l->step == LEADING_FENCE || l->step == LEADING_PROMISE || l->step == LEADING_CURRENT;
+}
+
+static bool is_step_timed(const struct leading *l) {
+  if (l->step == LEADING_ESTABLISHED || l->step == LEADING_REPAIR) return false;
+  return l->in_place || !waits_for_itself(l);
+}
+
 uint64_t leader_deadline(const struct replica *r) {
-  uint64_t d = r->lead.step == LEADING_ESTABLISHED || r->lead.step == LEADING_PROMISE ||
-                       r->lead.step == LEADING_CURRENT
-                   ? UINT64_MAX
-               : r->lead.step == LEADING_REPAIR ? r->lead.ping_us
-                                                : r->lead.deadline_us;
+  uint64_t d = is_step_timed(&r->lead) ? r->lead.deadline_us : UINT64_MAX;
+  if (r->lead.step == LEADING_REPAIR) d = r->lead.ping_us;
+  if (r->lead.drain_us && r->lead.drain_us < d) d = r->lead.drain_us;
   for (int i = 1; i <= LIMIT_LEARNERS; i++) {
     const struct learner_conn *c = &r->conns[i];
     uint64_t at = is_timed(c) ? c->deadline_us : UINT64_MAX;
@@ -208,14 +226,17 @@ static void give_up(struct replica *r, struct replica_actions *a) {
   }
   if (r->lead.step == LEADING_SYNC && quorum_has(&r->quorum, with_unheard))
     why = REASON_NO_FAST_PATH;
+  if (waits_for_itself(&r->lead)) why = REASON_DISK_STALLED;
   leader_step_down(r, why, a);
 }
 
 void leader_on_tick(struct replica *r, struct replica_actions *a) {
-  bool timed = r->lead.step == LEADING_CEPOCH || r->lead.step == LEADING_ACKEPOCH ||
-               r->lead.step == LEADING_SYNC;
-  if (timed && r->now_us >= r->lead.deadline_us) {
+  if (is_step_timed(&r->lead) && r->now_us >= r->lead.deadline_us) {
     give_up(r, a);
+    return;
+  }
+  if (r->lead.drain_us && r->now_us >= r->lead.drain_us) {
+    leader_step_down(r, REASON_EPOCH_AHEAD, a);
     return;
   }
   if (r->lead.step == LEADING_REPAIR) repair_on_tick(r, a);

@@ -76,7 +76,8 @@ void leader_close(struct replica *r, int conn, enum reason why, struct replica_a
   close->conn = conn;
   close->reason = why;
   end(r, conn, why, a);
-  if (why != REASON_PEER_DUPLICATE) leader_check_support(r, a); /* then by the caller, at the end */
+  bool later = why == REASON_PEER_DUPLICATE || why == REASON_EPOCH_ENDS; /* by the caller */
+  if (!later) leader_check_support(r, a);
 }
 
 void leader_dropped(struct replica *r, int conn, enum reason why, struct replica_actions *a) {

@@ -72,6 +72,7 @@ static enum reason admit(struct replica *r, int conn, const struct packet *p,
   c->peer_idx = idx;
   c->zabline = e.present;
   c->tcp = e.features & FEATURE_TCP_FRAMES;
+  c->in_place = e.features & FEATURE_IN_PLACE;
   c->features = e.features & (FEATURE_NON_COUNTING | FEATURE_REJOIN | FEATURE_YIELDS |
                               FEATURE_REPAIR | FEATURE_NEEDS_SNAP);
   c->counts = p->type == PACKET_FOLLOWERINFO && quorum_is_voter(&r->quorum, idx) &&
@@ -79,9 +80,15 @@ static enum reason admit(struct replica *r, int conn, const struct packet *p,
   return REASON_NONE;
 }
 
-/* A10: the epoch is fixed below what the learner has promised.  A new one lets it in. */
+/* A10: the epoch is fixed below what the learner has promised.  A new one lets it in: in place, and
+ * it waits where it is, or after an election. */
 static void on_epoch_ahead(struct replica *r, int conn, struct replica_actions *a) {
   bool may_bump = r->bumped_us == 0 || r->now_us >= r->bumped_us + init_limit_us(r);
+  if (may_bump && leader_may_change_epoch(r)) {
+    r->bumped_us = r->now_us;
+    leader_drain(r, a);
+    return;
+  }
   leader_close(r, conn, REASON_EPOCH_AHEAD, a);
   if (r->role != ROLE_LEADING || !may_bump) return;
   r->bumped_us = r->now_us;
@@ -128,6 +135,8 @@ void leader_on_followerinfo(struct replica *r, int conn, const struct packet *p,
   if (accepted > r->seen_epoch) r->seen_epoch = accepted;
   if (r->lead.step == LEADING_CEPOCH)
     leader_try_epoch(r, a);
+  else if (r->lead.step == LEADING_FENCE || r->lead.drain_us)
+    return; /* the next epoch is its first */
   else if (accepted > r->lead.epoch)
     on_epoch_ahead(r, conn, a);
   else if (r->lead.step != LEADING_PROMISE)

@@ -135,8 +135,10 @@ uint64_t learner_deadline(const struct replica *r) {
 /* Which packets each step takes; anything else ends the connection (I-11). */
 void learner_on_packet(struct replica *r, const struct packet *p, struct replica_actions *a) {
   enum learning_step step = r->learn.step;
-  r->learn.deadline_us = r->now_us + init_limit_us(r);
-  if (step == LEARNING_LEADERINFO && p->type == PACKET_LEADERINFO)
+  r->learn.deadline_us = r->now_us + learner_patience_us(r);
+  if (step == LEARNING_SETTLED && p->type == PACKET_LEADERINFO)
+    learner_on_next_epoch(r, p, a);
+  else if (step == LEARNING_LEADERINFO && p->type == PACKET_LEADERINFO)
     learner_on_leaderinfo(r, p, a);
   else if (p->type == PACKET_FRAME)
     frames_on_packet(r, 0, p, a);
@@ -164,7 +166,7 @@ void learner_on_disk(struct replica *r, const struct disk_msg *m, struct replica
   struct learning *l = &r->learn;
   /* Tags need no comparison: a fence ends with DRAIN, whose answer comes after all older ones. */
   if (r->role != ROLE_FOLLOWING || replica_wants_input(r, 0)) return;
-  l->deadline_us = r->now_us + init_limit_us(r);
+  l->deadline_us = r->now_us + learner_patience_us(r);
   if (l->step == LEARNING_ANSWER) {
     l->step = LEARNING_OP;
     repair_send_answer(r, 0, m, a);

@@ -23,8 +23,8 @@ static void send_ackepoch(struct replica *r, uint32_t current, struct replica_ac
   r->learn.tail = r->durable.last_zxid;
 }
 
-static enum reason read_leaderinfo(struct replica *r, const struct packet *p,
-                                   struct replica_actions *a) {
+enum reason learner_read_leaderinfo(struct replica *r, const struct packet *p,
+                                    struct replica_actions *a) {
   struct learning *l = &r->learn;
   struct extension e;
   l->epoch = zxid_epoch(p->zxid);
@@ -42,15 +42,19 @@ static enum reason read_leaderinfo(struct replica *r, const struct packet *p,
 
 void learner_on_leaderinfo(struct replica *r, const struct packet *p, struct replica_actions *a) {
   struct learning *l = &r->learn;
-  enum reason bad = read_leaderinfo(r, p, a);
+  enum reason bad = learner_read_leaderinfo(r, p, a);
   if (bad) {
     learner_abandon(r, bad, false, a);
   } else if (l->epoch == r->durable.accepted_epoch) {
     send_ackepoch(r, UINT32_MAX, a);
   } else {
-    l->step = LEARNING_PROMISE;
-    act_disk(r, DISK_LEARNER, (struct disk_msg){.type = DISK_ACCEPTED, .epoch = l->epoch}, a);
+    learner_promise(r, a);
   }
+}
+
+void learner_promise(struct replica *r, struct replica_actions *a) {
+  r->learn.step = LEARNING_PROMISE;
+  act_disk(r, DISK_LEARNER, (struct disk_msg){.type = DISK_ACCEPTED, .epoch = r->learn.epoch}, a);
 }
 
 void learner_on_promised(struct replica *r, const struct disk_msg *m, struct replica_actions *a) {

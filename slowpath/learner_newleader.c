@@ -18,7 +18,9 @@ static enum reason read_newleader(struct replica *r, const struct packet *p,
   enum reason bad = extension_read(&e, end + 1, (size_t)(p->data.len - text.len - 1));
   if (bad) return bad;
   if (!e.present || e.iteration == 0) return REASON_EXTENSION_BAD;
+  if (l->resumes && !(e.features & FEATURE_RESUMES)) return REASON_EXTENSION_BAD;
   l->iteration = e.iteration;
+  l->requests = e.requests;
   l->pos = e.position;
   return match_config(r, l->leader_idx, text, a);
 }
@@ -70,7 +72,9 @@ void learner_on_current(struct replica *r, struct replica_actions *a) {
                                 .iteration = l->iteration,
                                 .pos = l->pos,
                                 .zxid = l->tail,
-                                .tcp = l->tcp});
+                                .tcp = l->tcp,
+                                .resumes = l->resumes,
+                                .requests = l->requests});
   r->fast_open = true;
   l->step = LEARNING_UPTODATE;
   l->deadline_us = r->now_us + init_limit_us(r);
@@ -79,6 +83,8 @@ void learner_on_current(struct replica *r, struct replica_actions *a) {
 static void settle(struct replica *r, struct replica_actions *a) {
   struct learning *l = &r->learn;
   l->step = LEARNING_SETTLED;
+  if (l->in_place) counters_add(r->counters, REASON_EPOCH_IN_PLACE, 1);
+  l->in_place = false;
   r->failures = 0;
   r->refused[l->leader_idx] = REASON_NONE;
   replica_set_phase(r, PHASE_BROADCAST);

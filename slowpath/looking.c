@@ -154,7 +154,8 @@ void looking_on_tick(struct replica *r, struct replica_actions *a) {
 }
 
 static bool must_hold(const struct replica *r) {
-  return r->phase == PHASE_STARTING || r->phase == PHASE_FENCING || r->hold_us;
+  bool fencing = r->phase == PHASE_FENCING && r->role == ROLE_LOOKING; /* in place: settled */
+  return r->phase == PHASE_STARTING || fencing || r->hold_us;
 }
 
 void replica_on_notification(struct replica *r, const struct replica_event *e,

@@ -83,6 +83,10 @@ void quorum_uv_keep_conn(struct quorum_uv *q, int conn) {
   if (q->conn[conn].sock) sock_be_patient(q->conn[conn].sock);
 }
 
+void quorum_uv_watch_conn(struct quorum_uv *q, int conn) {
+  if (q->conn[conn].sock) sock_be_watchful(q->conn[conn].sock);
+}
+
 void quorum_uv_send_chunk(struct quorum_uv *q, int conn, struct span chunk) {
   bool last = chunk.len <= 0;
   size_t len = last ? SNAP_END_ROOM : PACKET_OVERHEAD + (size_t)chunk.len;

@@ -49,14 +49,15 @@ int quorum_uv_open(struct quorum_uv *q, uv_loop_t *loop, const struct config *c,
                    struct counters *counters);
 void quorum_uv_close(struct quorum_uv *q);
 
-/* These carry out ACT_CONNECT, ACT_CLOSE_CONN, ACT_SEND, ACT_SEND_CHUNK, ACT_SEND_FRAME and
- * ACT_KEEP_CONN; quorum_uv_flush ends a step. */
+/* These carry out ACT_CONNECT, ACT_CLOSE_CONN, ACT_SEND, ACT_SEND_CHUNK, ACT_SEND_FRAME,
+ * ACT_KEEP_CONN and ACT_WATCH_CONN; quorum_uv_flush ends a step. */
 void quorum_uv_connect(struct quorum_uv *q, uint64_t now_us, int peer_idx);
 void quorum_uv_close_conn(struct quorum_uv *q, int conn);
 void quorum_uv_send(struct quorum_uv *q, int conn, const struct packet *p);
 void quorum_uv_send_chunk(struct quorum_uv *q, int conn, struct span chunk);
 void quorum_uv_send_frame(struct quorum_uv *q, int conn, const struct packet *p);
 void quorum_uv_keep_conn(struct quorum_uv *q, int conn);
+void quorum_uv_watch_conn(struct quorum_uv *q, int conn);
 void quorum_uv_flush(struct quorum_uv *q);
 
 /* quorum_uv_next fills the next event; false: none now.  wanted: bit i: the machine wants packets

@@ -145,12 +145,15 @@ static void on_recover(struct replica *r, struct replica_actions *a) {
 static void on_app(struct replica *r, const struct app_msg *m, struct replica_actions *a) {
   switch (m->type) {
     case APP_STOPPED:
-      fence_on_stopped(r, a);
+      fence_on_stopped(r, m, a);
       break;
     case APP_STEP_DOWN:
       if (r->role != ROLE_LEADING || r->phase != PHASE_BROADCAST) break;
       r->shy_us = r->now_us + SHY_US;
       leader_step_down(r, REASON_STEP_DOWN, a);
+      break;
+    case APP_DRAINED:
+      leader_on_drained(r, m, a);
       break;
     case APP_RECOVER:
       on_recover(r, a);
@@ -259,6 +262,8 @@ static void dispatch(struct replica *r, const struct replica_event *e, struct re
 
 static uint64_t next_deadline(const struct replica *r) {
   if (r->phase == PHASE_STOPPED || r->phase == PHASE_STARTING) return UINT64_MAX;
+  if (r->phase == PHASE_FENCING && r->role == ROLE_LEADING && leader_deadline(r) < r->fence_warn_us)
+    return leader_deadline(r);
   if (r->phase == PHASE_FENCING) return r->fence_warn_us;
   if (r->role == ROLE_FOLLOWING) return learner_deadline(r);
   if (r->role == ROLE_LEADING) return leader_deadline(r);
@@ -282,6 +287,7 @@ bool replica_wants_input(const struct replica *r, int conn) {
   if (conn != 0 || r->role != ROLE_FOLLOWING)
     return true; /* a leader never waits to read (B3, C5) */
   switch (r->learn.step) {
+    case LEARNING_FENCE:
     case LEARNING_PROMISE:
     case LEARNING_ANSWER:
     case LEARNING_REPAIR:

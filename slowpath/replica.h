@@ -34,6 +34,7 @@ enum { FENCE_FAST = 1u << 0, FENCE_APP = 1u << 1, FENCE_DISK = 1u << 2 };
 enum learning_step {
   LEARNING_CONNECT,      /* connecting, or waiting to try again */
   LEARNING_LEADERINFO,   /* FOLLOWERINFO sent */
+  LEARNING_FENCE,        /* in place: LEADERINFO of the next epoch came; our fast path closes */
   LEARNING_PROMISE,      /* disk: acceptedEpoch (R1) */
   LEARNING_OP,           /* ACKEPOCH sent; DIFF, TRUNC or SNAP comes */
   LEARNING_ANSWER,       /* disk: what the leader's ASK wants; then back to OP */
@@ -61,8 +62,11 @@ struct learning {
   bool established; /* it has committed above P */
   bool yields;      /* we have just lost a quorum, and were shy in the election */
   bool repairs;     /* it answers ASK */
+  bool in_place;    /* since the leader began a next epoch in place, until UPTODATE of it */
   uint32_t epoch;
   uint64_t iteration;
+  uint64_t resumes;     /* in place: the iteration of before, whose REQUESTs go on; else 0 */
+  pos_t requests;       /* the leader holds those up to here */
   pos_t pos;            /* P */
   zxid_t tail;          /* last record received, on disk or in the buffer */
   uint32_t len;         /* bytes of whole records in memory.buffer[0] */
@@ -73,6 +77,7 @@ struct learning {
 
 /* ---- as a leader ---- */
 enum leading_step {
+  LEADING_FENCE,    /* in place: our fast path closes, and we lead on (leader_epoch.c) */
   LEADING_CEPOCH,   /* waiting for FOLLOWERINFO of a quorum (R2) */
   LEADING_PROMISE,  /* disk: own acceptedEpoch */
   LEADING_ACKEPOCH, /* LEADERINFO sent; waiting for a quorum of promises (R3) */
@@ -93,6 +98,8 @@ struct leading {
   int snap_conn;      /* whose snapshot is open; 0: nobody's */
   bool push_on;       /* the app takes no requests now */
   uint64_t push_us;   /* time of the next PUSH_BACK; 0: no learner needs it */
+  bool in_place;      /* the epoch was begun by the leader of the one before, without an election */
+  uint64_t drain_us;  /* the app drains; given up then; 0: it does not */
   uint64_t deadline_us;
   /* REPAIR */
   bool asking;      /* for the record behind ask_after, up to ask_upto */
@@ -134,12 +141,15 @@ struct learner_conn {
   bool counts;       /* a voter, as follower, that may be counted (R16) */
   bool heard;        /* by the fast path, and hears us, on whatever way */
   bool tcp;          /* takes frames over TCP */
+  bool in_place;     /* goes to the next epoch on this connection */
   bool at_end;       /* the records in the buffer are all there was, and less than a quarter ring */
   uint64_t features; /* FEATURE_* of its FOLLOWERINFO; cleared when it has been told MAY_VOTE */
   enum conn_asked asked; /* for the record that lead.ask_after is about */
   bool below_log;        /* it answered so */
   uint64_t came_us;      /* its FOLLOWERINFO */
   uint64_t iteration;
+  uint64_t resumes;  /* in place: the iteration of before, whose REQUESTs go on; else 0 */
+  pos_t requests;    /* we hold those up to here */
   zxid_t last;       /* its last zxid at ACKEPOCH */
   zxid_t sent;       /* it will hold the history up to here when it has read what we sent */
   zxid_t target;     /* Z */
@@ -189,7 +199,7 @@ struct replica {
   uint64_t shy_us;     /* stepped down, others go first: no vote for ourselves until then; 0: not */
   int failures;        /* attempts in a row that did not reach BROADCAST */
   uint32_t seen_epoch; /* largest acceptedEpoch ever heard of (R2, A10) */
-  uint64_t bumped_us;  /* last time we stepped down for a higher acceptedEpoch (A10) */
+  uint64_t bumped_us;  /* last time we began an epoch, or stepped down, for a higher one (A10) */
   uint64_t
       avoid_us[LIMIT_PEERS]; /* elected, but not to be worked with: no vote for it until then */
   uint32_t disk_seq;

@@ -10,9 +10,9 @@ static void check_fenced(const struct replica *r) {
 }
 
 static void check_roles(const struct replica *r) {
-  bool no_role = r->phase == PHASE_STARTING || r->phase == PHASE_FENCING ||
-                 r->phase == PHASE_LOOKING || r->phase == PHASE_STOPPED;
-  assert(no_role == (r->role == ROLE_LOOKING));
+  bool no_role =
+      r->phase == PHASE_STARTING || r->phase == PHASE_LOOKING || r->phase == PHASE_STOPPED;
+  if (r->phase != PHASE_FENCING) assert(no_role == (r->role == ROLE_LOOKING));
   if (r->role != ROLE_LEADING)
     for (int i = 1; i <= LIMIT_LEARNERS; i++) assert(r->conns[i].step == CONN_FREE);
   assert((r->phase == PHASE_FENCING) == (r->fence != 0) || r->stopping);
@@ -27,6 +27,7 @@ static void check_learner(const struct replica *r) {
     assert(l->iteration != 0 && r->fast_open);
   }
   assert((r->phase == PHASE_BROADCAST) == (l->step == LEARNING_SETTLED));
+  assert((r->phase == PHASE_FENCING) == (l->step == LEARNING_FENCE));
   assert(l->len <= LIMIT_SYNC_BUFFER);
 }
 
@@ -52,6 +53,7 @@ static void check_leader(const struct replica *r) {
   }
   if (l->step == LEADING_ESTABLISHED) assert(quorum_has(&r->quorum, l->counted)); /* R7, R16 */
   assert((r->phase == PHASE_BROADCAST) == (l->step == LEADING_ESTABLISHED));
+  assert((r->phase == PHASE_FENCING) == (l->step == LEADING_FENCE));
   assert(l->push_us || !l->push_on);
   if (l->snap_conn) /* pinned from SNAP to NEWLEADER (5.2 step 2) */
     assert(r->conns[l->snap_conn].step >= CONN_SNAP_OPEN && r->conns[l->snap_conn].step < CONN_ACK);

@@ -4,6 +4,7 @@
  *   learner*.c    as a learner, one file a message   leader*.c   as a leader, the same
  *   sync_*.c      history to one learner             match.c     do we fit together?
  *   frames.c      frames of the broadcast over TCP
+ *   leader_epoch.c, learner_epoch.c   the next epoch in place
  *   out.c         building actions
  *
  * Owner: slow thread.  Source: design 5; style "Machines". */
@@ -18,12 +19,13 @@
 #define SHY_US 1000000u          /* who stepped down lets others go first so long */
 #define AVOID_US 2000000u        /* a leader that we cannot work with is not voted for so long */
 #define TWIN_GAP_US \
-  10000000u                 /* who was refused for its id and comes after so long is another one */
-#define TWIN_US 1000000u    /* others who follow us, who do not lead, soon find out */
-#define MOVES_US 1000000u   /* between two lines about the path to one peer */
-#define COMMIT_POLL_US 500u /* an UPTODATE waits for the committed position */
-#define EPOCH_STEP (1u << 24) /* an epoch further above all that we have seen is garbage */
-#define FREE_FAILURES 3       /* attempts in a row before looking again is slowed down */
+  10000000u               /* who was refused for its id and comes after so long is another one */
+#define TWIN_US 1000000u  /* others who follow us, who do not lead, soon find out */
+#define MOVES_US 1000000u /* between two lines about the path to one peer */
+#define EPOCH_LIMIT_US 500000u /* and timeout_us: no progress for so long ends a change in place */
+#define COMMIT_POLL_US 500u    /* an UPTODATE waits for the committed position */
+#define EPOCH_STEP (1u << 24)  /* an epoch further above all that we have seen is garbage */
+#define FREE_FAILURES 3        /* attempts in a row before looking again is slowed down */
 #define HOLD_MIN_US 10000u
 #define HOLD_MAX_US 1000000u
 /* Push back (5.2 step 0): the app rests PUSH_BACK_US << (level - 1), then works PUSH_BACK_US, so
@@ -49,6 +51,11 @@ static inline uint64_t tick_us(const struct replica *r) { return r->config->tick
 
 static inline uint64_t init_limit_us(const struct replica *r) {
   return (uint64_t)r->config->init_limit * tick_us(r);
+}
+
+/* Who was served before waits no longer for a change in place than for an election. */
+static inline uint64_t epoch_limit_us(const struct replica *r) {
+  return EPOCH_LIMIT_US + r->config->timeout_us;
 }
 
 /* One forged epoch must not bring all epochs to their end, which nobody could leave any more. */
@@ -87,8 +94,10 @@ void replica_set_phase(struct replica *r, enum phase p);
 /* replica_fence leaves whatever we are and starts over: closes connections and the fast path.
  * lost_idx: the leader that is unreachable, or -1. */
 void replica_fence(struct replica *r, enum reason why, int lost_idx, struct replica_actions *a);
+/* fence_in_place closes everything as replica_fence does, and the role stays. */
+void fence_in_place(struct replica *r, struct replica_actions *a);
 void fence_on_closed(struct replica *r, const struct fast_msg *m, struct replica_actions *a);
-void fence_on_stopped(struct replica *r, struct replica_actions *a);
+void fence_on_stopped(struct replica *r, const struct app_msg *m, struct replica_actions *a);
 void fence_on_drained(struct replica *r, const struct disk_msg *m, struct replica_actions *a);
 void replica_stop(struct replica *r, struct replica_actions *a);
 void replica_on_clean_stop(struct replica *r, struct replica_actions *a);
@@ -148,7 +157,18 @@ void learner_on_tick(struct replica *r, struct replica_actions *a);
 uint64_t learner_deadline(const struct replica *r);
 void learner_on_packet(struct replica *r, const struct packet *p, struct replica_actions *a);
 void learner_on_leaderinfo(struct replica *r, const struct packet *p, struct replica_actions *a);
+/* learner_read_leaderinfo takes what the leader says of itself and of its epoch. */
+enum reason learner_read_leaderinfo(struct replica *r, const struct packet *p,
+                                    struct replica_actions *a);
+void learner_promise(struct replica *r, struct replica_actions *a);
 void learner_on_promised(struct replica *r, const struct disk_msg *m, struct replica_actions *a);
+/* learner_on_next_epoch: LEADERINFO while we follow; learner_fenced: our fast path is closed. */
+void learner_on_next_epoch(struct replica *r, const struct packet *p, struct replica_actions *a);
+void learner_fenced(struct replica *r, struct replica_actions *a);
+/* learner_patience_us: so long without progress ends an attempt. */
+static inline uint64_t learner_patience_us(const struct replica *r) {
+  return r->learn.in_place ? 2 * epoch_limit_us(r) : init_limit_us(r); /* after the leader's own */
+}
 void learner_on_op(struct replica *r, const struct packet *p, struct replica_actions *a);
 void learner_on_chunk(struct replica *r, const struct packet *p, struct replica_actions *a);
 void learner_on_proposal(struct replica *r, const struct packet *p, struct replica_actions *a);
@@ -168,6 +188,14 @@ static inline bool leader_is_unheard(const struct learner_conn *c) {
   return c->step == CONN_ACKED && !c->heard && c->counts;
 }
 void leader_step_down(struct replica *r, enum reason why, struct replica_actions *a);
+void leader_set_step(struct replica *r, enum leading_step step);
+/* leader_choose_epoch takes the next epoch above all seen, and promises it. */
+void leader_choose_epoch(struct replica *r, struct replica_actions *a);
+/* leader_may_change_epoch: a quorum goes along in place.  leader_drain asks the app for it. */
+bool leader_may_change_epoch(const struct replica *r);
+void leader_drain(struct replica *r, struct replica_actions *a);
+void leader_on_drained(struct replica *r, const struct app_msg *m, struct replica_actions *a);
+void leader_fenced(struct replica *r, struct replica_actions *a);
 void leader_on_accepted_conn(struct replica *r, int conn, struct replica_actions *a);
 void leader_on_tick(struct replica *r, struct replica_actions *a);
 uint64_t leader_deadline(const struct replica *r);

@@ -54,6 +54,9 @@ static void carry_out(struct slow_turn *s, const struct replica_action *a, uint6
     case ACT_NOTIFY:
       election_uv_notify(&s->election, now_us, a->peer_idx, a->state, &a->vote);
       break;
+    case ACT_FORGET:
+      election_uv_forget(&s->election);
+      break;
     case ACT_CONNECT:
       quorum_uv_connect(&s->quorum, now_us, a->peer_idx);
       break;
@@ -74,6 +77,9 @@ static void carry_out(struct slow_turn *s, const struct replica_action *a, uint6
       break;
     case ACT_KEEP_CONN:
       quorum_uv_keep_conn(&s->quorum, a->conn);
+      break;
+    case ACT_WATCH_CONN:
+      quorum_uv_watch_conn(&s->quorum, a->conn);
       break;
     case ACT_DISK:
       r->to_disk(r->self, &a->disk);

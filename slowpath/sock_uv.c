@@ -205,9 +205,7 @@ static struct sock_uv *sock_new(uv_loop_t *loop, size_t in_max, bool *dirty, int
   return s;
 }
 
-static void opened(struct sock_uv *s) {
-  s->state = SOCK_OPEN;
-  uv_tcp_nodelay(&s->tcp, 1);
+static void keep_alive(struct sock_uv *s) {
   uv_tcp_keepalive(&s->tcp, 1, KEEPALIVE_IDLE_S);
   uv_os_fd_t fd;
   if (uv_fileno((uv_handle_t *)&s->tcp, &fd) == 0) {
@@ -215,6 +213,12 @@ static void opened(struct sock_uv *s) {
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &cnt, sizeof cnt);
   }
+}
+
+static void opened(struct sock_uv *s) {
+  s->state = SOCK_OPEN;
+  uv_tcp_nodelay(&s->tcp, 1);
+  keep_alive(s);
   read_on(s);
   mark(s);
 }
@@ -230,6 +234,12 @@ void sock_be_patient(struct sock_uv *s) {
   if (s->state != SOCK_OPEN) return;
   uv_tcp_keepalive(&s->tcp, 0, 0);
   set_patience(s, PATIENCE_MS);
+}
+
+void sock_be_watchful(struct sock_uv *s) {
+  if (s->state != SOCK_OPEN) return;
+  keep_alive(s);
+  set_patience(s, 0);
 }
 
 struct sock_uv *sock_accept(uv_stream_t *listener, size_t in_max, bool *dirty, int *error) {

@@ -58,6 +58,9 @@ void sock_expect_acks(struct sock_uv *s);
  * s; what waits for it stays. */
 void sock_be_patient(struct sock_uv *s);
 
+/* sock_be_watchful takes that back. */
+void sock_be_watchful(struct sock_uv *s);
+
 /* sock_keep_fresh: the kernel takes no more while it holds so many bytes that it has not sent yet,
  * so that sock_waiting tells how old the next ones will be. */
 void sock_keep_fresh(struct sock_uv *s, unsigned unsent_max);

@@ -64,7 +64,8 @@ static void attach(struct replica *r, int conn, zxid_t last, struct replica_acti
                                 .epoch = r->lead.epoch,
                                 .iteration = c->iteration,
                                 .zxid = last,
-                                .tcp = c->tcp});
+                                .tcp = c->tcp,
+                                .resumes = c->resumes});
 }
 
 /* ---- SNAP: one learner at a time ---- */
@@ -183,6 +184,8 @@ static void send_newleader(struct replica *r, int conn, struct replica_actions *
   struct extension e = own_extension(r);
   e.iteration = c->iteration;
   e.position = c->pos;
+  if (c->resumes) e.features |= FEATURE_RESUMES;
+  e.requests = c->requests;
   uint32_t text_len = (uint32_t)r->config_text_len + 1; /* with its NUL */
   act_send(a, conn,
            (struct packet){.type = PACKET_NEWLEADER,
@@ -332,6 +335,8 @@ void leader_on_attached(struct replica *r, const struct fast_msg *m, struct repl
     if (c->step != CONN_ATTACH || c->iteration != m->iteration || c->peer_idx != m->peer_idx)
       continue;
     c->attachment = ATTACHMENT_OPEN;
+    assert(!c->resumes || m->resumes); /* the attachment of before was on this connection */
+    c->requests = m->requests;
     c->pos = m->pos;
     c->target = m->zxid;
     leader_progress(r, i);

@@ -1175,4 +1175,172 @@ TEST(Probes, APathThatTheAttachmentDoesNotHaveIsRefused) {
   EXPECT_EQ(PEER_ATTACHED, o.b->peers[1].phase);
 }
 
+/* ---- REQUESTs go on through an epoch that is changed in place ---- */
+
+constexpr uint64_t kNext = 0xdef; /* the iteration of the next attachment */
+const uint32_t kRequest = record_size(8 + 24);
+
+std::string Request(zxid_t number) {
+  uint8_t payload[32] = {24}; /* u64 length, then so many bytes */
+  std::string bytes(kRequest, 0);
+  record_write(&bytes[0], number, payload, sizeof payload);
+  return bytes;
+}
+
+struct Asks : One { /* node 2 follows node 1 and forwards */
+  Asks() : One(1) {
+    Control(FAST_OPEN, 0);
+    Heard(0);
+    for (int i = 0; i < 3; i++) Ask();
+    Turn();
+  }
+  void Ask() {
+    bcast_event e = {};
+    e.type = BCAST_REQUEST;
+    e.data = "123456789012345678901234";
+    e.len = 24;
+    Step(e);
+  }
+  void Heard(pos_t received) {
+    frame_header h = From(0, FRAME_PING);
+    h.received = received;
+    Frame(h);
+  }
+  void Open(pos_t requests, uint64_t resumes = kIteration) {
+    log.clear();
+    bcast_event e = {};
+    e.type = BCAST_CONTROL;
+    e.fast = {FAST_CLOSE, 0, kEpoch, REASON_NONE, kIteration, 0, 0};
+    Step(e);
+    e.fast = {FAST_OPEN, 0, kEpoch + 1, REASON_NONE, kNext, 0, 0};
+    e.fast.resumes = resumes;
+    e.fast.requests = requests;
+    Step(e);
+  }
+  frame_header Next(uint8_t type, pos_t received) {
+    frame_header h = From(0, type);
+    h.epoch = kEpoch + 1;
+    h.iteration = kNext;
+    h.received = received;
+    return h;
+  }
+};
+
+TEST(Resumed, AFollowerSendsFromWhereTheLeaderHoldsItsRequests) {
+  Asks f;
+  f.Heard(kRequest);
+  f.Open(2 * kRequest);
+  f.Ask();
+  f.Frame(f.Next(FRAME_PING, 2 * kRequest));
+  f.Turn();
+  const bcast_action *sent = f.Last(FRAME_REQUEST);
+  ASSERT_TRUE(sent);
+  EXPECT_EQ(2 * kRequest, sent->header.position);
+  EXPECT_EQ(2 * kRequest, sent->len) << "the third of before, and the new one behind it";
+  EXPECT_EQ(1, f.Sent(FRAME_REQUEST, 0));
+}
+
+/* What the leader holds may yet turn out to be damaged: it asks again for what is still here. */
+TEST(Resumed, ALeaderMayAskForWhatItHeldBefore) {
+  Asks f;
+  f.Heard(kRequest);
+  f.Open(2 * kRequest);
+  f.Frame(f.Next(FRAME_PING, 2 * kRequest));
+  frame_range missing = {kRequest, 2 * kRequest};
+  frame_header h = f.Next(FRAME_ACK, kRequest);
+  h.flags = FRAME_GAP;
+  f.Frame(h, std::string(reinterpret_cast<char *>(&missing), sizeof missing));
+  EXPECT_EQ(0u, f.Count(REASON_IMPOSSIBLE_POSITION));
+  f.Turn();
+  bool again = false;
+  for (auto &x : f.log) again |= x.type == BCAST_ACT_SEND && x.header.position == kRequest && x.len;
+  EXPECT_TRUE(again);
+}
+
+TEST(Resumed, AFollowerLosesItsPathWhenItsRequestsCannotGoOn) {
+  Asks beyond;
+  beyond.Open(3 * kRequest + 8);
+  ASSERT_TRUE(beyond.Told(FAST_LOST));
+  EXPECT_EQ(REASON_IMPOSSIBLE_POSITION, beyond.Told(FAST_LOST)->reason);
+  Asks other;
+  other.Open(0, kIteration + 1);
+  EXPECT_TRUE(other.Told(FAST_LOST));
+}
+
+struct Asked : One { /* node 1 leads; node 2 has forwarded three */
+  Asked() {
+    Lead();
+    Establish();
+    Frame(Ack(0, 0));
+    frame_header h = From(1, FRAME_REQUEST);
+    Frame(h, Request(1) + Request(2) + Request(3).substr(0, 16));
+    Turn();
+  }
+  int Given() const {
+    int cnt = 0;
+    for (auto &x : log) cnt += x.type == BCAST_ACT_REQUEST;
+    return cnt;
+  }
+  void NextEpoch(uint64_t resumes) {
+    log.clear();
+    durable = applied = 0;
+    bcast_event e = {};
+    e.type = BCAST_CONTROL;
+    e.fast = {FAST_CLOSE, 0, kEpoch, REASON_NONE, 0, 0, 0};
+    Step(e);
+    Turn(); /* closed; what the app has finished with is counted */
+    e.fast = {FAST_LEAD, 0, kEpoch + 1, REASON_NONE, 0, 0, zxid_make(kEpoch, 1)};
+    Step(e);
+    e.fast = {FAST_ATTACH, 1, kEpoch + 1, REASON_NONE, kNext, 0, 0};
+    e.fast.resumes = resumes;
+    Step(e);
+    Turn();
+  }
+  frame_header Next(pos_t position) {
+    frame_header h = From(1, FRAME_REQUEST);
+    h.epoch = kEpoch + 1;
+    h.iteration = kNext;
+    h.position = position;
+    return h;
+  }
+};
+
+TEST(Resumed, ALeaderTellsHowFarItHoldsTheRequestsAndGoesOn) {
+  Asked l;
+  EXPECT_EQ(2, l.Given());
+  l.NextEpoch(kIteration);
+  const fast_msg *m = l.Told(FAST_ATTACHED);
+  ASSERT_TRUE(m);
+  EXPECT_TRUE(m->resumes);
+  EXPECT_EQ(2 * kRequest + 16, m->requests) << "inside the third";
+  EXPECT_EQ(0, l.Given()) << "none twice";
+  l.Frame(l.Next(2 * kRequest + 16), Request(3).substr(16));
+  l.Turn();
+  EXPECT_EQ(1, l.Given());
+}
+
+/* The app has finished with them before, between, or after: their memory is used again. */
+TEST(Resumed, WhatTheAppHasFinishedWithIsReclaimedWheneverThatWas) {
+  for (uint64_t before = 0; before <= 2; before++)
+    for (uint64_t between = before; between <= 2; between++) {
+      Asked l;
+      l.consumed = before;
+      l.Turn();
+      l.consumed = between;
+      l.NextEpoch(kIteration);
+      l.consumed = 2;
+      l.Turn();
+      EXPECT_EQ(2 * kRequest, l.b->requests[1].reclaimed) << before << " " << between;
+    }
+}
+
+TEST(Resumed, AnotherIterationThanTheLastBeginsANewStream) {
+  Asked l;
+  l.NextEpoch(kIteration + 1);
+  const fast_msg *m = l.Told(FAST_ATTACHED);
+  ASSERT_TRUE(m);
+  EXPECT_FALSE(m->resumes);
+  EXPECT_EQ(0u, m->requests);
+}
+
 }  // namespace

@@ -107,7 +107,7 @@ static void take_request(struct fast_net *net, struct net_node *node,
       (struct net_given){.payload = act->payload,
                          .len = act->len,
                          .from = act->peer_idx,
-                         .iteration = node->m->peers[act->peer_idx].iteration};
+                         .iteration = net->root[node->m->peers[act->peer_idx].iteration]};
 }
 
 void net_step(struct fast_net *net, int i, struct bcast_event *e) {

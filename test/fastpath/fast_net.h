@@ -28,6 +28,7 @@ extern "C" {
 #define NET_MAILS 256
 #define NET_TCP_NS 60000u /* one way */
 #define NET_OLD 64        /* frames kept for replay */
+#define NET_ITERATIONS 8192
 
 struct net_frame {
   uint64_t due_ns;
@@ -74,6 +75,8 @@ struct net_node {
   enum net_sync sync;
   bool counted, heard;
   uint64_t iteration, sync_due_ns, sync_ns;
+  uint64_t resumes; /* the next attachment goes on with the REQUESTs of this one */
+  pos_t resume_pos; /* from here */
   pos_t acked_sent;
   pos_t p;
   zxid_t z;
@@ -89,6 +92,7 @@ struct fast_net {
   bool established;
   bool manual; /* the test plays the slow path's retries */
   uint64_t seed, now_ns, next_iteration;
+  uint32_t root[NET_ITERATIONS]; /* [iteration]: in which its stream of REQUESTs began */
   struct net_faults faults;
   bool cut[NET_NODES][NET_NODES];                   /* [from][to] */
   bool cut_path[LIMIT_PATHS][NET_NODES][NET_NODES]; /* one path only */
@@ -126,6 +130,8 @@ void net_close(struct fast_net *net);
 
 /* net_elect fences all nodes, begins a new epoch under `leader` and lets the others attach. */
 void net_elect(struct fast_net *net, int leader);
+/* net_next_epoch: the next epoch in place: the leader leads on, whoever is attached resumes. */
+void net_next_epoch(struct fast_net *net);
 /* net_run lets us microseconds pass; false when a rule was broken. */
 bool net_run(struct fast_net *net, uint64_t us);
 /* net_quiet stops proposals and requests, heals all, and runs until every open follower has all. */

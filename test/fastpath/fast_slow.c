@@ -1,5 +1,6 @@
 /* The slow path as fast_net plays it: attach, copy the history, open, count, establish; and again.
  */
+#include <assert.h>
 #include <string.h>
 
 #include "test/fastpath/fast_net.h"
@@ -21,9 +22,13 @@ static void want_sync(struct fast_net *net, int i, uint64_t after_us) {
   f->sync_due_ns = net->now_ns + after_us * 1000;
 }
 
-void net_elect(struct fast_net *net, int leader) {
+static void begin_epoch(struct fast_net *net, int leader, bool keeps) {
   for (int i = 0; i < net->n; i++) {
-    net_mail(net, i, message(net, FAST_CLOSE, i));
+    struct fast_msg close = message(net, FAST_CLOSE, i);
+    close.keeps = keeps;
+    net_mail(net, i, close);
+    bool stays = keeps && i != leader && net->nodes[i].sync == SYNC_OPEN;
+    net->nodes[i].resumes = stays ? net->nodes[i].iteration : 0;
     net->nodes[i].fenced = true;
     net->nodes[i].acked_sent = 0;
     want_sync(net, i, 50 + net_random(net) % 200);
@@ -40,10 +45,15 @@ void net_elect(struct fast_net *net, int leader) {
   net_mail(net, leader, lead);
 }
 
+void net_elect(struct fast_net *net, int leader) { begin_epoch(net, leader, false); }
+
+void net_next_epoch(struct fast_net *net) { begin_epoch(net, net->leader, true); }
+
 /* The connection to the follower ended: it closes its fast path and comes again. */
 static void drop_follower(struct fast_net *net, int i) {
   net_mail(net, i, message(net, FAST_CLOSE, i));
   net->nodes[i].fenced = true;
+  net->nodes[i].resumes = 0;
   want_sync(net, i, 100 + net_random(net) % 300);
 }
 
@@ -63,6 +73,8 @@ static void leader_on(struct fast_net *net, const struct fast_msg *m) {
     f->sync = SYNC_COPYING;
     f->p = m->pos;
     f->z = m->zxid;
+    f->resume_pos = m->requests;
+    if (f->resumes && !m->resumes) net_fail(net, net->leader, "ATTACHED does not resume");
     f->sync_due_ns = net->now_ns + f->sync_ns + net_random(net) % 300000;
     if (m->zxid != net_zxid_at(net, m->pos)) net_fail(net, net->leader, "ATTACHED names another Z");
   }
@@ -97,11 +109,14 @@ static void attach(struct fast_net *net, int i) {
   struct net_node *f = &net->nodes[i];
   if (!net->nodes[net->leader].running || net->nodes[net->leader].fenced) return;
   f->iteration = ++net->next_iteration;
+  assert(f->iteration < NET_ITERATIONS);
+  net->root[f->iteration] = f->resumes ? net->root[f->resumes] : (uint32_t)f->iteration;
   f->sync = SYNC_ATTACHING;
   f->acked_sent = 0;
   struct fast_msg m = message(net, FAST_ATTACH, i);
   pos_t durable = position_get(&f->positions.durable); /* it keeps what it has of this epoch */
   m.zxid = durable <= net->truth_len ? net_zxid_at(net, durable) : 0;
+  m.resumes = f->resumes;
   net_mail(net, net->leader, m);
 }
 
@@ -112,6 +127,8 @@ static void open_follower(struct fast_net *net, int i) {
   m.iteration = f->iteration;
   m.pos = f->p;
   m.zxid = f->z;
+  m.resumes = f->resumes;
+  m.requests = f->resume_pos;
   net_mail(net, i, m);
 }
 

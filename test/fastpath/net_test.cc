@@ -37,6 +37,65 @@ void Storm(uint64_t seed, net_options o, bool elect) {
   ASSERT_STREQ(n->error, "") << "seed " << seed;
 }
 
+/* REQUESTs survive the epochs that are changed in place: none is lost, none comes twice. */
+void RequestStorm(uint64_t seed, net_options o) {
+  Net n(seed, o);
+  net_elect(n.net, static_cast<int>(seed % static_cast<uint64_t>(n->n)));
+  n->propose_permille = 100;
+  n->request_permille = 50 + seed % 700;
+  n->faults.loss = static_cast<uint32_t>(net_random(n.net) % 100);
+  n->faults.duplicate = static_cast<uint32_t>(net_random(n.net) % 60);
+  n->faults.reorder = static_cast<uint32_t>(net_random(n.net) % 200);
+  n->faults.corrupt_payload = static_cast<uint32_t>(net_random(n.net) % 30);
+  n->faults.replay = 50;
+  n->faults.max_delay_ns = net_random(n.net) % 100000;
+  n->nodes[n->leader].app_busy_ns = 1 + net_random(n.net) % 300000; /* much waits in its ring */
+  for (int part = 0; part < 8 && n->error[0] == 0; part++) {
+    int victim = static_cast<int>(net_random(n.net) % static_cast<uint64_t>(n->n));
+    if (net_chance(n.net, 150) && victim != n->leader) net_cut(n.net, victim, true, true);
+    net_run(n.net, net_random(n.net) % 1500);
+    net_cut(n.net, victim, false, false);
+    if (n->nodes[n->leader].lost != REASON_NONE)
+      net_elect(n.net, static_cast<int>(net_random(n.net) % static_cast<uint64_t>(n->n)));
+    else
+      net_next_epoch(n.net);
+  }
+  net_run(n.net, 2500);
+  if (n->nodes[n->leader].lost != REASON_NONE) net_elect(n.net, 0);
+  net_quiet(n.net, 100000);
+  ASSERT_STREQ(n->error, "") << "seed " << seed;
+}
+
+TEST(FastNet, RequestsGoOnThroughEpochsInPlaceInStorms) {
+  for (int i = 0; i < Runs(100); i++) {
+    net_options o = {};
+    o.n = i % 3 ? 3 : 5;
+    o.durability = i % 2 ? DURABILITY_SYNC : DURABILITY_MEMORY;
+    RequestStorm(static_cast<uint64_t>(60000 + i), o);
+    if (HasFatalFailure()) return;
+  }
+}
+
+/* What was submitted before the epoch ended, on its way or waiting in the leader's ring, is given
+ * to the leader's app behind it, all of it. */
+TEST(FastNet, AllThatWasForwardedReachesTheAppInTheNextEpoch) {
+  Net n(5, {});
+  Settle(n);
+  n->nodes[0].app_busy_ns = 1;
+  for (int round = 0; round < 5; round++) {
+    for (int i = 0; i < 40; i++)
+      for (int f = 1; f < 3; f++) net_request(n.net, f, 8 + static_cast<uint32_t>(i) * 20);
+    n->nodes[0].app_stalled = round % 2;
+    net_run(n.net, 10 * static_cast<uint64_t>(round)); /* so many are under way */
+    net_next_epoch(n.net);
+    n->nodes[0].app_stalled = false;
+    ASSERT_TRUE(net_quiet(n.net, 20000)) << n->error;
+    ASSERT_TRUE(net_run(n.net, 5000)) << n->error;
+    for (int f = 1; f < 3; f++) EXPECT_EQ(n->nodes[f].submitted, n->nodes[0].given_from[f]);
+  }
+  EXPECT_GT(n->nodes[1].submitted, 100u);
+}
+
 TEST(FastNet, ThreeNodesOnDiskSurviveStorms) {
   for (int i = 0; i < Runs(400); i++) {
     net_options o = {};

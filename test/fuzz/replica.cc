@@ -39,7 +39,8 @@ struct Node : Solo {
   void OnAction(const struct replica_action &a) {
     CHECK(a.conn >= 0 && a.conn <= LIMIT_LEARNERS);
     bool sends = a.type == ACT_SEND || a.type == ACT_SEND_CHUNK;
-    if (sends || a.type == ACT_SEND_FRAME || a.type == ACT_KEEP_CONN) CHECK(open[a.conn]);
+    if (sends || a.type == ACT_SEND_FRAME || a.type == ACT_KEEP_CONN || a.type == ACT_WATCH_CONN)
+      CHECK(open[a.conn]);
     if (sends) owes[a.conn] = true;
     if (a.type == ACT_CONNECT) {
       CHECK(!open[0] && !connecting);

@@ -26,6 +26,7 @@ TEST(Phase, MovesAreThoseOfThePictureAndNoOthers) {
       {PHASE_LOOKING, PHASE_DISCOVERY}, {PHASE_DISCOVERY, PHASE_SYNC},
       {PHASE_SYNC, PHASE_BROADCAST},    {PHASE_DISCOVERY, PHASE_FENCING},
       {PHASE_SYNC, PHASE_FENCING},      {PHASE_BROADCAST, PHASE_FENCING},
+      {PHASE_FENCING, PHASE_DISCOVERY},  // the next epoch in place
   };
   for (int from = -1; from <= PHASE_CNT; from++)
     for (int to = -1; to <= PHASE_CNT; to++) {

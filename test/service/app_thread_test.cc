@@ -462,7 +462,7 @@ TEST_F(AppThread, BelowMinFreeBytesRequestsAreRefusedOnceASecondAndNotBelowHalf)
   EXPECT_EQ(heard.txns.back().type, APP_LOG_RECORD);
 }
 
-TEST_F(AppThread, AtTheCounterLimitItStopsProposingAndAsksOnceToStepDown) {
+TEST_F(AppThread, AtTheCounterLimitItStopsProposingAndSaysOnceThatAllIsApplied) {
   node.config.counter_limit = 3;
   node.Lead(1);
   Run();
@@ -470,14 +470,14 @@ TEST_F(AppThread, AtTheCounterLimitItStopsProposingAndAsksOnceToStepDown) {
   for (uint64_t i = 1; i <= 3; i++) EXPECT_EQ(Submit(7, i), REASON_NONE);
   EXPECT_EQ(Submit(7, 4), REASON_BUSY);
   Run();
-  EXPECT_EQ(node.Said(APP_STEP_DOWN), 0); /* not before everything proposed is committed */
+  EXPECT_EQ(node.Said(APP_DRAINED), 0); /* not before everything proposed is committed */
   node.Commit();
   Run();
-  EXPECT_EQ(node.Said(APP_STEP_DOWN), 1);
+  EXPECT_EQ(node.Said(APP_DRAINED), 1);
   EXPECT_EQ(node.app_slow.back().reason, REASON_COUNTER_LIMIT);
   node.requests = {Request(8, 1, "a")};
   Run();
-  EXPECT_EQ(node.Said(APP_STEP_DOWN), 1);
+  EXPECT_EQ(node.Said(APP_DRAINED), 1);
   EXPECT_EQ(node.proposed.size(), 3u);
   node.Stop();
   Run();

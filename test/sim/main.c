@@ -29,7 +29,8 @@ struct totals {
 
 static void usage(void) {
   puts(
-      "usage: sim [--seed K] [--seeds N] [--trace] [--twice] [--verbose] [--shrink] [--faults N]\n"
+      "usage: sim [--seed K] [--seeds N] [--trace] [--twice] [--verbose] [--shrink] [--faults N] "
+      "[--counter N]\n"
       "       sim --scenario FILE [--trace] [--seed K]\n"
       "       sim --exhaustive SET [...]\n"
       "  --trace    print what happens\n"
@@ -37,6 +38,7 @@ static void usage(void) {
       "  --verbose  one line for each seed\n"
       "  --memory   durability `memory` in every seed\n"
       "  --storage  disks damage what they hold, too\n"
+      "  --counter  an epoch ends with transaction N of it: a next one in place\n"
       "  --counts   what took effect how often\n"
       "  --rows     a line of JSON for each seed, and one with names\n"
       "  --faults   the nemesis stops after N faults");
@@ -46,10 +48,12 @@ static bool parse(struct options *o, int argc, char **argv) {
   *o = (struct options){.sim = {.seed = 1, .faults_max = UINT64_MAX}, .seeds = 1};
   for (int i = 1; i < argc; i++) {
     const char *a = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL;
-    uint64_t *number = !strcmp(a, "--seed")     ? &o->sim.seed
-                       : !strcmp(a, "--seeds")  ? &o->seeds
-                       : !strcmp(a, "--faults") ? &o->sim.faults_max
-                                                : NULL;
+    uint64_t counter = 0;
+    uint64_t *number = !strcmp(a, "--seed")      ? &o->sim.seed
+                       : !strcmp(a, "--seeds")   ? &o->seeds
+                       : !strcmp(a, "--faults")  ? &o->sim.faults_max
+                       : !strcmp(a, "--counter") ? &counter
+                                                 : NULL;
     bool *flag = !strcmp(a, "--trace")     ? &o->sim.live
                  : !strcmp(a, "--verbose") ? &o->verbose
                  : !strcmp(a, "--twice")   ? &o->twice
@@ -67,6 +71,7 @@ static bool parse(struct options *o, int argc, char **argv) {
       *number = strtoull(argv[++i], NULL, 0);
     else
       return false;
+    if (counter) o->sim.counter = (uint32_t)counter;
   }
   return true;
 }
@@ -98,6 +103,7 @@ static void add(struct totals *t, const struct sim_result *r) {
   s->events += r->events;
   s->virtual_us += r->virtual_us;
   s->elections += r->elections;
+  s->in_place += r->in_place;
   s->committed += r->committed;
   s->faults += r->faults;
   s->recoveries += r->recoveries;
@@ -111,12 +117,14 @@ static void report(const struct options *o, const struct totals *t, double secon
   for (int i = 0; o->counts && sim_count_name(i); i++)
     printf("%12llu  %s\n", (unsigned long long)s->count[i], sim_count_name(i));
   printf(
-      "%llu events in %.1f s (%.2f M/s), %.1f s simulated, %llu elections, %llu recoveries, "
+      "%llu events in %.1f s (%.2f M/s), %.1f s simulated, %llu elections, %llu epochs in place, "
+      "%llu recoveries, "
       "%llu committed, %llu faults, %llu disks read, longest wait after healing %.0f ms\n",
       (unsigned long long)s->events, seconds, (double)s->events / seconds / 1e6,
-      (double)s->virtual_us / 1e6, (unsigned long long)s->elections,
-      (unsigned long long)s->recoveries, (unsigned long long)s->committed,
-      (unsigned long long)s->faults, (unsigned long long)s->images, (double)s->heal_us / 1e3);
+      (double)s->virtual_us / 1e6, (unsigned long long)(s->elections - s->in_place),
+      (unsigned long long)s->in_place, (unsigned long long)s->recoveries,
+      (unsigned long long)s->committed, (unsigned long long)s->faults,
+      (unsigned long long)s->images, (double)s->heal_us / 1e3);
   printf("%llu passed, %llu failed\n", (unsigned long long)t->passed,
          (unsigned long long)t->failed);
 }
@@ -179,10 +187,12 @@ static void shrink(const struct options *o, uint64_t seed) {
         passes = middle;
     }
   }
+  char counter[24] = "";
+  if (o->sim.counter) snprintf(counter, sizeof counter, " --counter %u", o->sim.counter);
   fprintf(stderr,
-          "shortest failing prefix: %llu faults: build/gcc/sim --seed %llu --faults %llu%s%s\n",
+          "shortest failing prefix: %llu faults: build/gcc/sim --seed %llu --faults %llu%s%s%s\n",
           (unsigned long long)fails, (unsigned long long)seed, (unsigned long long)fails,
-          o->sim.memory ? " --memory" : "", o->sim.storage ? " --storage" : "");
+          o->sim.memory ? " --memory" : "", o->sim.storage ? " --storage" : "", counter);
 }
 
 /* Returns the next seed: behind the last one, or behind one that failed. */

@@ -22,8 +22,9 @@ struct oracle *oracle_state(void) {
 void oracle_init(void) {
   for (int i = 0; i < LIMIT_VOTERS; i++) state.node[i] = (struct oracle_node){0};
   for (int i = 0; i < CLIENTS; i++) state.client[i] = (struct oracle_client){0};
-  state.elections = state.acked_depth = state.images = 0;
+  state.elections = state.in_place = state.acked_depth = state.images = 0;
   history_init(&state.history);
+  oracle_requests_init();
   world->oracle = &state;
 }
 
@@ -36,6 +37,7 @@ void oracle_free(void) { history_free(&state.history); }
 struct oracle_totals oracle_totals(void) {
   return (struct oracle_totals){
       .elections = state.elections,
+      .in_place = state.in_place,
       .images = state.images,
       .committed = history_depth(&state.history, state.history.committed)};
 }
@@ -169,16 +171,29 @@ static void on_lead(struct machine *m, const struct fast_msg *f) {
   note("LeaderCurrentEpoch", "epoch zxid", (struct noted){m->idx, -1, {f->epoch, f->zxid}});
 }
 
+/* The newest committed record of an epoch before e. */
+static zxid_t committed_before(uint32_t e) {
+  const struct history *h = &state.history;
+  zxid_t zxid = h->committed;
+  while (zxid_epoch(zxid) >= e && zxid) zxid = h->epoch[zxid_epoch(zxid)].base;
+  return zxid;
+}
+
+/* A leader that has slept since its quorum's ACKs may establish behind a later one: it commits what
+ * the later ones began with, and nothing new. */
 static void on_establish(struct machine *m, const struct fast_msg *f) {
   struct history *h = &state.history;
   struct history_epoch *e = &h->epoch[f->epoch];
   if (e->leader != m->idx || e->established)
     violation("n%d establishes epoch %u of n%d", m->idx + 1, f->epoch, e->leader + 1);
-  if (!history_has(h, e->base, h->committed)) /* LeaderLogCompleteness */
+  zxid_t earlier = committed_before(f->epoch);
+  if (!history_has(h, e->base, earlier)) /* LeaderLogCompleteness, Primary integrity */
     violation("n%d establishes epoch %u on 0x%llx without the committed 0x%llx", m->idx + 1,
-              f->epoch, (unsigned long long)e->base, (unsigned long long)h->committed);
+              f->epoch, (unsigned long long)e->base, (unsigned long long)earlier);
   e->established = true;
   state.elections++;
+  state.in_place += state.node[m->idx].in_place;
+  state.node[m->idx].in_place = false;
   note("Establish", "epoch zxid", (struct noted){m->idx, -1, {f->epoch, e->base}});
   if (e->base) commit(m, e->base, "initial history"); /* R7 */
 }
@@ -217,6 +232,11 @@ void oracle_ring(struct machine *m, enum ring_id id, const void *element) {
   if (id == RING_SLOW_DISK) scene_disk_asked(m, (int)d->type);
   if (id == RING_SLOW_DISK && d->type == DISK_CURRENT && m->slow->replica.role == ROLE_LEADING)
     state.node[m->idx].own_epoch = d->epoch;
+  if (id == RING_SLOW_DISK && d->type == DISK_ACCEPTED && m->slow->replica.role == ROLE_FOLLOWING)
+    oracle_promises(m);
+  if (id == RING_SLOW_FAST && f->type == FAST_CLOSE)
+    state.node[m->idx].in_place = f->keeps && m->slow->replica.role == ROLE_LEADING;
+  oracle_requests(m, id, element);
   if (id == RING_FAST_TCP) on_tcp_frame(m, element);
   if (id == RING_TCP_FAST) oracle_heard(m, ((const struct tcp_msg *)element)->peer_idx);
   if (id == RING_SLOW_FAST && f->type == FAST_COUNT) oracle_counted(m, f);

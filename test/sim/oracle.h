@@ -51,7 +51,7 @@ void oracle_acked(int node, uint64_t client, uint64_t sequence);
 /* ---- the run ---- */
 void oracle_end(void); /* all that is on the disks */
 struct oracle_totals {
-  uint64_t elections; /* established */
+  uint64_t elections, in_place; /* established; of them without an election */
   uint64_t committed, images;
 };
 struct oracle_totals oracle_totals(void);

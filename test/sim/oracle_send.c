@@ -63,6 +63,12 @@ static uint32_t be32(const uint8_t *p) {
   return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
+/* Fenced before the promise: after it nothing of the old epoch may arise here (5.2). */
+void oracle_promises(struct machine *m) {
+  require(is_fenced(m), m, "its promise to the disk", "its old role must have ended (fencing)");
+  if (m->slow->replica.learn.in_place) oracle_state()->node[m->idx].info_zxid = tip_of(m);
+}
+
 static void on_ackepoch(struct machine *m, const struct packet *p) {
   const struct epochs *e = epochs_of(m);
   uint32_t told = p->data.len >= 4 ? be32(p->data.data) : 0;
@@ -136,11 +142,15 @@ static void on_packet(struct machine *m, const struct tcp *s, int side, const st
       break;
     case PACKET_LEADERINFO:
       require(epoch <= e->accepted, m, "LEADERINFO", "its own promise is durable first (R2)");
+      if (epoch > n->offered)
+        require(is_fenced(m), m, "LEADERINFO", "of a new epoch, its old role must have ended");
+      if (epoch > n->offered) n->offered = epoch;
       promise(m, epoch);
       break;
     case PACKET_ACKEPOCH:
       on_ackepoch(m, p);
-      require(n->info_zxid == tip_of(m), m, "ACKEPOCH", "its last zxid is that of FOLLOWERINFO");
+      require(n->info_zxid == tip_of(m), m, "ACKEPOCH",
+              "its last zxid is that of FOLLOWERINFO, or of its fence");
       break;
     case PACKET_NEWLEADER:
       require(epoch <= e->current, m, "NEWLEADER", "its own currentEpoch is durable first (R4)");

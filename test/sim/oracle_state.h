@@ -17,7 +17,9 @@ struct oracle_node {
   uint32_t own_epoch; /* that it leads, or was about to */
   zxid_t acked;
   zxid_t said;      /* as acked, in `memory`: received, and perhaps lost by now */
-  zxid_t info_zxid; /* its last zxid at FOLLOWERINFO */
+  zxid_t info_zxid; /* its last zxid at FOLLOWERINFO, or when it was fenced in place */
+  uint32_t offered; /* newest epoch of its LEADERINFOs */
+  bool in_place;    /* as a leader: its fast path is closed, and it leads on */
   /* its open stream: the record that ends where it has acknowledged */
   bool told_once;
   pos_t told_pos;
@@ -48,9 +50,9 @@ struct oracle {
   struct history history;
   struct oracle_node node[LIMIT_VOTERS];
   struct oracle_client client[CLIENTS];
-  uint64_t elections;
-  uint64_t images;      /* looked at */
-  uint64_t acked_depth; /* the deepest record that was acknowledged to anybody */
+  uint64_t elections, in_place; /* established; of them without an election */
+  uint64_t images;              /* looked at */
+  uint64_t acked_depth;         /* the deepest record that was acknowledged to anybody */
 };
 
 struct oracle *oracle_state(void);
@@ -58,6 +60,11 @@ struct oracle *oracle_state(void);
 void oracle_strays(struct machine *m);
 /* oracle_counted: COUNT of an attachment is on its way to the fast lcore. */
 void oracle_counted(struct machine *m, const struct fast_msg *f);
+/* oracle_requests: followers' REQUESTs reach the leader's app in order, each once. */
+void oracle_requests_init(void);
+void oracle_requests(struct machine *m, enum ring_id id, const void *element);
+/* oracle_promises: a learner asks its disk for the promise of an epoch. */
+void oracle_promises(struct machine *m);
 /* oracle_phases: what came was what may come. */
 void oracle_phases(struct machine *m);
 /* oracle_votes: how it votes. */

@@ -134,11 +134,14 @@ void sim_begin(const struct sim_options *o) {
   heap_clear(&world->heap);
   trace_init(&trace, o->live);
   world->trace = trace;
-  snprintf(world->options, sizeof world->options, "%s%s", o->memory ? " --memory" : "",
-           o->storage ? " --storage" : "");
+  char counter[24] = "";
+  if (o->counter) snprintf(counter, sizeof counter, " --counter %u", o->counter);
+  snprintf(world->options, sizeof world->options, "%s%s%s", o->memory ? " --memory" : "",
+           o->storage ? " --storage" : "", counter);
   plan_draw(&world->plan, &r);
   world->scripted = o->plan != NULL;
   if (o->plan) world->plan = *o->plan;
+  if (o->counter) world->plan.counter_limit = o->counter;
   world->plan.memory |= o->memory;
   if (!o->storage) world->plan.classes &= ~FAULTS_OF_STORAGE;
   world->random_net.state = random_next(&r);
@@ -345,6 +348,7 @@ struct sim_result sim_run(const struct sim_options *o) {
                          .heal_us = (world->now - healed) / US,
                          .hash = world->trace.hash,
                          .elections = t.elections,
+                         .in_place = t.in_place,
                          .committed = t.committed,
                          .acked = world->submitters->acked,
                          .images = t.images,

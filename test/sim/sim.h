@@ -13,6 +13,7 @@ struct sim_options {
   uint64_t seed;
   uint64_t faults_max;     /* the nemesis stops after so many; UINT64_MAX: as planned */
   bool live;               /* print the trace */
+  uint32_t counter;        /* last number of each epoch, whatever the plan says; 0: as planned */
   bool memory;             /* durability `memory`, whatever the plan says */
   bool storage;            /* disks damage what they hold, too (FAULTS_OF_STORAGE) */
   const struct plan *plan; /* NULL: drawn.  Else: no faults, and nobody boots by itself */
@@ -22,7 +23,7 @@ enum { SIM_COUNTS = 64 };
 
 struct sim_result {
   uint64_t events, virtual_us, heal_us, hash;
-  uint64_t elections, committed, acked, faults;
+  uint64_t elections, in_place, committed, acked, faults;
   uint64_t recoveries, images; /* of nodes; disks looked at as if their power had gone */
   uint64_t count[SIM_COUNTS];  /* what took effect, by sim_count_name */
   struct cover cover;

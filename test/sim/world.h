@@ -110,7 +110,7 @@ enum repair_effect {
 struct world {
   struct plan plan;
   uint64_t seed;
-  char options[24]; /* of sim, for the command that repeats it */
+  char options[48]; /* of sim, for the command that repeats it */
   uint64_t now;     /* ns */
   uint64_t events;
   uint64_t repairs[REPAIR_EFFECTS];

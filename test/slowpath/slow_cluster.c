@@ -113,6 +113,8 @@ void cluster_start(struct cluster *c, int node) {
   memset(&n->fast, 0, sizeof n->fast);
   n->started_disk = false;
   n->app_stopped_at = n->connect_at = n->committed = 0;
+  n->pause_due = n->stop_due = false;
+  n->drain_why = REASON_NONE;
   n->app_state = 0;
   n->pushed_back = false;
   n->snap_read_cnt = n->snap_write_cnt = -1;
@@ -162,6 +164,13 @@ void cluster_app(struct cluster *c, int node, enum app_msg_type type) {
   cluster_step(c, node, &e);
 }
 
+void cluster_end_epoch(struct cluster *c, int node) {
+  CHECK(c->nodes[node].app_state == APP_LEAD);
+  c->nodes[node].drain_why = REASON_COUNTER_LIMIT;
+}
+
+int cluster_resends(const struct cluster *c, int node) { return c->nodes[node].resends; }
+
 void cluster_fast(struct cluster *c, int node, struct fast_msg m) {
   struct replica_event e = {.type = EV_FAST};
   e.fast = m;
@@ -178,9 +187,20 @@ static void tell_app(struct cluster *c, int node, const struct app_msg *m) {
     n->push_backs += m->on;
     return;
   }
-  if (m->type == APP_STOP) CHECK(!n->pushed_back);
-  n->app_state = (int)m->type;
-  if (m->type == APP_STOP) n->app_stopped_at = c->now + 1 + cluster_random(c) % 50;
+  if (m->type == APP_DRAIN) {
+    CHECK(n->app_state == APP_LEAD && m->epoch == n->fast.epoch && !n->drain_why);
+    n->drain_why = REASON_EPOCH_AHEAD;
+    return;
+  }
+  bool stops = m->type == APP_STOP || m->type == APP_PAUSE;
+  if (stops) CHECK(!n->pushed_back);
+  if (m->type == APP_PAUSE) CHECK(n->app_state == APP_FOLLOW || n->drain_why);
+  n->app_state = stops ? APP_STOP : (int)m->type;
+  n->drain_why = REASON_NONE;
+  n->pause_due |= m->type == APP_PAUSE;
+  n->stop_due |= m->type == APP_STOP;
+  if (stops && !n->app_stopped_at) n->app_stopped_at = c->now + 1 + cluster_random(c) % 50;
+  n->resends += m->type == APP_STOP;
   if (m->type == APP_FOLLOW) CHECK(n->fast.start <= c->committed_cnt); /* it delivers to Z (R9) */
   if (m->type == APP_FOLLOW || m->type == APP_LEAD) CHECK(m->epoch == n->fast.epoch);
 }
@@ -214,6 +234,8 @@ static void carry_out(struct cluster *c, int node, const struct replica_action *
       CHECK(false); /* the broadcast in small has no frames */
       break;
     case ACT_KEEP_CONN:
+    case ACT_WATCH_CONN:
+    case ACT_FORGET:
       break;
     case ACT_DISK:
       disk_ask(c, node, &a->disk);
@@ -279,9 +301,13 @@ static void node_act(struct cluster *c, int i) {
     n->fast_in.cnt--;
     cluster_step(c, i, &e);
   } else if (n->app_stopped_at && n->app_stopped_at <= c->now) {
-    n->app_stopped_at = 0;
     e.type = EV_APP;
     e.app.type = APP_STOPPED;
+    e.app.on = n->pause_due;
+    if (n->pause_due && n->stop_due)
+      n->pause_due = false;
+    else
+      n->app_stopped_at = n->pause_due = n->stop_due = 0;
     cluster_step(c, i, &e);
   } else if (n->fast.state != FAKE_CLOSED && n->fast.next_turn <= c->now) {
     fast_turn(c, i);

@@ -36,6 +36,7 @@ static void open_at(struct cluster *c, int node, const struct fast_msg *m) {
   CHECK(f->state == FAKE_CLOSED && n->app_state == APP_STOP);
   memset(f->peers, 0, sizeof f->peers);
   memcpy(f->ring, n->image.entries, sizeof f->ring);
+  if (m->type == FAST_OPEN) CHECK(!m->resumes || m->resumes == f->iteration);
   f->established = false;
   f->epoch = m->epoch;
   f->iteration = m->iteration;
@@ -60,7 +61,9 @@ void fast_tell(struct cluster *c, int node, const struct fast_msg *m) {
       break;
     case FAST_ATTACH:
       if (f->state != FAKE_LEADING) break;
-      *p = (struct fake_peer){.asked = true, .iteration = m->iteration, .after = m->zxid};
+      CHECK(!m->resumes || m->resumes == f->attached[m->peer_idx]);
+      *p = (struct fake_peer){
+          .asked = true, .iteration = m->iteration, .resumes = m->resumes, .after = m->zxid};
       break;
     case FAST_DETACH:
       if (of_peer) memset(p, 0, sizeof *p);
@@ -94,6 +97,7 @@ static void attach(struct cluster *c, int node, int peer) {
   if (zxid_epoch(p->after) == n->fast.epoch && n->image.state.last_zxid < p->after) return;
   p->asked = false;
   p->attached = true;
+  n->fast.attached[peer] = p->iteration;
   p->start = n->image.entry_cnt;
   p->silent_since = c->now;
   fast_say(c, node,
@@ -102,7 +106,8 @@ static void attach(struct cluster *c, int node, int peer) {
                              .epoch = n->fast.epoch,
                              .iteration = p->iteration,
                              .pos = pos_of(&n->fast, p->start),
-                             .zxid = n->image.state.last_zxid});
+                             .zxid = n->image.state.last_zxid,
+                             .resumes = p->resumes});
 }
 
 /* `memory`: on receipt. */
@@ -157,6 +162,15 @@ static void commit(struct cluster *c, int node) {
   if (!quorum_has(&n->replica.quorum, alive)) lose(c, node, REASON_QUORUM_SILENT);
 }
 
+/* The app says once that all is applied, and is told PAUSE or STOP. */
+static void drain(struct cluster *c, int node) {
+  struct node *n = &c->nodes[node];
+  if (!n->drain_why || n->fast.committed < n->fast.appended) return;
+  struct replica_event e = {.type = EV_APP};
+  e.app = (struct app_msg){.type = APP_DRAINED, .epoch = n->fast.epoch, .reason = n->drain_why};
+  cluster_step(c, node, &e);
+}
+
 /* Leading is asked of the fast paths, so a stopped leader is silent to its followers. */
 void fast_turn(struct cluster *c, int node) {
   struct node *n = &c->nodes[node];
@@ -180,11 +194,12 @@ void fast_turn(struct cluster *c, int node) {
     }
   }
   commit(c, node);
+  drain(c, node);
 }
 
 void cluster_propose(struct cluster *c, int node, int cnt, uint32_t len) {
   struct fake_fast *f = &c->nodes[node].fast;
-  CHECK(f->state == FAKE_LEADING && f->established);
+  CHECK(f->state == FAKE_LEADING && f->established && !c->nodes[node].drain_why);
   for (int i = 0; i < cnt; i++) {
     uint64_t last = f->appended ? f->ring[f->appended - 1].zxid : 0;
     uint32_t counter = zxid_epoch(last) == f->epoch ? zxid_counter(last) + 1 : 1;

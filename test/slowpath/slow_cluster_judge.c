@@ -24,7 +24,7 @@ static uint32_t be32(const uint8_t *p) {
 }
 
 void judge_send(struct cluster *c, int node, int conn, const struct packet *p) {
-  const struct node *n = &c->nodes[node];
+  struct node *n = &c->nodes[node];
   const struct durable_state *d = &n->image.state;
   uint32_t epoch = zxid_epoch(p->zxid);
   switch (p->type) {
@@ -32,7 +32,9 @@ void judge_send(struct cluster *c, int node, int conn, const struct packet *p) {
       CHECK(epoch == d->accepted_epoch && n->fast.state == FAKE_CLOSED); /* R12, fence */
       break;
     case PACKET_LEADERINFO:
-      CHECK(epoch == d->accepted_epoch); /* R2 */
+      CHECK(epoch == d->accepted_epoch);                                                /* R2 */
+      CHECK(epoch == n->offered || (n->fast.state == FAKE_CLOSED && !n->started_disk)); /* fence */
+      n->offered = epoch;
       break;
     case PACKET_ACKEPOCH:
       CHECK(d->accepted_epoch == n->replica.learn.epoch && p->zxid == d->last_zxid); /* R1, R12 */

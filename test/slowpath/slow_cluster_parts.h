@@ -66,7 +66,7 @@ enum fast_state { FAKE_CLOSED, FAKE_LEADING, FAKE_FOLLOWING };
 
 struct fake_peer {
   bool asked, attached, counted, heard;
-  uint64_t iteration;
+  uint64_t iteration, resumes;
   uint64_t after; /* ATTACH zxid */
   int durable;    /* entries of the leader's history the peer holds durably, when attached */
   int start;
@@ -86,6 +86,7 @@ struct fake_fast {
   struct entry ring[CLUSTER_ENTRIES]; /* [i]: i-th entry of the history */
   struct fake_peer peers[CLUSTER_NODES];
   uint64_t silent_since, next_turn;
+  uint64_t attached[CLUSTER_NODES]; /* [peer]: the last iteration, whatever came after it */
 };
 
 struct node {
@@ -99,7 +100,11 @@ struct node {
   struct disk_queue disk;
   struct fast_queue fast_in;
   struct fake_fast fast;
-  uint64_t app_stopped_at; /* 0: no answer due */
+  uint64_t app_stopped_at;  /* 0: no answer due */
+  bool pause_due, stop_due; /* which answers */
+  enum reason drain_why;    /* it numbers no more: why; NONE: it does */
+  int resends;
+  uint32_t offered; /* newest epoch of its LEADERINFOs */
   int app_state;
   bool pushed_back;
   int push_backs;
