@@ -110,10 +110,12 @@ def the_same_record_on_every_node_is_waited_for_and_named():
 
         leader = wait_for("a node that says what it waits for", waiting)
         wait_for("one line about it", lambda: "damaged here: 0x1000000c9" in leader.log())
-        check(leader.status()["waits_for"] == "0x1000000c9", leader.status()["waits_for"])
+        zxid = wait_for("its status", lambda: leader.status().get("waits_for"))
+        check(zxid == "0x1000000c9", zxid)
         for n in c.nodes:
-            check(n.running() and not n.status()["serving"], "node %d" % n.id)
-            check(n.status()["last_logged"] == "0x100000190", n.status()["last_logged"])
+            status = wait_for("status of node %d" % n.id, n.status)
+            check(n.running() and not status["serving"], "node %d" % n.id)
+            check(status["last_logged"] == "0x100000190", status["last_logged"])
         for n in c.nodes:
             check(n.stop() == 0, "clean stop of node %d while it waits" % n.id)
 

@@ -28,7 +28,7 @@ struct sim_disk {
   uint32_t broken;    /* bit: enum drive_op fails next time */
   int broken_errno;
   uint64_t ops[DRIVE_OPS];
-  int survivors; /* enum powercut_survivors when the power goes; SURVIVE_CNT: by chance */
+  int survivors;         /* enum powercut_survivors when the power goes; SURVIVE_CNT: by chance */
   uint32_t kept, groups; /* groups > 0: these of as many groups of what is unsynced survive */
   uint32_t unsynced;     /* so much was, when the last process ended */
   bool lose_next, misdirect_next, keep_next; /* the next durable write */
