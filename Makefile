@@ -69,7 +69,7 @@ TEST_TOOLS := $(B)/memif_mangler $(B)/fault_disk.so
 
 .DEFAULT_GOAL := all
 .PHONY: all help deps deps-ci deps-rack build-tests objects test unit processes abuse rack-test perf demo model fuzz tidy fresh-test clean
-.PHONY: install uninstall deb package-test sim sim-twice scenarios mutants
+.PHONY: install uninstall deb package-test sim sim-twice scenarios mutants exhaustive reliability
 .DELETE_ON_ERROR:
 
 all: $(B)/zabd $(B)/zabctl ## build zabd and zabctl (build/zabd and build/zabctl, if neither CC nor SAN is given)
@@ -126,6 +126,17 @@ RENEW :=
 scenarios: ## known bugs of Zab as schedules for the simulator: SCENARIO="A01*" RENEW=1 (test/scenario/README.md)
 	@$(MAKE) --no-print-directory -j$(JOBS) $(B)/sim
 	@/usr/bin/python3 test/scenario/scenarios.py --sim $(B)/sim $(if $(RENEW),--renew) $(foreach s,$(SCENARIO),'$(s)')
+
+SET := all
+exhaustive: ## sets of schedules, run to the last: SET="cuts points pairs orders" SAMPLE=N (test/exhaustive/README.md)
+	@$(MAKE) --no-print-directory -j$(JOBS) $(B)/sim
+	@mkdir -p $(ROOT_B)/exhaustive
+	@$(B)/sim --exhaustive $(SET) $(if $(SAMPLE),--sample $(SAMPLE)) >$(ROOT_B)/exhaustive/last.txt; \
+	  status=$$?; cat $(ROOT_B)/exhaustive/last.txt; exit $$status
+
+reliability: ## many seeds, and a table of what they met: SEEDS=N SEED=K; goes on where it was interrupted (build/reliability/)
+	@$(MAKE) --no-print-directory -j$(JOBS) CC=gcc SAN= $(ROOT_B)/gcc/sim
+	@/usr/bin/python3 test/reliability/reliability.py $(if $(filter-out file,$(origin SEEDS)),--seeds $(SEEDS)) --first $(SEED)
 
 MUTANT :=
 SAMPLE :=

@@ -84,6 +84,8 @@ static int start_error(struct eal *e, struct open_error *err) {
                ? " (no huge pages: reserve some, or put \"--no-huge\" into \"eal\")"
                : " (too little memory for \"-m\" in \"eal\": a limit of the process?)";
   if (strstr(e->text, "'command line'")) hint = " (check the arguments in \"eal\")";
+  if (strstr(e->text, "runtime directory")) /* of another user, most likely */
+    hint = " (set XDG_RUNTIME_DIR to a directory of your own)";
   return open_error_set(err, "DPDK does not start: %s%s", why, hint);
 }
 

@@ -27,8 +27,8 @@ static void say_stopped(struct app_thread *t) {
 }
 
 /* The same role goes on in the next epoch.  REQUESTs of followers that are not yet prepared stay in
- * their ring; of our own nothing is outstanding (DRAINED), what a follower has forwarded is its fast
- * lcore's to keep. */
+ * their ring; of our own nothing is outstanding (DRAINED); what a follower has forwarded is kept by
+ * its fast lcore. */
 static void pause(struct app_thread *t) {
   assert(!t->pending);
   if (t->state != APP_DEAD) t->state = APP_IDLE;

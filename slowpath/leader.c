@@ -189,7 +189,8 @@ static bool is_timed(const struct learner_conn *c) {
   return !(c->step == CONN_ACKED && c->heard);
 }
 
-/* Steps that wait for our own disk and threads: they watch themselves, but in place clients wait. */
+/* Steps that wait for our own disk and threads: these watch themselves, but in place clients wait.
+ */
 static bool waits_for_itself(const struct leading *l) {
   return l->step == LEADING_FENCE || l->step == LEADING_PROMISE || l->step == LEADING_CURRENT;
 }

@@ -1,7 +1,7 @@
 /* leader_epoch.c - the next epoch in place: the leader leads on, without an election (design 3).
  *
- *   app: DRAINED -> fence, the role stays -> e' above all epochs seen, promised -> LEADERINFO(e') on
- *   every connection that stands; from there on the ordinary path (R1-R5)
+ *   app: DRAINED -> fence, the role stays -> e' above all epochs seen, promised -> LEADERINFO(e')
+ *   on every connection that stands; from there on the ordinary path (R1-R5)
  *
  * Its safety is that of an ordinary new epoch: whoever follows has fenced itself and promised e'
  * before it answers, and so have we.  What is new is only that nobody forgets whom it followed. */

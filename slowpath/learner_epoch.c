@@ -1,7 +1,7 @@
-/* learner_epoch.c - LEADERINFO while we follow: our leader begins the next epoch in place (design 3).
+/* learner_epoch.c - LEADERINFO while we follow: the next epoch begins in place (design 3).
  *
- * We fence ourselves, promise, answer ACKEPOCH on the same connection, and learn as always; what our
- * clients have submitted waits meanwhile and goes on from where the leader holds it. */
+ * We fence ourselves, promise, answer ACKEPOCH on the same connection, and learn as always; what
+ * our clients have submitted waits meanwhile and goes on from where the leader holds it. */
 #include <assert.h>
 
 #include "slowpath/replica_parts.h"

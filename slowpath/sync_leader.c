@@ -254,8 +254,8 @@ static void on_read(struct replica *r, int conn, const struct disk_msg *m,
                     struct replica_actions *a) {
   struct learner_conn *c = &r->conns[conn];
   bool open = c->attachment == ATTACHMENT_OPEN;
-  bool ended = m->len == 0 && c->sent != c->target;
-  if (m->reason || (open && ended)) { /* purged under us; or Z is not on our disk */
+  bool ends = open && m->len == 0 && c->sent < c->target;
+  if (m->reason || ends) { /* purged under us; or Z is not on our disk */
     leader_close(r, conn, m->reason ? m->reason : REASON_SYNC_ORDER, a);
     return;
   }

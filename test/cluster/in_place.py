@@ -33,18 +33,24 @@ def check_history(c, submitters):
             check(seen[s.client] >= s.acked, "an acknowledged transaction is not there")
 
 
+def spare_is_there(node):
+    """The segment after the first has been filled: while that lasts, three nodes keep one disk busy."""
+    return "log.00000002" in os.listdir(os.path.join(node.dir, "data"))
+
+
 def load(c, count, window):
     submitters = [Submitter(n, 100 + n.id, window) for n in c.nodes]
     return submitters, Load(submitters, count)
 
 
-def no_client_notices_that_the_counter_ends(measure=False):
-    limit, count = (20000, 40000) if measure else (1000, 4000)
-    with Cluster("in-place", counter_limit=limit, **({} if measure else CALM)) as c:
+def no_client_notices_that_the_counter_ends(limit=1000, count=4000, window=32, segments=None):
+    with Cluster("in-place", counter_limit=limit, **CALM, **({"segment_bytes": segments} if segments else {})) as c:
         leader = c.start()
         c.wait_serving()
+        if segments:
+            wait_for("the next segments", lambda: all(spare_is_there(n) for n in c.nodes), 60)
         before = {n.id: n.status() for n in c.nodes}
-        submitters, running = load(c, count, 32)
+        submitters, running = load(c, count, window)
         check(running.join(120 * SLOW), "the load does not end")
         check(not running.errors(), "a client heard of it: " + "; ".join(running.errors()[:3]))
         check(c.leader() is leader, "another leads")
@@ -55,9 +61,11 @@ def no_client_notices_that_the_counter_ends(measure=False):
             check(after["elections"] == before[n.id]["elections"], "node %d looked for a leader" % n.id)
             check(in_place_count(n) == moved, "node %d counts %d of %d" % (n.id, in_place_count(n), moved))
         check_history(c, submitters)
-        gap = running.longest_gap()
-        print("        %d epochs in place, longest time without an acknowledgement %.1f ms" % (moved, gap * 1e3))
-        check(gap < LONGEST_GAP, "%.0f ms without an acknowledgement" % (gap * 1e3))
+        gaps, at_changes = running.gaps()
+        print("        %d epochs in place; ms without an acknowledgement: longest %.1f; at changes: longest %.1f, "
+              "median %.1f, shortest %.1f" % (moved, gaps[0] * 1e3, at_changes[0] * 1e3,
+                                              at_changes[len(at_changes) // 2] * 1e3, at_changes[-1] * 1e3))
+        check(gaps[0] < LONGEST_GAP, "%.0f ms without an acknowledgement" % (gaps[0] * 1e3))
 
 
 def crc32c(data):
@@ -109,7 +117,7 @@ def a_node_that_promised_more_is_let_in_and_no_client_notices():
 
 
 def measured():
-    no_client_notices_that_the_counter_ends(measure=True)
+    no_client_notices_that_the_counter_ends(limit=2000, count=14000, window=8, segments=64 << 20)
 
 
 TESTS = [no_client_notices_that_the_counter_ends, a_node_that_promised_more_is_let_in_and_no_client_notices]

@@ -16,7 +16,7 @@ class Submitter:
     def __init__(self, node, client, window):
         self.node, self.client, self.window = node, client, window
         self.acked = self.sent = 0
-        self.times = []  # (when, acknowledged up to)
+        self.times = []  # (when, zxid of the newest)
         self.errors = []
         self.ready = False
         self.input = b""
@@ -35,8 +35,9 @@ class Submitter:
 
     def take(self, kind, body):
         if kind == ACKS:
-            self.acked = max(self.acked, struct.unpack(">Q", body[-16:-8])[0])
-            self.times.append((time.monotonic(), self.acked))
+            sequence, zxid = struct.unpack(">QQ", body[-16:])
+            self.acked = max(self.acked, sequence)
+            self.times.append((time.monotonic(), zxid))
         elif kind == READY:
             self.ready = True
         elif kind != HELLO:
@@ -85,7 +86,14 @@ class Load:
         self.thread.join(seconds)
         return not self.thread.is_alive()
 
-    def longest_gap(self):
-        """Seconds between two acknowledgements to anybody."""
-        times = sorted(t for s in self.submitters for t, _ in s.times)
-        return max(b - a for a, b in zip(times, times[1:]))
+    def gaps(self):
+        """Seconds between two acknowledgements to anybody, the longest first: all, and those at which a new
+        epoch begins."""
+        all_of_them, at_changes, epoch = [], [], None
+        times = sorted(t for s in self.submitters for t in s.times)
+        for (before, _), (when, zxid) in zip(times, times[1:]):
+            all_of_them.append(when - before)
+            if epoch is not None and zxid >> 32 > epoch:
+                at_changes.append(when - before)
+            epoch = max(epoch or 0, zxid >> 32)
+        return sorted(all_of_them, reverse=True), sorted(at_changes, reverse=True)

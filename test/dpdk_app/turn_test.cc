@@ -65,6 +65,12 @@ struct Turn : testing::Test {
     m.epoch = epoch;
     topo_must_send(&n->topo, RING_SLOW_FAST, &m);
   }
+  void Forward() {
+    bytes_msg m = {};
+    m.data = payload.data();
+    m.len = kLen;
+    topo_must_send(&n->topo, RING_APP_FAST, &m);
+  }
   void Propose(uint32_t epoch, uint32_t number) {
     bytes_msg m = {};
     m.data = payload.data();
@@ -144,6 +150,22 @@ TEST_F(Turn, WhatTheEndedEpochsAppProposedIsDropped) {
   EXPECT_EQ(bcast_appended(&n->bcast), record_size(kLen));
   EXPECT_EQ(n->bcast.stream.last_zxid, zxid_make(2, 1));
   EXPECT_EQ(counters_get(&n->counters[THREAD_FAST], REASON_WRONG_ROLE), 0u) << "the second lock";
+}
+
+/* The next epoch in place: what clients have submitted waits in the ring for the next OPEN. */
+TEST_F(Turn, WhatIsSubmittedWhileAnEpochIsChangedInPlaceIsKept) {
+  Open(DURABILITY_MEMORY);
+  fast_msg m = {};
+  m.type = FAST_CLOSE;
+  m.keeps = 1;
+  topo_must_send(&n->topo, RING_SLOW_FAST, &m);
+  Forward();
+  FastTurn();
+  FastTurn();
+  EXPECT_EQ(topo_count(&n->topo, RING_APP_FAST), 1u);
+  Slow(FAST_CLOSE, 1); /* given up */
+  FastTurn();
+  EXPECT_EQ(topo_count(&n->topo, RING_APP_FAST), 0u);
 }
 
 TEST_F(Turn, InMemoryALittleOfTheLogGathersForOneRest) {

@@ -1,5 +1,5 @@
-/* All 64 subsets of the directed links between three nodes, each with each node as leader, and each of
- * all paths, of the fast paths only, of TCP only.
+/* All 64 subsets of the directed links between three nodes, each with each node as leader, and each
+ * of all paths, of the fast paths only, of TCP only.
  *
  * The cut comes in a steady ensemble under load and stands.  Where two nodes still reach each other
  * both ways and on all paths, writes must be acknowledged again, and go on (F8, F9); where no two
@@ -20,7 +20,8 @@
 #define WINDOWS 2
 #define HEALS (20 * SECOND)
 #define LOAD_EVERY (10 * MS)
-#define ELECTIONS_MAX 2 /* in a window: one slow or cut-off node does not move the leader for ever */
+#define ELECTIONS_MAX \
+  2 /* in a window: one slow or cut-off node does not move the leader for ever */
 
 enum cut_of { CUT_ALL_PATHS, CUT_FAST_PATHS, CUT_TCP };
 
@@ -166,6 +167,8 @@ static void run(uint64_t unit) {
 
 const struct exhaustive_set exhaustive_cuts = {
     .name = "cuts",
-    .what = "64 subsets of the directed links of three nodes x leader x (all paths, fast only, TCP only)",
+    .what =
+        "64 subsets of the directed links of three nodes x leader x (all paths, fast only, TCP "
+        "only)",
     .units = units,
     .run = run};

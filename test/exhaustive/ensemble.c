@@ -66,7 +66,9 @@ void ensemble_serve(nodeset_t nodes, uint64_t limit) {
 
 void ensemble_want(int node, uint64_t writes) { submitters_want(node, writes, 0); }
 
-void ensemble_acked(uint64_t limit) { sim_run_until(all_acked, limit, "every write is acknowledged"); }
+void ensemble_acked(uint64_t limit) {
+  sim_run_until(all_acked, limit, "every write is acknowledged");
+}
 
 void ensemble_run_for(uint64_t ns) {
   until = world->now + ns;

@@ -3,10 +3,14 @@
  *      run.c       processes that share the units of a set; progress; one case again
  *      ensemble.c  what all sets begin with and end with: three nodes, calm, nothing by chance
  *      rot.c       a set: damaged entries
- *      cuts.c      a set: cut links       points.c  a set: power losses       orders.c  ... of arrival
+ *      cuts.c      a set: cut links
+ *      points.c    two sets: power losses
+ *      orders.c    a set: orders of arrival
  *
- * A set is cut into units, a unit into cases.  A case is one run of the cluster, with all oracles on;
- * it passes, or its process ends.  See README.md.  Source: issue "simulation" 3; zab-rules 7.2. */
+ * A set is cut into units, a unit into cases.  A case is one run of the cluster, with all oracles
+ * on; it passes, or its process ends.  See README.md.
+ *
+ * Source: issue "simulation" 3; zab-rules 7.2. */
 #ifndef ZABLINE_TEST_EXHAUSTIVE_EXHAUSTIVE_H
 #define ZABLINE_TEST_EXHAUSTIVE_EXHAUSTIVE_H
 
@@ -34,6 +38,8 @@ bool exhaustive_case(const char *format, ...) __attribute__((format(printf, 1, 2
 void exhaustive_passed(void);
 /* exhaustive_count adds to what a set counts beside its cases. */
 void exhaustive_count(const char *name, uint64_t n);
+/* exhaustive_is_resumed: a case of this unit has failed; cases up to it are not run again. */
+bool exhaustive_is_resumed(void);
 /* exhaustive_is_sample: the set may leave out what is alike. */
 bool exhaustive_is_sample(void);
 uint64_t exhaustive_bound(uint64_t otherwise); /* --bound */

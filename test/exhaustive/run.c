@@ -1,5 +1,5 @@
-/* Processes that share the units of a set.  What they have in common lies in memory that all see, so
- * that a process that ends leaves behind what it was doing. */
+/* Processes that share the units of a set.  What they have in common lies in memory that all see,
+ * so that a process that ends leaves behind what it was doing. */
 #include <assert.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -18,10 +18,12 @@
 #define COUNTS 400
 #define NAME_LEN 80
 #define SAY_S 10
+#define FAILURES_MAX 50 /* then the rest is left */
 
 struct worker {
   uint64_t unit, number; /* of its case, from 1 */
   bool busy;             /* in that unit */
+  uint64_t failed;       /* the case of the unit that failed last */
   char what[256];
 };
 
@@ -51,7 +53,8 @@ uint64_t exhaustive_bound(uint64_t otherwise) { return opt.bound ? opt.bound : o
 
 void exhaustive_count(const char *name, uint64_t n) {
   int i = 0;
-  while (atomic_flag_test_and_set(&shared->adding)) nanosleep(&(struct timespec){.tv_nsec = 1000}, NULL);
+  while (atomic_flag_test_and_set(&shared->adding))
+    nanosleep(&(struct timespec){.tv_nsec = 1000}, NULL);
   while (i < COUNTS - 1 && shared->count[i].name[0] && strcmp(shared->count[i].name, name)) i++;
   snprintf(shared->count[i].name, NAME_LEN, "%s", name);
   atomic_flag_clear(&shared->adding);
@@ -66,10 +69,16 @@ bool exhaustive_case(const char *format, ...) {
   vsnprintf(self->what, sizeof self->what, format, args);
   va_end(args);
   if (opt.one) printf("%s\n", self->what);
+  world->trace.live = opt.trace;
   return true;
 }
 
-void exhaustive_passed(void) { atomic_fetch_add(&shared->passed, 1); }
+void exhaustive_passed(void) {
+  world->trace.live = false;
+  atomic_fetch_add(&shared->passed, 1);
+}
+
+bool exhaustive_is_resumed(void) { return skip != 0; }
 
 /* The i-th that is to be run. */
 static uint64_t unit_of(uint64_t i) {
@@ -84,16 +93,17 @@ static uint64_t todo(void) {
 
 static void run_unit(uint64_t unit, uint64_t from) {
   skip = from;
+  if (!from) self->failed = 0;
   self->unit = unit;
   self->number = 0;
   self->busy = true;
-  world->trace.live = opt.trace;
   set->run(unit);
   self->busy = false;
   atomic_fetch_add(&shared->done, 1);
 }
 
-/* In a process of its own: a world's memory must not be shared with those that come (seam_port.c). */
+/* In a process of its own: a world's memory must not be shared with those that come
+ * (seam_port.c). */
 static bool count_units(void) {
   int status;
   pid_t pid = fork();
@@ -142,6 +152,13 @@ static void show_failure(const struct worker *w, int status) {
           (unsigned long long)w->unit, (unsigned long long)w->number);
 }
 
+/* A unit that fails again without a case in between, cannot go on. */
+static void failed_at(struct worker *w, int status) {
+  show_failure(w, status);
+  if (w->failed == w->number) w->busy = false;
+  w->failed = w->number;
+}
+
 /* Returns how many failed. */
 static uint64_t run_set(void) {
   pid_t pids[JOBS_MAX] = {0};
@@ -162,7 +179,11 @@ static uint64_t run_set(void) {
       continue;
     }
     failed++;
-    show_failure(&shared->worker[job], status);
+    failed_at(&shared->worker[job], status);
+    if (failed >= FAILURES_MAX) {
+      atomic_store(&shared->next, todo());
+      shared->worker[job].busy = false;
+    }
     pids[job] = start(job);
   }
   return failed;
@@ -174,30 +195,42 @@ static int by_name(const void *a, const void *b) {
 }
 
 static void report(uint64_t failed, double seconds) {
-  printf("%s: %s\n", set->name, set->what);
-  printf("%llu of %llu units in %.0f s\n", (unsigned long long)atomic_load(&shared->done),
-         (unsigned long long)units, seconds);
+  printf("== %s: %s\n", set->name, set->what);
+  printf("%llu of %llu units in %.0f s: %llu passed, %llu failed\n",
+         (unsigned long long)atomic_load(&shared->done), (unsigned long long)units, seconds,
+         (unsigned long long)atomic_load(&shared->passed), (unsigned long long)failed);
   qsort(shared->count, COUNTS, sizeof shared->count[0], by_name);
   for (int i = 0; i < COUNTS; i++)
     if (shared->count[i].name[0])
       printf("%12llu  %s\n", (unsigned long long)atomic_load(&shared->count[i].value),
              shared->count[i].name);
-  printf("%llu passed, %llu failed\n", (unsigned long long)atomic_load(&shared->passed),
-         (unsigned long long)failed);
+  fflush(stdout);
 }
 
-static bool parse(int argc, char **argv) {
-  static const struct exhaustive_set *const sets[] = {&exhaustive_cuts, &exhaustive_points,
-                                                   &exhaustive_pairs, &exhaustive_rot};
-  for (size_t i = 0; argc && i < sizeof sets / sizeof sets[0]; i++)
-    if (!strcmp(argv[0], sets[i]->name)) set = sets[i];
+static const struct exhaustive_set *const sets[] = {
+    &exhaustive_cuts, &exhaustive_points, &exhaustive_pairs, &exhaustive_orders, &exhaustive_rot};
+enum { SETS = sizeof sets / sizeof sets[0] };
+
+static bool choose(const char *name, bool *chosen) {
+  bool known = false;
+  for (int i = 0; i < SETS; i++) {
+    bool is_it = !strcmp(name, sets[i]->name) || !strcmp(name, "all");
+    chosen[i] |= is_it;
+    known |= is_it;
+  }
+  return known;
+}
+
+static bool parse(int argc, char **argv, bool *chosen) {
   opt.jobs = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
-  for (int i = 1; i < argc; i++) {
+  if (!argc) return false;
+  for (int i = 0; i < argc; i++) {
     const char *value = i + 1 < argc ? argv[i + 1] : NULL;
     uint64_t *number = !strcmp(argv[i], "--sample")  ? &opt.sample
                        : !strcmp(argv[i], "--jobs")  ? &opt.jobs
                        : !strcmp(argv[i], "--bound") ? &opt.bound
                                                      : NULL;
+    if (choose(argv[i], chosen)) continue;
     if (!strcmp(argv[i], "--trace")) {
       opt.trace = true;
     } else if (!strcmp(argv[i], "--case") && value) {
@@ -212,24 +245,41 @@ static bool parse(int argc, char **argv) {
     }
   }
   if (opt.jobs > JOBS_MAX) opt.jobs = JOBS_MAX;
-  return set && opt.jobs;
+  return opt.jobs > 0;
 }
 
-int exhaustive_main(int argc, char **argv) {
+/* Returns how many failed. */
+static uint64_t run_whole_set(void) {
   struct timespec from, to;
-  if (!parse(argc, argv)) {
-    puts(
-        "usage: sim --exhaustive SET [--sample N] [--jobs N] [--bound N] [--case UNIT[.N] [--trace]]\n"
-        "  SET      cuts, points, pairs, orders (test/exhaustive/README.md)\n"
-        "  --sample N units of it, evenly spread");
-    return 2;
-  }
-  shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  assert(shared != MAP_FAILED);
+  memset(shared, 0, sizeof *shared);
   self = &shared->worker[0];
   clock_gettime(CLOCK_MONOTONIC, &from);
   uint64_t failed = count_units() ? run_set() : 1;
   clock_gettime(CLOCK_MONOTONIC, &to);
   report(failed, (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9);
-  return failed != 0;
+  return failed;
+}
+
+int exhaustive_main(int argc, char **argv) {
+  bool chosen[SETS] = {false};
+  uint64_t passed = 0, failed = 0;
+  if (!parse(argc, argv, chosen)) {
+    puts(
+        "usage: sim --exhaustive SET... [--sample N] [--jobs N] [--bound N] [--case UNIT[.N] "
+        "[--trace]]\n"
+        "  SET       cuts, points, pairs, orders, or all (test/exhaustive/README.md)\n"
+        "  --sample  N units of each, evenly spread, and of each some cases\n"
+        "  --case    one unit, or one case of it");
+    return 2;
+  }
+  shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  assert(shared != MAP_FAILED);
+  for (int i = 0; i < SETS; i++) {
+    if (!chosen[i]) continue;
+    set = sets[i];
+    failed += run_whole_set();
+    passed += atomic_load(&shared->passed);
+  }
+  printf("%llu passed, %llu failed\n", (unsigned long long)passed, (unsigned long long)failed);
+  return failed != 0 || !passed;
 }

@@ -19,7 +19,8 @@ struct Node : Solo {
 
   std::vector<uint64_t> log;  // zxids behind disk.log_base
   bool connecting = false, open[LIMIT_LEARNERS + 1] = {}, owes[LIMIT_LEARNERS + 1] = {};
-  int stops = 0, closes = 0;
+  int closes = 0;
+  std::deque<bool> stops;       /* to be answered; true: a PAUSE */
   struct fast_msg opened = {};  // LEAD or OPEN; type 0: closed
   Attached attached[3] = {};
   zxid_t snap = 0;
@@ -28,7 +29,9 @@ struct Node : Solo {
     size_t had = fast.size(), apps = app.size();
     step(e);
     for (; had < fast.size(); had++) OnFast(fast[had]);
-    for (; apps < app.size(); apps++) stops += app[apps].type == APP_STOP;
+    for (; apps < app.size(); apps++)
+      if (app[apps].type == APP_STOP || app[apps].type == APP_PAUSE)
+        stops.push_back(app[apps].type == APP_PAUSE);
     for (uint32_t i = 0; i < actions->cnt; i++) OnAction(actions->at[i]);
     sent.clear();
     frames.clear();
@@ -173,6 +176,8 @@ void attach(Node &n, Input &in, int peer) {
       if (asked.type == FAST_ATTACH && asked.iteration == at.iteration &&
           zxid_epoch(asked.zxid) == m.epoch && asked.zxid > m.zxid)
         return;
+    for (const struct fast_msg &asked : n.fast)
+      if (asked.type == FAST_ATTACH && asked.iteration == at.iteration) m.resumes = asked.resumes;
     at.answered = true;
   } else {
     m.type = in.u8() % 4 ? FAST_HEARD : FAST_DETACHED;
@@ -228,14 +233,17 @@ void propose(Node &n) {
 
 void application(Node &n, Input &in) {
   static struct status status;
-  static const enum app_msg_type says[] = {APP_STEP_DOWN, APP_RECOVER, APP_STATUS};
+  static const enum app_msg_type says[] = {APP_STEP_DOWN, APP_RECOVER, APP_STATUS, APP_DRAINED};
   struct replica_event e = {};
   e.type = EV_APP;
-  e.app.type = says[in.u8() % 3];
+  e.app.type = says[in.u8() % 4];
   e.app.status = &status;
-  if (n.stops) {
+  e.app.epoch = n.r->lead.epoch;
+  e.app.reason = e.app.type == APP_DRAINED ? REASON_COUNTER_LIMIT : REASON_NONE;
+  if (!n.stops.empty()) {
     e.app.type = APP_STOPPED;
-    n.stops--;
+    e.app.on = n.stops.front();
+    n.stops.pop_front();
   } else if (in.u8() == 15) {
     e.type = EV_STOP;
   }
@@ -296,7 +304,8 @@ struct Said {
 
 Said to_leader(Node &n, Input &in, int conn) {
   uint32_t epoch = n.r->lead.epoch;
-  uint64_t features = in.u8() % 8;
+  uint8_t bits = in.u8();
+  uint64_t features = bits % 8 | (bits & 8 ? FEATURE_IN_PLACE : 0);
   switch (in.u8() % 4) {
     case 0:
       return {PACKET_FOLLOWERINFO, zxid_make(in.u8() % 8 ? n.disk.accepted_epoch : in.u8(), 0),
@@ -328,6 +337,7 @@ Said some_proposal(Node &n, Input &in) {
 Said newleader(Node &n, Input &in) {
   struct extension e = n.extension();
   e.iteration = in.u8();
+  if (n.r->learn.resumes && e.iteration % 8) e.features |= FEATURE_RESUMES;
   e.position = in.u8() * 64u;
   std::string text(n.r->config_text, static_cast<size_t>(n.r->config_text_len));
   return {PACKET_NEWLEADER, zxid_make(n.r->learn.epoch, 0), text + std::string(1, 0) + n.bytes(e),
@@ -428,10 +438,10 @@ void tick(Node &n, Input &in) {
 
 /* All that waits goes on. */
 void settle(Node &n, Input &in) {
-  while (!n.Ended() && (n.closes || n.stops || !n.asked.empty())) {
+  while (!n.Ended() && (n.closes || !n.stops.empty() || !n.asked.empty())) {
     if (n.closes)
       closed(n);
-    else if (n.stops)
+    else if (!n.stops.empty())
       application(n, in);
     else
       n.Disk();

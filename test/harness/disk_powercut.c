@@ -467,9 +467,7 @@ static void restore_run(struct inode *n, size_t block, size_t len, struct surviv
   }
 }
 
-static bool has_grown(const struct inode *n) {
-  return n->durable_size < n->now_size;
-}
+static bool has_grown(const struct inode *n) { return n->durable_size < n->now_size; }
 
 static bool size_survives(const struct inode *n, bool grown, struct survival *v) {
   if (v->groups) return grown && item_survives(v) && has_grown(n);

@@ -53,6 +53,21 @@ TEST(Extension, IsWrittenAsDesigned) {
   EXPECT_EQ(show(std::string(out, out + len)), show(hex(GOLDEN)));
 }
 
+TEST(Extension, SaysWhereRequestsGoOnWhenTheyDo) {
+  struct extension e = sample(), back;
+  uint8_t out[LIMIT_EXTENSION];
+  e.requests = 0x1234567890;
+  size_t without = extension_write(out, sizeof out, &e);
+  ASSERT_EQ(extension_read(&back, out, without), REASON_NONE);
+  EXPECT_EQ(back.requests, 0u);
+  e.features |= FEATURE_RESUMES;
+  size_t with = extension_write(out, sizeof out, &e);
+  EXPECT_EQ(with, without + 12);
+  ASSERT_EQ(extension_read(&back, out, with), REASON_NONE);
+  EXPECT_EQ(back.requests, 0x1234567890u);
+  EXPECT_TRUE(back.features & FEATURE_RESUMES);
+}
+
 TEST(Extension, RoundTrips) {
   struct extension e = sample(), back;
   ASSERT_EQ(read(&back, hex(GOLDEN)), REASON_NONE);

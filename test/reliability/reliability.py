@@ -115,7 +115,7 @@ def summarise(lines):
 def run_chunk(first, cnt, options, sim):
     command = [sim, "--seed", str(first), "--seeds", str(cnt), "--rows"] + options
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace",
-                          check=False)
+                          check=False, start_new_session=True)  # Ctrl-C is for us: a chunk is whole or not there
     rows = [line for line in done.stdout.splitlines() if line.startswith("{")]
     failed = []
     for line in done.stderr.splitlines():
@@ -179,7 +179,7 @@ def class_rows(result):
         if not c:
             rows.append([name, *WHAT[name], "0", "-", "0"] + ["-"] * 7)
             continue
-        rows.append([name, *WHAT[name], big(c["seeds"]), "%.1f" % (c["us"] / 3.6e9), big(c["faults"]),
+        rows.append([name, *WHAT[name], big(c["seeds"]), "%.2f" % (c["us"] / 3.6e9), big(c["faults"]),
                      big(c["elections"]), big(c["recoveries"]), big(c["committed"]), big(c["acked"]), lost, lost,
                      big(c["heal_us"] / 1000)])
     return rows
@@ -237,7 +237,7 @@ def markdown(result, meta):
             meta["commit"], meta["command"], meta["sim"]),
         "",
         "%s seeds (%s of them with --storage), %s failed: %s." % (big(seeds), big(result["storage"]), big(failed), bound),
-        "%s events, %.1f simulated hours (they depend on idle time: compare faults, elections, recoveries), "
+        "%s events, %.2f simulated hours (they depend on idle time: compare faults, elections, recoveries), "
         "%.2f core-hours." % (big(t["events"]), t["us"] / 3.6e9, result["seconds"] / 3600),
         "%s elections, %s crash-recoveries, %s transactions committed, %s client writes acknowledged and checked, "
         "%s disks read as if their power had gone. Longest wait for a write, and for everybody to take part, after "

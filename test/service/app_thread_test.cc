@@ -487,6 +487,98 @@ TEST_F(AppThread, AtTheCounterLimitItStopsProposingAndSaysOnceThatAllIsApplied) 
   EXPECT_EQ(node.proposed.back(), zxid_make(2, 1));
 }
 
+TEST_F(AppThread, AskedToDrainItNumbersNoMoreAndSaysOnceThatAllIsApplied) {
+  node.Lead(1);
+  Run();
+  node.instant = false;
+  EXPECT_EQ(Submit(7, 1), REASON_NONE);
+  node.Drain(2); /* of another epoch */
+  Run();
+  EXPECT_EQ(Submit(7, 2), REASON_NONE);
+  node.Drain(1);
+  Run();
+  EXPECT_EQ(Submit(7, 3), REASON_BUSY);
+  EXPECT_EQ(node.Said(APP_DRAINED), 0);
+  node.Commit();
+  Run();
+  Run();
+  ASSERT_EQ(node.Said(APP_DRAINED), 1);
+  EXPECT_EQ(node.app_slow.back().reason, REASON_EPOCH_AHEAD);
+  EXPECT_EQ(node.app_slow.back().epoch, 1u);
+  EXPECT_EQ(node.proposed.size(), 2u);
+}
+
+TEST_F(AppThread, ALeaderThatHasNumberedNothingIsDrainedAtOnce) {
+  node.AddHistory(1, 1, 5, 7);
+  node.Lead(2);
+  Run();
+  node.Drain(2);
+  Run();
+  EXPECT_EQ(node.Said(APP_DRAINED), 1);
+}
+
+// The next epoch in place: clients and followers' REQUESTs wait, and then go on.
+TEST_F(AppThread, PausedALeaderKeepsItsClientsAndItsRequests) {
+  node.config.counter_limit = 3;
+  node.Lead(1);
+  Run();
+  for (uint64_t i = 1; i <= 3; i++) EXPECT_EQ(Submit(7, i), REASON_NONE);
+  node.requests = {Request(8, 1, "a"), Request(8, 2, "b")};
+  Run();
+  node.Pause();
+  Run();
+  EXPECT_EQ(thread.state, APP_IDLE) << "it touches nothing";
+  ASSERT_EQ(node.app_slow.back().type, APP_STOPPED);
+  EXPECT_TRUE(node.app_slow.back().on);
+  EXPECT_EQ(Submit(7, 4), REASON_BUSY);
+  EXPECT_EQ(heard.stopped, 0);
+  EXPECT_EQ(node.requests.size(), 2u);
+  node.Lead(2);
+  Run();
+  EXPECT_EQ(heard.stopped, 0);
+  EXPECT_EQ(Submit(7, 4), REASON_NONE);
+  Run();
+  ASSERT_EQ(node.proposed.size(), 6u);
+  EXPECT_EQ(node.proposed[3], zxid_make(2, 1));
+  EXPECT_EQ(heard.txns[3].client, 8u);
+  EXPECT_EQ(heard.txns[4].sequence, 2u);
+  EXPECT_EQ(heard.txns[5].client, 7u);
+}
+
+TEST_F(AppThread, PausedAFollowerKeepsItsClients) {
+  node.Follow(1, 0);
+  Run();
+  EXPECT_EQ(Submit(7, 1), REASON_NONE);
+  node.Pause();
+  Run();
+  EXPECT_EQ(Submit(7, 2), REASON_BUSY);
+  node.Follow(2, 0);
+  Run();
+  EXPECT_EQ(Submit(7, 2), REASON_NONE);
+  EXPECT_EQ(heard.stopped, 0);
+  EXPECT_EQ(node.forwarded.size(), 2u);
+}
+
+// The change is given up: now they must come again.
+TEST_F(AppThread, StoppedBehindAPauseItTellsItsClients) {
+  node.Lead(1);
+  Run();
+  node.Drain(1);
+  Run();
+  node.requests = {Request(8, 1, "a")};
+  node.Pause();
+  node.Stop();
+  Run();
+  EXPECT_EQ(heard.stopped, 1);
+  EXPECT_EQ(node.Said(APP_STOPPED), 2);
+  EXPECT_FALSE(node.app_slow.back().on);
+  EXPECT_EQ(Submit(7, 1), REASON_NOT_SERVING);
+  EXPECT_TRUE(node.requests.empty());
+  node.Follow(2, 0); /* another role */
+  Run();
+  EXPECT_EQ(thread.state, APP_SERVING);
+}
+
 TEST_F(AppThread, StopDropsWhatIsOutstandingAnswersAndTouchesNothingAfterwards) {
   node.Lead(1);
   Run();

@@ -93,6 +93,10 @@ struct FakeNode {
     ToApp(app_msg{APP_FOLLOW, REASON_NONE, 1, epoch, p, LastZxid(), nullptr, false});
   }
   void Stop() { ToApp(app_msg{APP_STOP, REASON_NONE, 0, 0, 0, 0, nullptr, false}); }
+  void Pause() { ToApp(app_msg{APP_PAUSE, REASON_NONE, 0, 0, 0, 0, nullptr, false}); }
+  void Drain(uint32_t epoch) {
+    ToApp(app_msg{APP_DRAIN, REASON_NONE, 0, epoch, 0, 0, nullptr, false});
+  }
   void PushBack(bool on) { ToApp(app_msg{APP_PUSH_BACK, REASON_NONE, 0, 0, 0, 0, nullptr, on}); }
   void Exit() { ToApp(app_msg{APP_EXIT, REASON_NONE, 0, 0, 0, 0, nullptr, false}); }
   int Said(app_msg_type type) {

@@ -9,9 +9,10 @@
 #define ROLES 4 /* enum role, and starting */
 #define ROLE_NONE 3
 
-static const char *const files[] = {"epoch", "log", "snap", "tmp", "format", "directory"};
+static const char *const files[] = {"epoch", "log", "snap", "tmp", "format", "directory or mark"};
 enum { FILES = sizeof files / sizeof files[0], MOMENT = FILES };
-static_assert((FILES + 1) * DRIVE_OPS * ROLES * PHASE_CNT == COVER_CELLS, "every cell has a number");
+static_assert((FILES + 1) * DRIVE_OPS * ROLES * PHASE_CNT == COVER_CELLS,
+              "every cell has a number");
 
 static struct cover run;
 
@@ -51,17 +52,19 @@ void cover_end(const struct machine *m, enum machine_end how) {
 
 void cover_name(int cell, char *dst, size_t len) {
   static const char *const ops[DRIVE_OPS] = {
-      [DRIVE_OPEN] = "open",     [DRIVE_READ] = "read",         [DRIVE_WRITE] = "write",
-      [DRIVE_SYNC] = "sync",     [DRIVE_RENAME] = "rename",     [DRIVE_UNLINK] = "unlink",
+      [DRIVE_OPEN] = "open",     [DRIVE_READ] = "read",
+      [DRIVE_WRITE] = "write",   [DRIVE_SYNC] = "sync",
+      [DRIVE_RENAME] = "rename", [DRIVE_UNLINK] = "unlink",
       [DRIVE_SYNC_DIR] = "sync", [DRIVE_WRITE_DURABLE] = "durable write"};
   int phase = cell % PHASE_CNT, role = cell / PHASE_CNT % ROLES;
   int op = cell / PHASE_CNT / ROLES % DRIVE_OPS, file = cell / PHASE_CNT / ROLES / DRIVE_OPS;
-  const char *what = file < FILES       ? ops[op]
-                     : op == END_KILL   ? "kill -9"
-                     : op == END_POWER  ? "power loss"
-                                        : NULL;
+  const char *what = file < FILES      ? ops[op]
+                     : op == END_KILL  ? "kill -9"
+                     : op == END_POWER ? "power loss"
+                                       : NULL;
   snprintf(dst, len, "%s", "");
   if (!what) return;
   snprintf(dst, len, "%s %s|%s|%s", what, file < FILES ? files[file] : "at any moment",
-           role == ROLE_NONE ? "starting" : role_name((enum role)role), phase_name((enum phase)phase));
+           role == ROLE_NONE ? "starting" : role_name((enum role)role),
+           phase_name((enum phase)phase));
 }

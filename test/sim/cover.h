@@ -1,5 +1,5 @@
-/* cover.h - where processes have died: failpoint x role x phase, and which of these cells a seed has
- * come by at all.
+/* cover.h - where processes have died: failpoint x role x phase, and which of these cells a seed
+ * has come by at all.
  *
  * A failpoint is a disk operation on a kind of file, or any moment (kill -9, power loss). */
 #ifndef ZABLINE_TEST_SIM_COVER_H

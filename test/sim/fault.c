@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "storage/store.h"
 #include "test/sim/cover.h"
 #include "test/sim/net.h"
 #include "test/sim/oracle.h"
@@ -338,6 +339,28 @@ static void damage(enum fault_class c, struct machine *m) {
   if (c == FAULT_MISDIRECTED) d->misdirect_next = true;
   if (c == FAULT_STALE_READ) d->keep_next = true;
   stand(c, m->idx, 100 * MS);
+}
+
+/* It has led before, no further than to its own promise, and nobody else has heard of it: a node
+ * like any other, but elections seldom fail just so (A10).  Drawn from a stream of its own. */
+void fault_at_boot(struct machine *m) {
+  struct random r = {world->seed * 1000003 + (uint64_t)m->idx * 1009 + m->boots};
+  if (!world->plan.promises || world->plan.memory || m->damaged || m->wiped || state.healed) return;
+  if (random_below(&r, 3)) return;
+  char error[LIMIT_TEXT_LEN];
+  struct store_config c = {.cluster = m->config.cluster,
+                           .id = m->config.id,
+                           .largest_record = m->config.largest_record,
+                           .segment_bytes = m->config.segment_bytes,
+                           .snapshots_kept = m->config.snapshots_kept};
+  struct store_opened opened = store_open(&m->drive->under, &c, error);
+  assert(opened.store);
+  uint32_t epoch = store_state(opened.store).accepted_epoch + 1 + (uint32_t)random_below(&r, 3);
+  enum reason bad = store_set_accepted(opened.store, epoch);
+  assert(bad == REASON_NONE);
+  store_close(opened.store);
+  oracle_promised(m, epoch);
+  note("FailedCandidacies", "accepted", (struct noted){m->idx, -1, {epoch}});
 }
 
 static void stop_cleanly(struct machine *m) {

@@ -42,6 +42,8 @@ bool faults_done(void);
 /* faults_drawn counts; faults_effective counts by class those that took effect. */
 uint64_t faults_drawn(void);
 const uint64_t *faults_effective(void);
+/* fault_at_boot: what m's disk says that it did before. */
+void fault_at_boot(struct machine *m);
 /* fault_at_point: does the machine die at this point (a disk operation just done)? */
 void fault_at_point(struct machine *m, enum drive_op op);
 

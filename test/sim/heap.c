@@ -86,6 +86,11 @@ static uint32_t first_of(const struct heap *h, uint32_t a, uint32_t b) {
   return before(h->key[b], h->key[a]) ? b : a;
 }
 
+uint64_t heap_next(const struct heap *h) {
+  uint64_t due = h->due[h->winner[1]].at;
+  return h->cnt && h->key[0].at < due ? h->key[0].at : due;
+}
+
 bool heap_pop(struct heap *h, struct sim_event *e) {
   if (pop_actor(h, e)) return true;
   if (!h->cnt) return false;

@@ -52,6 +52,8 @@ void heap_free(struct heap *h);
 void heap_push(struct heap *h, struct sim_event e);
 /* heap_actor: the turn of actor who is due at `at`, and at no other time; UINT64_MAX: never. */
 void heap_actor(struct heap *h, int who, uint64_t at);
+/* heap_next: when the next event is due; UINT64_MAX: there is none. */
+uint64_t heap_next(const struct heap *h);
 bool heap_pop(struct heap *h, struct sim_event *e);
 
 #endif

@@ -7,7 +7,7 @@
 #include "config/memory.h"
 #include "proto/crc32c.h"
 #include "proto/exit_code.h"
-#include "proto/exit_code.h"
+#include "test/sim/fault.h"
 #include "test/sim/oracle.h"
 #include "test/sim/scene.h"
 #include "test/sim/world.h"
@@ -115,6 +115,7 @@ void machine_wipe(struct machine *m) {
 void machine_boot(struct machine *m) {
   size_t size = (sizeof *m->node + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
   assert(!m->node);
+  fault_at_boot(m);
   m->node = memory_or_end(aligned_alloc(CACHE_LINE, size), size);
   memset(m->node, 0, size);
   m->node->config = m->config;

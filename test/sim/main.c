@@ -130,7 +130,7 @@ static void report(const struct options *o, const struct totals *t, double secon
 }
 
 /* Seeds in which nothing happens pass, too: a campaign is judged by what it has tried.  Measured:
- * 5.5 elections, 750 commits, 17 faults a seed. */
+ * 4 elections and 2 epochs in place, 770 commits, 21 faults a seed. */
 static void check_floors(const struct options *o, struct totals *t) {
   const struct sim_result *s = &t->sum;
   const struct {

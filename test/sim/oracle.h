@@ -38,8 +38,9 @@ void oracle_after_slow(struct machine *m);
 void oracle_after_app(struct machine *m);
 
 /* ---- a process ---- */
-void oracle_recovered(struct machine *m); /* its store has been opened */
-void oracle_wiped(struct machine *m);     /* what it held and knew is gone */
+void oracle_recovered(struct machine *m);                /* its store has been opened */
+void oracle_promised(struct machine *m, uint32_t epoch); /* its disk knows */
+void oracle_wiped(struct machine *m);                    /* what it held and knew is gone */
 void oracle_process_ends(struct machine *m, enum machine_end how);
 struct app oracle_app(struct machine *m); /* the node's app, watched */
 void oracle_listen(struct machine *m);

@@ -46,6 +46,8 @@ static void promise(struct machine *m, uint32_t epoch) {
   if (epoch > n->promised) n->promised = epoch;
 }
 
+void oracle_promised(struct machine *m, uint32_t epoch) { promise(m, epoch); }
+
 static void acknowledge(struct machine *m, zxid_t zxid) {
   struct oracle *o = oracle_state();
   struct oracle_node *n = &o->node[m->idx];

@@ -31,6 +31,7 @@ struct plan {
   uint64_t fault_gap; /* ns between two, on average; 0: none */
   uint32_t faults;    /* at most */
   uint32_t classes;   /* bit: enum fault_class */
+  bool promises;      /* nodes come back having promised epochs that nobody else knows of (A10) */
 };
 
 void plan_draw(struct plan *p, struct random *r);

@@ -4,12 +4,13 @@
 
 void rows_print(uint64_t seed, const struct sim_result *r) {
   const char *separator = "";
-  printf("{\"seed\":%llu,\"events\":%llu,\"us\":%llu,\"heal_us\":%llu,\"elections\":%llu,"
-         "\"committed\":%llu,\"acked\":%llu,\"recoveries\":%llu,\"images\":%llu,\"counts\":[",
-         (unsigned long long)seed, (unsigned long long)r->events, (unsigned long long)r->virtual_us,
-         (unsigned long long)r->heal_us, (unsigned long long)r->elections,
-         (unsigned long long)r->committed, (unsigned long long)r->acked,
-         (unsigned long long)r->recoveries, (unsigned long long)r->images);
+  printf(
+      "{\"seed\":%llu,\"events\":%llu,\"us\":%llu,\"heal_us\":%llu,\"elections\":%llu,"
+      "\"committed\":%llu,\"acked\":%llu,\"recoveries\":%llu,\"images\":%llu,\"counts\":[",
+      (unsigned long long)seed, (unsigned long long)r->events, (unsigned long long)r->virtual_us,
+      (unsigned long long)r->heal_us, (unsigned long long)r->elections,
+      (unsigned long long)r->committed, (unsigned long long)r->acked,
+      (unsigned long long)r->recoveries, (unsigned long long)r->images);
   for (int i = 0; sim_count_name(i); i++)
     printf("%s%llu", i ? "," : "", (unsigned long long)r->count[i]);
   printf("],\"died\":[");

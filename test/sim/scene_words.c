@@ -73,7 +73,7 @@ nodeset_t words_nodes(struct words *w) {
   int node;
   if (words_take(w, "all")) return (nodeset_t)((1u << world->plan.nodes) - 1);
   while (words_take_node(w, &node)) nodes |= (nodeset_t)(1u << node);
-  if (!nodes) scene_fail("a node is missing", words_peek(w) ? words_peek(w) : "");
+  if (!nodes) scene_fail("a node of this cluster is missing", words_peek(w) ? words_peek(w) : "");
   return nodes;
 }
 

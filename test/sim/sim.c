@@ -139,6 +139,8 @@ void sim_begin(const struct sim_options *o) {
   snprintf(world->options, sizeof world->options, "%s%s%s", o->memory ? " --memory" : "",
            o->storage ? " --storage" : "", counter);
   plan_draw(&world->plan, &r);
+  struct random own = {o->seed ^ 0xa10};
+  world->plan.promises = random_below(&own, 4) == 0;
   world->scripted = o->plan != NULL;
   if (o->plan) world->plan = *o->plan;
   if (o->counter) world->plan.counter_limit = o->counter;

@@ -252,6 +252,32 @@ static void stall(struct pipe *p) {
   arm(p, world->now + wait + random_below(&world->random_net, RESEND));
 }
 
+static void arrive(struct pipe *p) {
+  struct tcp *s = p->stream;
+  struct segment *g = p->head;
+  p->head = g->next;
+  if (!p->head) p->tail = NULL;
+  p->flight -= g->len;
+  if (!s->end[!p->dir].closed)
+    deliver(p, g);
+  else if (g->kind == SEGMENT_DATA)
+    answer_reset(p);
+  free(g);
+}
+
+bool tcp_next(const struct pipe *p, uint64_t *at) {
+  if (!p->stream || !p->head) return false;
+  *at = p->head->at;
+  return world->machines[p->stream->end[!p->dir].machine].state != MACHINE_OFF;
+}
+
+void tcp_arrive(struct pipe *p) {
+  struct tcp *s = p->stream;
+  arrive(p);
+  tcp_changed(&s->end[p->dir]);
+  release(s);
+}
+
 void tcp_segment_event(void *pipe, uint64_t serial) {
   struct pipe *p = pipe;
   struct tcp *s = p->stream;
@@ -264,17 +290,7 @@ void tcp_segment_event(void *pipe, uint64_t serial) {
     return;
   }
   p->stalled_since = 0;
-  while (p->head && p->head->at <= world->now) {
-    struct segment *g = p->head;
-    p->head = g->next;
-    if (!p->head) p->tail = NULL;
-    p->flight -= g->len;
-    if (!s->end[!p->dir].closed)
-      deliver(p, g);
-    else if (g->kind == SEGMENT_DATA)
-      answer_reset(p);
-    free(g);
-  }
+  while (p->head && p->head->at <= world->now) arrive(p);
   if (p->head) arm(p, p->head->at);
   tcp_changed(&s->end[p->dir]);
   release(s);

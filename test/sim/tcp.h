@@ -47,6 +47,10 @@ struct tcp *tcp_connect(int from, int to, uint16_t port, struct sim_tcp *tcp);
 uint32_t tcp_write(struct tcp *s, int side, const void *bytes, uint32_t len);
 /* tcp_readable returns how many bytes wait for side; *bytes: where. */
 uint32_t tcp_readable(const struct tcp *s, int side, const uint8_t **bytes);
+/* tcp_next: there is something on its way, to a machine that has power; it was due at *at. */
+bool tcp_next(const struct pipe *p, uint64_t *at);
+/* tcp_arrive: it arrives now, and nothing behind it (probe.h). */
+void tcp_arrive(struct pipe *p);
 void tcp_consume(struct tcp *s, int side, uint32_t len);
 /* tcp_close: the owner of side lets go; what it wrote still goes out, unless unread input waits:
  * then it is a reset. */

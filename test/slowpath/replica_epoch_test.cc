@@ -446,6 +446,25 @@ TEST(InPlaceLeader, AnswersNotificationsMeanwhile) {
   EXPECT_EQ(s.r->phase, PHASE_FENCING);
 }
 
+// 5.2 step 1: our disk is behind a learner that comes back, and when it has caught up there is
+// nothing to send.  (Seen by the simulator: it was refused, SYNC_ORDER.)
+TEST(LateLearner, ThatHeldMoreOfTheEpochThanOurDiskGetsAnEmptyDiff) {
+  Leads s;
+  s.follower(2, 2, 1);
+  s.ackepoch(2, 1, zxid_make(1, 5));
+  ASSERT_EQ(s.asked.front().type, DISK_LOOKUP);
+  s.asked.front().zxid = zxid_make(1, 4);
+  s.answer();
+  struct fast_msg m = s.last(FAST_ATTACH);
+  ASSERT_EQ(m.zxid, zxid_make(1, 5));
+  s.fast_event({FAST_ATTACHED, 1, 1, REASON_NONE, m.iteration, 640, zxid_make(1, 5)});
+  s.answer(); /* LOOKUP: it is there now */
+  s.answer(); /* READ: nothing behind it */
+  EXPECT_FALSE(s.was_closed(2));
+  EXPECT_EQ(s.sent_cnt(PACKET_DIFF), 1);
+  EXPECT_EQ(s.sent_cnt(PACKET_NEWLEADER), 1);
+}
+
 /* Node 1 follows node 3 in epoch 1, iteration 99. */
 struct Follows : Solo {
   Follows() : Solo(1) {

@@ -77,7 +77,7 @@ void cluster_cut_fast(struct cluster *c, int a, int b, bool cut); /* the fast pa
 void cluster_freeze(struct cluster *c, int node, bool frozen);    /* SIGSTOP */
 void cluster_hold_disk(struct cluster *c, int node, bool held);
 void cluster_app(struct cluster *c, int node, enum app_msg_type type);
-/* cluster_end_epoch: the leader's app has used the counter up: it says DRAINED when all is committed.
+/* cluster_end_epoch: the leader's app has used the counter up: DRAINED when all is committed.
  * cluster_resends: how often the clients of node's app were told to come again. */
 void cluster_end_epoch(struct cluster *c, int node);
 int cluster_resends(const struct cluster *c, int node);

@@ -379,6 +379,24 @@ TEST_F(ElectionUv, ReconnectsAfterAPeersRestartInBothDirections) {
   }
 }
 
+// R12: a vote of a role that has ended does not open a new connection. (Seen by the simulator.)
+TEST_F(ElectionUv, WhatIsForgottenIsNotSaidAgain) {
+  config c = make_config({1, 2}, 2);
+  Node two(loop, c);
+  auto one = std::make_unique<Node>(loop, as_node(c, 1));
+  two.say(1, 1);
+  ASSERT_TRUE(loop.until([&] { return one->heard(2, 1); }));
+  one->close();
+  ASSERT_TRUE(loop.until([&] { return two.count_link(1, LINK_DOWN) == 1; }));
+  election_uv_forget(two.e.get());
+  Node again(loop, as_node(c, 1));
+  again.say(2, 5);
+  ASSERT_TRUE(loop.until([&] { return two.heard(1, 5); }));
+  two.say(1, 2);
+  ASSERT_TRUE(loop.until([&] { return again.heard(2, 2); }));
+  EXPECT_FALSE(again.heard(2, 1));
+}
+
 TEST_F(ElectionUv, NewestReplacesWhatASlowPeerHasNotTaken) {
   config c = make_config({1, 2}, 1);
   Node one(loop, c);

@@ -533,6 +533,11 @@ TEST_F(QuorumUv, AKeptConnectionOutlivesSilence) {
   EXPECT_EQ(0, keepalive);
   ASSERT_EQ(0, getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience_ms, &len));
   EXPECT_GE(patience_ms, 3600u * 1000u);
+  quorum_uv_watch_conn(one.q.get(), 1); /* an epoch is changed in place: nobody else watches */
+  ASSERT_EQ(0, getsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &keepalive, &len));
+  EXPECT_EQ(1, keepalive);
+  ASSERT_EQ(0, getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience_ms, &len));
+  EXPECT_EQ(0u, patience_ms);
   two.close();
   EXPECT_TRUE(loop.until([&] { return one.count(EV_CONN_CLOSED) == 1; })) << "its end is seen";
 }
