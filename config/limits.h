@@ -68,6 +68,7 @@
 #define LIMIT_SECTOR 4096
 #define LIMIT_GROUP (1u << 20) /* bytes of one group commit; one larger record may exceed it */
 #define LIMIT_SEGMENTS 65536
+#define LIMIT_HOLES 256 /* damaged places of the log that are kept apart */
 
 #define LIMIT_FILES 512    /* descriptors of one node, DPDK's and the files of the store included */
 #define LIMIT_CLIENTS 1024 /* entries of app_log's client table */
@@ -93,6 +94,7 @@ static_assert(LIMIT_PEERS - 1 <= LIMIT_LEARNERS, "every peer may be a learner at
 static_assert(LIMIT_HELLO_ADDR + 20 <= LIMIT_LOBBY_BYTES, "a hello fits");
 static_assert(LIMIT_EXTENSION + 256 <= LIMIT_LOBBY_BYTES, "a FOLLOWERINFO fits");
 static_assert(LIMIT_PACKET_DATA + 4096 <= LIMIT_OUTPUT, "a packet fits");
+static_assert(LIMIT_RECORD_HEADER + LIMIT_RECORD_ALIGN + 12 <= 4096, "a record in an ANSWER fits");
 static_assert(2 * LIMIT_LOBBY + LIMIT_LEARNERS + 3 * LIMIT_PEERS + LIMIT_CONTROL_CONNS + 128 <=
                   LIMIT_FILES,
               "no crowd can take the last descriptor");

@@ -62,6 +62,7 @@ static bool write_group(struct diskd *d, pos_t to) {
 
 static void on_drain(struct diskd *d, struct disk_msg *m) {
   while (d->running && write_group(d, m->pos)) continue;
+  store_repair_abort(d->node->store); /* of a role that has ended */
   d->running = false;
   m->state = store_state(d->node->store);
 }
@@ -105,6 +106,17 @@ static void on_snapshot(struct store *s, int asker, struct disk_msg *m) {
   }
 }
 
+static void on_repair(struct store *s, struct disk_msg *m) {
+  struct store_repair r = m->flag == REPAIR_BEGIN     ? store_repair_begin(s)
+                          : m->flag == REPAIR_DISCARD ? store_repair_discard(s)
+                                                      : store_repair_put(s, m->buf, m->len);
+  m->reason = r.reason;
+  m->flag = r.step;
+  m->zxid = r.after;
+  m->upto = r.upto;
+  m->state = store_state(s);
+}
+
 static void on_request(struct diskd *d, int asker, struct disk_msg *m) {
   struct store *s = d->node->store;
   m->reason = REASON_NONE;
@@ -142,6 +154,12 @@ static void on_request(struct diskd *d, int asker, struct disk_msg *m) {
       break;
     case DISK_FREE:
       m->pos = (pos_t)store_free_bytes(s);
+      break;
+    case DISK_ASK:
+      on_slice(m, store_ask(s, m->zxid, m->upto, m->buf, m->cap));
+      break;
+    case DISK_REPAIR:
+      on_repair(s, m);
       break;
     case DISK_CLEAN_STOP:
       m->reason = store_mark_clean(s);

@@ -29,6 +29,11 @@
  *                                                    at zxid
  * SNAP_ABORT                                         -
  * CLEAN_STOP     the mark of a clean stop            -
+ * ASK            zxid, upto, buf, cap: the record    len, zxid = the record's; FAULTY, NOT_HELD,
+ *                behind zxid on the way to upto      BELOW_LOG (store_ask)
+ * REPAIR         flag REPAIR_BEGIN; or buf, len: a   flag = enum repair_step, zxid = after, upto;
+ *                record, len 0: go on; or            state; RECORD_CRC, RECORD_ORDER: not that one
+ *                REPAIR_DISCARD
  * FREE                                               pos = free bytes of the data directory
  *
  * Slow and app each have one snapshot read and one snapshot write open at most.
@@ -61,10 +66,18 @@ enum disk_msg_type {
   DISK_SNAP_COMMIT,
   DISK_SNAP_ABORT,
   DISK_CLEAN_STOP,
+  DISK_ASK,
+  DISK_REPAIR,
   DISK_FREE,
 };
 
 enum { SNAP_OWN = 0, SNAP_INSTALL = 1 };
+enum { REPAIR_GO_ON = 0, REPAIR_BEGIN = 1, REPAIR_DISCARD = 2 };
+enum repair_step {
+  REPAIR_DONE,
+  REPAIR_COPIES, /* go on */
+  REPAIR_NEEDS,  /* the record behind `after`, up to `upto`: from a peer, or discard */
+};
 
 /* What a node has promised and holds, from durable state only (R12). */
 struct durable_state {
@@ -75,6 +88,9 @@ struct durable_state {
   zxid_t snapshot_zxid; /* newest snapshot, 0: none */
   bool may_vote;        /* false: --rejoin not yet done (E5) */
   bool clean_stop;      /* at start: the last stop was clean */
+  bool no_state;        /* no intact snapshot reaches log_base: applying needs a SNAP first */
+  zxid_t faulty;        /* first damaged record, as far as known; 0: all can be read (E1) */
+  uint32_t faulty_cnt;  /* damaged places */
 };
 
 struct disk_msg {
@@ -86,7 +102,7 @@ struct disk_msg {
   uint32_t len;
   uint32_t cap;
   void *buf;
-  zxid_t zxid;
+  zxid_t zxid, upto;
   pos_t pos;
   struct durable_state state;
 };

@@ -39,9 +39,11 @@ enum extension_type {
 #define FEATURE_REJOIN (1u << 1)       /* FOLLOWERINFO: ... because its disk was lost (E5) */
 #define FEATURE_MAY_VOTE (1u << 2)     /* UPTODATE: from now on the learner may vote and count */
 #define FEATURE_TCP_FRAMES (1u << 3)   /* sender takes frames of the broadcast over TCP (5.4) */
-#define FEATURE_YIELDS (1u << 4)   /* FOLLOWERINFO: sender, if it can be spared, shall not lead */
-#define FEATURE_IN_PLACE (1u << 5) /* sender goes to the next epoch on the same connection */
-#define FEATURE_RESUMES (1u << 6)  /* NEWLEADER: the REQUEST stream of before goes on */
+#define FEATURE_YIELDS (1u << 4)     /* FOLLOWERINFO: sender, if it can be spared, shall not lead */
+#define FEATURE_IN_PLACE (1u << 5)   /* sender goes to the next epoch on the same connection */
+#define FEATURE_RESUMES (1u << 6)    /* NEWLEADER: the REQUEST stream of before goes on */
+#define FEATURE_REPAIR (1u << 8)     /* sender answers ASK (repair.h) */
+#define FEATURE_NEEDS_SNAP (1u << 9) /* FOLLOWERINFO: only a SNAP helps the sender */
 
 struct extension {
   bool present;

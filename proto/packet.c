@@ -115,9 +115,11 @@ static enum parse parse_packet(struct cursor *c, struct packet *p) {
   p->type = cursor_i32(c);
   if (c->bad) return PARSE_MORE;
   bool zookeeper = p->type >= PACKET_REQUEST && p->type <= PACKET_INFORMANDACTIVATE;
-  if (!zookeeper && p->type != PACKET_FRAME) return PARSE_MALFORMED;
+  bool ours = p->type >= PACKET_FRAME && p->type <= PACKET_ANSWER;
+  if (!zookeeper && !ours) return PARSE_MALFORMED;
   p->zxid = (zxid_t)cursor_i64(c);
-  enum parse status = parse_buf(c, &p->data, zookeeper ? LIMIT_PACKET_DATA : LIMIT_MTU_MAX);
+  enum parse status =
+      parse_buf(c, &p->data, p->type == PACKET_FRAME ? LIMIT_MTU_MAX : LIMIT_PACKET_DATA);
   return status == PARSE_OK ? parse_authinfo(c, p) : status;
 }
 
@@ -201,6 +203,8 @@ const char *packet_name(int32_t type) {
       [PACKET_INFORMANDACTIVATE] = "INFORMANDACTIVATE",
   };
   if (type == PACKET_FRAME) return "FRAME";
+  if (type == PACKET_ASK) return "ASK";
+  if (type == PACKET_ANSWER) return "ANSWER";
   if (type == PACKET_SNAP_CHUNK) return "SNAP_CHUNK";
   if (type == PACKET_SNAP_END) return "SNAP_END";
   if (type < PACKET_REQUEST || type > PACKET_INFORMANDACTIVATE) return "unknown";

@@ -32,6 +32,8 @@ enum packet_type {
   PACKET_ACKEPOCH = 18,
   PACKET_INFORMANDACTIVATE = 19,
   PACKET_FRAME = 100, /* data: one frame of the broadcast (frame.h); FEATURE_TCP_FRAMES only */
+  PACKET_ASK = 101,   /* repair.h; FEATURE_REPAIR only */
+  PACKET_ANSWER = 102,
   /* not on the wire: what the reader makes of the raw bytes behind SNAP (between Zabline peers
    * (i4 length, u4 crc32c, bytes)*, i4 0, str "BenWasHere") */
   PACKET_SNAP_CHUNK = 1000, /* data: one verified chunk, at most LIMIT_SNAP_CHUNK */

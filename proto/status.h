@@ -30,6 +30,7 @@ struct status {
   uint32_t epoch; /* of the established or prospective leader; 0 while looking */
   int leader_id;  /* 0: none */
   struct durable_state durable;
+  zxid_t waits_for;      /* a damaged record that nobody here has: no leader before it is there */
   bool counting;         /* this node votes and counts */
   enum reason last_loss; /* why the last leadership or following ended */
   uint64_t elections;

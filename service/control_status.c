@@ -186,6 +186,8 @@ static char *status_text(const struct control *c) {
   add_number(o, "accepted_epoch", s->durable.accepted_epoch);
   add_number(o, "current_epoch", s->durable.current_epoch);
   add_zxid(o, "last_logged", logged_zxid(t, s));
+  if (s->durable.faulty) add_zxid(o, "faulty", s->durable.faulty);
+  if (s->waits_for) add_zxid(o, "waits_for", s->waits_for);
   add_application(o, t);
   cJSON_AddStringToObject(o, "durability",
                           config->durability == DURABILITY_SYNC ? "sync" : "memory");

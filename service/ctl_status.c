@@ -123,9 +123,9 @@ static void print_drops(FILE *out, const cJSON *o) {
 
 static void print_text(FILE *out, const cJSON *o) {
   static const char *const members[] = {
-      "id",        "cluster",   "state",      "phase",   "leader",      "epoch",    "last_logged",
-      "committed", "applied",   "durability", "serving", "application", "counting", "elections",
-      "last_loss", "push_back", "free_bytes", "warning", "build"};
+      "id",       "cluster",   "state",     "phase",     "leader",     "epoch",   "last_logged",
+      "faulty",   "waits_for", "committed", "applied",   "durability", "serving", "application",
+      "counting", "elections", "last_loss", "push_back", "free_bytes", "warning", "build"};
   for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) print_member(out, o, members[i]);
   print_latency(out, o);
   print_peers(out, o);

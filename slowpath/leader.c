@@ -99,12 +99,20 @@ static void on_promised(struct replica *r, const struct disk_msg *m, struct repl
   leader_try_promised(r, a);
 }
 
-/* R3: then R4, our history being durable already (it was re-read from disk). */
+/* R3: then R4, our history being durable already (it was re-read from disk), and whole (E1). */
 void leader_try_promised(struct replica *r, struct replica_actions *a) {
   struct leading *l = &r->lead;
   if (l->step != LEADING_ACKEPOCH || !quorum_has(&r->quorum, l->promised)) return;
+  if (r->durable.faulty)
+    repair_lead(r, a);
+  else
+    leader_set_current(r, a);
+}
+
+void leader_set_current(struct replica *r, struct replica_actions *a) {
+  assert(!r->durable.faulty);
   leader_set_step(r, LEADING_CURRENT);
-  act_disk(r, DISK_LEADER, (struct disk_msg){.type = DISK_CURRENT, .epoch = l->epoch}, a);
+  act_disk(r, DISK_LEADER, (struct disk_msg){.type = DISK_CURRENT, .epoch = r->lead.epoch}, a);
 }
 
 static void open_fast_path(struct replica *r, struct replica_actions *a) {
@@ -188,12 +196,13 @@ static bool waits_for_itself(const struct leading *l) {
 }
 
 static bool is_step_timed(const struct leading *l) {
-  if (l->step == LEADING_ESTABLISHED) return false;
+  if (l->step == LEADING_ESTABLISHED || l->step == LEADING_REPAIR) return false;
   return l->in_place || !waits_for_itself(l);
 }
 
 uint64_t leader_deadline(const struct replica *r) {
   uint64_t d = is_step_timed(&r->lead) ? r->lead.deadline_us : UINT64_MAX;
+  if (r->lead.step == LEADING_REPAIR) d = r->lead.ping_us;
   if (r->lead.drain_us && r->lead.drain_us < d) d = r->lead.drain_us;
   for (int i = 1; i <= LIMIT_LEARNERS; i++) {
     const struct learner_conn *c = &r->conns[i];
@@ -231,6 +240,7 @@ void leader_on_tick(struct replica *r, struct replica_actions *a) {
     leader_step_down(r, REASON_EPOCH_AHEAD, a);
     return;
   }
+  if (r->lead.step == LEADING_REPAIR) repair_on_tick(r, a);
   rounds_on_tick(r, a);
   leader_try_grant(r, a);
   for (int i = 1; i <= LIMIT_LEARNERS && r->role == ROLE_LEADING; i++) {

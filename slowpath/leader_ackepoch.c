@@ -35,7 +35,8 @@ void leader_on_ackepoch(struct replica *r, int conn, const struct packet *p,
     return;
   }
   bool promise = current != NO_PROMISE && c->counts;
-  if (promise && r->lead.step == LEADING_ACKEPOCH && is_ahead(r, current, p->zxid)) {
+  bool open = r->lead.step == LEADING_ACKEPOCH || r->lead.step == LEADING_REPAIR;
+  if (promise && open && is_ahead(r, current, p->zxid)) {
     if (!(c->features & FEATURE_YIELDS)) {
       leader_step_down(r, REASON_LEARNER_AHEAD, a); /* R3: it must lead, or lose what it has */
       return;
@@ -47,6 +48,7 @@ void leader_on_ackepoch(struct replica *r, int conn, const struct packet *p,
   c->step = CONN_READY;
   if (promise) r->lead.promised |= node_bit(c->peer_idx);
   leader_try_promised(r, a);
+  if (r->lead.step == LEADING_REPAIR) repair_on_ready(r, conn, a);
   if (!c->zabline) {
     log_refusal(r, c->peer_idx, r->config->peers[c->peer_idx].id, REASON_NO_TCP_BROADCAST, a);
     leader_close(r, conn, REASON_NO_TCP_BROADCAST, a);

@@ -27,6 +27,10 @@ void leader_on_packet(struct replica *r, int conn, const struct packet *p,
     leader_on_ackepoch(r, conn, p, a);
   else if ((step == CONN_ACK || step == CONN_SETTLED) && p->type == PACKET_ACK)
     leader_on_newleader_ack(r, conn, p, a);
+  else if (step == CONN_ACK && p->type == PACKET_ASK)
+    repair_on_ask(r, conn, p, a);
+  else if (step >= CONN_READY && p->type == PACKET_ANSWER)
+    repair_on_answer(r, conn, p, a);
   else
     leader_close(r, conn, REASON_PACKET_PHASE, a);
 }

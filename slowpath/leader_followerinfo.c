@@ -73,7 +73,8 @@ static enum reason admit(struct replica *r, int conn, const struct packet *p,
   c->zabline = e.present;
   c->tcp = e.features & FEATURE_TCP_FRAMES;
   c->in_place = e.features & FEATURE_IN_PLACE;
-  c->features = e.features & (FEATURE_NON_COUNTING | FEATURE_REJOIN | FEATURE_YIELDS);
+  c->features = e.features & (FEATURE_NON_COUNTING | FEATURE_REJOIN | FEATURE_YIELDS |
+                              FEATURE_REPAIR | FEATURE_NEEDS_SNAP);
   c->counts = p->type == PACKET_FOLLOWERINFO && quorum_is_voter(&r->quorum, idx) &&
               !(c->features & FEATURE_NON_COUNTING); /* R16, 1294 */
   return REASON_NONE;

@@ -72,6 +72,7 @@ void learner_on_connected(struct replica *r, struct replica_actions *a) {
   struct extension e = own_extension(r);
   if (!replica_counting(r)) e.features |= FEATURE_NON_COUNTING;
   if (!r->durable.may_vote) e.features |= FEATURE_REJOIN;
+  if (r->needs_snap) e.features |= FEATURE_NEEDS_SNAP;
   if (l->yields) e.features |= FEATURE_YIELDS;
   uint8_t head[LEARNER_INFO_LEN];
   learner_info_write(head, &info);
@@ -143,6 +144,10 @@ void learner_on_packet(struct replica *r, const struct packet *p, struct replica
     frames_on_packet(r, 0, p, a);
   else if (step == LEARNING_OP && p->type == PACKET_PING && r->learn.zabline)
     return; /* another learner's snapshot comes first; that it lives is progress (B23) */
+  else if (step == LEARNING_OP && p->type == PACKET_ASK)
+    repair_on_ask(r, 0, p, a);
+  else if (step == LEARNING_ASK && p->type == PACKET_ANSWER)
+    repair_on_learner_answer(r, p, a);
   else if (step == LEARNING_OP)
     learner_on_op(r, p, a);
   else if (step == LEARNING_SNAP_CHUNK)
@@ -162,7 +167,12 @@ void learner_on_disk(struct replica *r, const struct disk_msg *m, struct replica
   /* Tags need no comparison: a fence ends with DRAIN, whose answer comes after all older ones. */
   if (r->role != ROLE_FOLLOWING || replica_wants_input(r, 0)) return;
   l->deadline_us = r->now_us + learner_patience_us(r);
-  if (m->reason == REASON_BELOW_LOG) {
+  if (l->step == LEARNING_ANSWER) {
+    l->step = LEARNING_OP;
+    repair_send_answer(r, 0, m, a);
+  } else if (l->step == LEARNING_REPAIR) {
+    repair_on_learner_disk(r, m, a);
+  } else if (m->reason == REASON_BELOW_LOG) {
     act_log(a, (struct log_event){.id = LOG_CANNOT_TRUNCATE,
                                   .peer = r->config->peers[l->leader_idx].id,
                                   .zxid = l->tail});

@@ -35,6 +35,7 @@ enum reason learner_read_leaderinfo(struct replica *r, const struct packet *p,
   if (l->epoch < r->durable.accepted_epoch) return REASON_EPOCH_OLD;
   if (!epoch_is_credible(r, l->epoch)) return REASON_EPOCH_AHEAD;
   l->tcp = e.features & FEATURE_TCP_FRAMES;
+  l->repairs = e.features & FEATURE_REPAIR;
   l->zabline = e.present; /* a ZooKeeper leader is answered up to ACKEPOCH */
   return e.present ? match_extension(r, l->leader_idx, &e, a) : REASON_NONE;
 }

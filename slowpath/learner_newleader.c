@@ -46,6 +46,10 @@ void learner_on_newleader(struct replica *r, const struct packet *p, struct repl
 void learner_on_history(struct replica *r, struct replica_actions *a) {
   struct learning *l = &r->learn;
   assert(l->len == 0 && r->durable.last_zxid == l->tail);
+  if (r->durable.faulty) {
+    repair_learn(r, a);
+    return;
+  }
   if (r->durable.current_epoch == l->epoch) {
     learner_on_current(r, a);
     return;
@@ -124,4 +128,5 @@ void replica_on_may_vote(struct replica *r, const struct disk_msg *m, struct rep
   if (replica_counting(r))
     act_log(a, (struct log_event){.id = LOG_MAY_VOTE, .epoch = r->learn.epoch});
   if (r->phase == PHASE_LOOKING) looking_restart(r, a);
+  if (r->role == ROLE_LEADING && !replica_counting(r)) leader_step_down(r, REASON_FAULTY, a);
 }

@@ -26,9 +26,11 @@ static void on_trunc(struct replica *r, zxid_t zxid, struct replica_actions *a) 
 }
 
 /* A snapshot below our last zxid would take away what we may have acknowledged, and give it back
- * only record by record: refused (design 9). */
+ * only record by record: refused (design 9), unless we have given up our vote for it
+ * (repair_*.c). */
 static void on_snap(struct replica *r, zxid_t zxid, struct replica_actions *a) {
-  if (zxid < r->durable.last_zxid || zxid_epoch(zxid) > r->learn.epoch) {
+  bool shortens = zxid < r->durable.last_zxid && !(r->needs_snap && !r->durable.may_vote);
+  if (shortens || zxid_epoch(zxid) > r->learn.epoch) {
     learner_abandon(r, REASON_SYNC_ORDER, false, a);
     return;
   }
@@ -89,6 +91,7 @@ void learner_on_synced(struct replica *r, const struct disk_msg *m, struct repli
     case LEARNING_SNAP_INSTALL:
       assert(m->state.last_zxid == l->tail);
       r->durable = m->state;
+      r->needs_snap = false;
       l->step = LEARNING_RECORDS;
       break;
     case LEARNING_APPEND:

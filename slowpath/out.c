@@ -51,7 +51,7 @@ struct extension own_extension(const struct replica *r) {
                         .mtu = c->mtu,
                         .fast_ip = fast->ip,
                         .fast_port = fast->udp_port,
-                        .features = FEATURE_TCP_FRAMES | FEATURE_IN_PLACE};
+                        .features = FEATURE_TCP_FRAMES | FEATURE_IN_PLACE | FEATURE_REPAIR};
   memcpy(e.build, r->build, sizeof e.build);
   memcpy(e.cluster, c->cluster, sizeof e.cluster);
   return e;

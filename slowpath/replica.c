@@ -32,6 +32,7 @@ static void on_opened(struct replica *r, const struct disk_msg *m, struct replic
   assert(r->phase == PHASE_STARTING);
   r->durable = m->state;
   r->seen_epoch = m->state.accepted_epoch;
+  r->needs_snap = m->state.no_state;
   /* A node that never promised an epoch never acknowledged anything: a new one votes at once. */
   r->unclean = r->config->durability == DURABILITY_MEMORY && !m->state.clean_stop &&
                m->state.accepted_epoch > 0;
@@ -50,6 +51,10 @@ static bool tolerable(const struct disk_msg *m) {
     case DISK_SNAP_OPEN:
     case DISK_TRUNCATE:
       return m->reason == REASON_BELOW_LOG;
+    case DISK_ASK:
+      return m->reason == REASON_BELOW_LOG || m->reason == REASON_FAULTY ||
+             m->reason == REASON_NOT_HELD;
+    case DISK_REPAIR:
     case DISK_APPEND:
       return m->reason == REASON_RECORD_CRC || m->reason == REASON_RECORD_ORDER;
     default:
@@ -69,7 +74,9 @@ static void on_disk(struct replica *r, const struct disk_msg *m, struct replica_
   int owner = (int)(m->tag & ((1u << DISK_OWNER_BITS) - 1));
   bool was_lent = owner <= LIMIT_LEARNERS && r->lent[owner] == m->tag;
   if (was_lent) r->lent[owner] = 0;
-  if (owner == DISK_LEARNER) {
+  if (r->role == ROLE_LEADING && m->type == DISK_REPAIR) {
+    repair_on_disk(r, m, a);
+  } else if (owner == DISK_LEARNER) {
     learner_on_disk(r, m, a);
   } else if (owner <= LIMIT_LEARNERS) {
     if (r->conns[owner].tag == m->tag)
@@ -125,7 +132,8 @@ static void on_fast(struct replica *r, const struct fast_msg *m, struct replica_
 
 /* `zabctl recover --accept-loss`: the operator lets us vote with what the disk holds. */
 static void on_recover(struct replica *r, struct replica_actions *a) {
-  if (r->phase == PHASE_STARTING || replica_counting(r)) return;
+  if (repair_accept_loss(r, a)) return;
+  if (r->phase == PHASE_STARTING || replica_counting(r) || r->durable.no_state) return;
   act_log(a, (struct log_event){.id = LOG_LOSS_ACCEPTED, .zxid = r->durable.last_zxid});
   r->unclean = false;
   if (!r->durable.may_vote)
@@ -281,6 +289,8 @@ bool replica_wants_input(const struct replica *r, int conn) {
   switch (r->learn.step) {
     case LEARNING_FENCE:
     case LEARNING_PROMISE:
+    case LEARNING_ANSWER:
+    case LEARNING_REPAIR:
     case LEARNING_TRUNCATE:
     case LEARNING_SNAP_WRITE:
     case LEARNING_SNAP_INSTALL:

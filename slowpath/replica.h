@@ -37,6 +37,7 @@ enum learning_step {
   LEARNING_FENCE,        /* in place: LEADERINFO of the next epoch came; our fast path closes */
   LEARNING_PROMISE,      /* disk: acceptedEpoch (R1) */
   LEARNING_OP,           /* ACKEPOCH sent; DIFF, TRUNC or SNAP comes */
+  LEARNING_ANSWER,       /* disk: what the leader's ASK wants; then back to OP */
   LEARNING_TRUNCATE,     /* disk */
   LEARNING_SNAP_WRITE,   /* disk: SNAP_BEGIN or one chunk */
   LEARNING_SNAP_CHUNK,   /* the next chunk comes */
@@ -44,6 +45,8 @@ enum learning_step {
   LEARNING_RECORDS,      /* PROPOSAL, COMMIT, NEWLEADER come */
   LEARNING_APPEND,       /* disk: the buffer is lent */
   LEARNING_HISTORY,      /* disk: the last records before NEWLEADER's ACK (R5) */
+  LEARNING_REPAIR,       /* disk: damaged records (E1) */
+  LEARNING_ASK,          /* ASK sent for the next of them */
   LEARNING_CURRENT,      /* disk: currentEpoch (R5) */
   LEARNING_UPTODATE,     /* ACK sent, fast path open */
   LEARNING_SETTLED,
@@ -58,6 +61,7 @@ struct learning {
   bool tcp;         /* ... and takes frames over TCP */
   bool established; /* it has committed above P */
   bool yields;      /* we have just lost a quorum, and were shy in the election */
+  bool repairs;     /* it answers ASK */
   bool in_place;    /* since the leader began a next epoch in place, until UPTODATE of it */
   uint32_t epoch;
   uint64_t iteration;
@@ -77,6 +81,7 @@ enum leading_step {
   LEADING_CEPOCH,   /* waiting for FOLLOWERINFO of a quorum (R2) */
   LEADING_PROMISE,  /* disk: own acceptedEpoch */
   LEADING_ACKEPOCH, /* LEADERINFO sent; waiting for a quorum of promises (R3) */
+  LEADING_REPAIR,   /* disk and peers: damaged records of ours (E1, E3) */
   LEADING_CURRENT,  /* disk: own currentEpoch (R4) */
   LEADING_SYNC,     /* FAST_LEAD sent; waiting for a quorum of COUNTs */
   LEADING_ESTABLISHED,
@@ -96,7 +101,15 @@ struct leading {
   bool in_place;      /* the epoch was begun by the leader of the one before, without an election */
   uint64_t drain_us;  /* the app drains; given up then; 0: it does not */
   uint64_t deadline_us;
+  /* REPAIR */
+  bool asking;      /* for the record behind ask_after, up to ask_upto */
+  bool waits, told; /* ... and nobody here has it */
+  zxid_t ask_after, ask_upto;
+  nodeset_t dont_have; /* of those who have promised our epoch */
+  uint64_t ping_us;
 };
+
+enum conn_asked { ASKED_NOT, ASKED_OPEN, ASKED_ANSWERED };
 
 enum conn_step { /* in this order */
                  CONN_FREE,
@@ -131,7 +144,9 @@ struct learner_conn {
   bool in_place;     /* goes to the next epoch on this connection */
   bool at_end;       /* the records in the buffer are all there was, and less than a quarter ring */
   uint64_t features; /* FEATURE_* of its FOLLOWERINFO; cleared when it has been told MAY_VOTE */
-  uint64_t came_us;  /* its FOLLOWERINFO */
+  enum conn_asked asked; /* for the record that lead.ask_after is about */
+  bool below_log;        /* it answered so */
+  uint64_t came_us;      /* its FOLLOWERINFO */
   uint64_t iteration;
   uint64_t resumes;  /* in place: the iteration of before, whose REQUESTs go on; else 0 */
   pos_t requests;    /* we hold those up to here */
@@ -173,7 +188,8 @@ struct replica {
   enum phase phase;
   enum role role;
   struct durable_state durable;
-  bool unclean; /* `memory`, last stop not clean: neither votes nor counts */
+  bool unclean;    /* `memory`, last stop not clean: neither votes nor counts */
+  bool needs_snap; /* damaged records of ours exist only in others' snapshots */
   bool stopping;
   bool fast_open; /* OPEN or LEAD sent since the last CLOSED */
   unsigned fence; /* FENCE_*: still to answer */
@@ -196,6 +212,9 @@ struct replica {
   struct learning learn;
   struct leading lead;
   struct learner_conn conns[LIMIT_LEARNERS + 1]; /* [0] unused */
+  struct {
+    zxid_t after, upto;
+  } ask[LIMIT_LEARNERS + 1]; /* of the peer that is answered when the disk has */
 
   struct {
     uint64_t first_us, last_us; /* refused because its id is in use; 0: not since it was let in */

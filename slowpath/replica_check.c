@@ -23,6 +23,7 @@ static void check_learner(const struct replica *r) {
   if (l->step >= LEARNING_OP) assert(r->durable.accepted_epoch == l->epoch); /* R1 */
   if (l->step >= LEARNING_UPTODATE) {                                        /* R5 */
     assert(r->durable.current_epoch == l->epoch && r->durable.last_zxid == l->tail);
+    assert(!r->durable.faulty && !r->durable.no_state); /* no ACK while a record is faulty */
     assert(l->iteration != 0 && r->fast_open);
   }
   assert((r->phase == PHASE_BROADCAST) == (l->step == LEARNING_SETTLED));
@@ -48,6 +49,7 @@ static void check_leader(const struct replica *r) {
   if (l->step >= LEADING_SYNC) {
     assert(r->durable.current_epoch == l->epoch && r->fast_open); /* R4 */
     assert((l->counted & ~l->acked) == 0);                        /* R6 */
+    assert(!r->durable.faulty && !r->durable.no_state);           /* E3 */
   }
   if (l->step == LEADING_ESTABLISHED) assert(quorum_has(&r->quorum, l->counted)); /* R7, R16 */
   assert((r->phase == PHASE_BROADCAST) == (l->step == LEADING_ESTABLISHED));

@@ -65,7 +65,8 @@ static inline bool epoch_is_credible(const struct replica *r, uint32_t epoch) {
 
 /* May this node vote and be counted? */
 static inline bool replica_counting(const struct replica *r) {
-  return r->durable.may_vote && !r->unclean && quorum_is_voter(&r->quorum, r->config->self_idx);
+  return r->durable.may_vote && !r->durable.no_state && !r->unclean &&
+         quorum_is_voter(&r->quorum, r->config->self_idx);
 }
 
 /* ---- out.c: every action is built here ---- */
@@ -121,6 +122,28 @@ void log_no_fast_path(struct replica *r, int conn, struct replica_actions *a);
 /* log_refusal says once per peer and cause that node id was refused. */
 void log_refusal(struct replica *r, int peer_idx, int64_t id, enum reason why,
                  struct replica_actions *a);
+
+/* ---- repair_*.c: damaged records (E1, E3) ---- */
+/* As a leader: between the quorum of promises and our currentEpoch. */
+void repair_lead(struct replica *r, struct replica_actions *a);
+void repair_on_disk(struct replica *r, const struct disk_msg *m, struct replica_actions *a);
+void repair_on_ready(struct replica *r, int conn, struct replica_actions *a);
+void repair_on_answer(struct replica *r, int conn, const struct packet *p,
+                      struct replica_actions *a);
+void repair_on_tick(struct replica *r, struct replica_actions *a);
+/* repair_accept_loss: the operator gives up what is waited for; false: nothing is. */
+zxid_t repair_waits_for(const struct replica *r); /* 0: for nothing */
+bool repair_accept_loss(struct replica *r, struct replica_actions *a);
+/* As a learner: before currentEpoch (R5). */
+void repair_learn(struct replica *r, struct replica_actions *a);
+void repair_on_learner_disk(struct replica *r, const struct disk_msg *m, struct replica_actions *a);
+void repair_on_learner_answer(struct replica *r, const struct packet *p, struct replica_actions *a);
+/* Either: conn asks us; the disk has answered. */
+void repair_on_ask(struct replica *r, int conn, const struct packet *p, struct replica_actions *a);
+void repair_send_answer(struct replica *r, int conn, const struct disk_msg *m,
+                        struct replica_actions *a);
+void leader_set_step(struct replica *r, enum leading_step step);
+void leader_set_current(struct replica *r, struct replica_actions *a);
 
 /* ---- as a learner ---- */
 void learner_start(struct replica *r, int leader_idx, struct replica_actions *a);

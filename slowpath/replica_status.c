@@ -49,6 +49,7 @@ void replica_status(const struct replica *r, struct status *s) {
     s->leader_id = c->peers[r->learn.leader_idx].id;
   }
   s->durable = r->durable;
+  s->waits_for = repair_waits_for(r);
   s->counting = replica_counting(r);
   s->last_loss = r->last_loss;
   s->elections = r->elections;

@@ -113,7 +113,8 @@ static void snap_read(struct replica *r, int conn, struct replica_actions *a) {
 static void on_snap_opened(struct replica *r, int conn, const struct disk_msg *m,
                            struct replica_actions *a) {
   struct learner_conn *c = &r->conns[conn];
-  if (m->reason || m->zxid < c->last) { /* it would take acknowledged records away (learner_op.c) */
+  bool behind = m->zxid < c->last && !(c->features & FEATURE_NEEDS_SNAP);
+  if (m->reason || behind) { /* it would take acknowledged records away (learner_op.c) */
     leader_close(r, conn, REASON_BELOW_LOG, a);
     return;
   }
@@ -152,6 +153,7 @@ static void on_lookup(struct replica *r, int conn, const struct disk_msg *m,
   struct sync_decision d =
       sync_decide(c->last, m->zxid, m->reason == REASON_BELOW_LOG, r->lead.epoch);
   bool attached = c->attachment == ATTACHMENT_OPEN;
+  if (c->features & FEATURE_NEEDS_SNAP) d.op = SYNC_SNAP;
   switch (d.op) {
     case SYNC_DIFF:
     case SYNC_TRUNC:
@@ -275,6 +277,10 @@ void sync_on_disk(struct replica *r, int conn, const struct disk_msg *m,
   if (r->role != ROLE_LEADING) return;
   c->tag = 0;
   leader_progress(r, conn);
+  if (m->type == DISK_ASK) {
+    repair_send_answer(r, conn, m, a);
+    return;
+  }
   switch (c->step) {
     case CONN_LOOKUP:
       on_lookup(r, conn, m, a);

@@ -88,6 +88,9 @@ void log_clamp(struct log *l, zxid_t zxid) {
     if (l->segs[i].base > zxid) l->segs[i].base = zxid;
     if (l->segs[i].end > zxid) l->segs[i].end = zxid;
   }
+  while (l->hole_cnt && l->holes[l->hole_cnt - 1].after >= zxid) l->hole_cnt--;
+  struct log_hole *last = l->hole_cnt ? &l->holes[l->hole_cnt - 1] : NULL;
+  if (last && last->upto > zxid) last->upto = zxid; /* what is left of it is still faulty */
   l->last_zxid = zxid;
 }
 
@@ -234,6 +237,7 @@ int log_restart(struct log *l, zxid_t base) {
   if (log_switch(l) || log_write_group(l, GROUP_RESTART, NULL, 0, base)) return -1;
   struct segment *s = last_segment(l);
   s->base = s->end = base;
+  l->hole_cnt = 0;
   return log_drop(l, l->seg_cnt - 1);
 }
 

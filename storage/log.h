@@ -12,7 +12,10 @@
  * last_zxid
  *
  * Part of storage/.  Owner: the disk thread.  Blocks: yes.  Allocates: at open and per segment.
- * Source: design 6; zab-rules R10, B10, B11, B14, D1-D3, E1, E2, E7. */
+ * Source: design 6; zab-rules R10, B10, B11, B14, D1-D3, E1, E2, E7.
+ *
+ * A damaged place in the middle is a hole: what stood there is "have, faulty".  It is in base, end
+ * and last_zxid, it is never read, and log_repair.c replaces it (E1). */
 #ifndef ZABLINE_STORAGE_LOG_H
 #define ZABLINE_STORAGE_LOG_H
 
@@ -45,6 +48,13 @@ struct segment {
   zxid_t end;    /* last live zxid in it, base if none */
   uint32_t index_cnt, index_cap;
   struct log_index *index; /* ascending */
+};
+
+/* A damaged place: records (after, upto] of the history stood there, none if they are equal. */
+struct log_hole {
+  uint64_t segment; /* id */
+  uint64_t from, to;
+  zxid_t after, upto;
 };
 
 enum spare_state { SPARE_NONE, SPARE_FILLING, SPARE_READY };
@@ -96,12 +106,17 @@ struct log {
   uint64_t read_segment;
   struct log_place hints[LOG_HINTS];
   int hint_cnt, hint_next;
+  struct log_hole holes[LIMIT_HOLES]; /* in the order of the history */
+  int hole_cnt;
 };
 
 /* What recovery found; notes for people. */
 struct log_recovery {
   uint32_t accepted_epoch; /* largest in any group */
+  uint64_t highest;        /* largest sequence in any header */
   bool restarted;          /* the log begins with a RESTART behind its base */
+  bool lost_tail;          /* it held more, and nobody can say to where */
+  int torn;                /* segment whose tail log_mend leaves behind; -1: none */
   char note[LIMIT_TEXT_LEN];
 };
 
@@ -113,7 +128,10 @@ void log_free(struct log *l);
 
 /* log_create starts the log of a new data directory; its name is durable then. */
 int log_create(struct log *l);
+/* log_recover reads; if it says lost_tail, the store must give up the vote before log_mend, which
+ * leaves a torn or unreadable tail behind. */
 int log_recover(struct log *l, struct log_recovery *r);
+int log_mend(struct log *l, struct log_recovery *r);
 
 /* log_append writes whole records, already checked, as groups of about LIMIT_GROUP bytes. */
 int log_append(struct log *l, const uint8_t *records, size_t len);
@@ -134,11 +152,25 @@ zxid_t log_base(const struct log *l);
  */
 int log_find(struct log *l, zxid_t zxid, struct log_place *p);
 /* log_next parses the record after p, in the window until the next call; moves p behind it. Returns
- * 1, 0 at the end, -1.  The record's crc is checked by log_copy only. */
+ * 1, 0 at the end, LOG_DAMAGED before a hole (p stays there until log_pass), -1.  The record's
+ * crc is checked by log_copy only. */
+#define LOG_DAMAGED 2
 int log_next(struct log *l, struct log_place *p, struct record *r);
 /* log_copy copies the record that log_next found last into buf (r->size bytes) and checks it. */
 int log_copy(struct log *l, const struct log_place *p, const struct record *r, uint8_t *buf);
+void log_pass(struct log *l, struct log_place *p); /* p is before a hole, then behind it */
 void log_keep_hint(struct log *l, const struct log_place *p);
+
+/* ---- holes ---- */
+/* log_hole_add: behind all others.  log_hole_at: the one that begins there, NULL if none. */
+int log_hole_add(struct log *l, struct log_hole h);
+const struct log_hole *log_hole_at(const struct log *l, const struct log_place *p);
+/* log_hole_of: the one in which the record zxid is missing; NULL: none. */
+const struct log_hole *log_hole_of(const struct log *l, zxid_t zxid);
+const struct log_hole *log_first_hole(const struct log *l); /* with records behind the base */
+/* log_forget_below: the log begins behind zxid from now on; a snapshot holds what was before. */
+void log_forget_below(struct log *l, zxid_t zxid);
+zxid_t log_last_hole_below(const struct log *l, zxid_t zxid); /* its upto, 0: none */
 
 /* Between the log_*.c files. */
 void log_segment_name(char *name, uint64_t id);

@@ -92,11 +92,30 @@ static int enter_segment(const struct log *l, struct log_place *p) {
   return 1;
 }
 
+void log_pass(struct log *l, struct log_place *p) {
+  const struct log_hole *h = log_hole_at(l, p);
+  assert(h);
+  if (h->upto > p->zxid) p->zxid = h->upto;
+  if (p->inner && h->to <= p->group + GROUP_HEADER + p->h.len) {
+    p->inner = (uint32_t)(h->to - p->group);
+  } else {
+    p->group = h->to;
+    p->inner = 0;
+  }
+}
+
 int log_next(struct log *l, struct log_place *p, struct record *r) {
   while (enter_segment(l, p)) {
+    const struct log_hole *hole = log_hole_at(l, p);
+    if (hole && hole->upto > p->zxid) return LOG_DAMAGED;
+    if (hole) {
+      log_pass(l, p);
+      continue;
+    }
     if (p->inner && p->inner == GROUP_HEADER + p->h.len) {
       p->group += group_size(p->h.len);
       p->inner = 0;
+      continue; /* a hole may begin there */
     }
     if (p->inner == 0) {
       if (enter_group(l, p)) return -1;
@@ -174,7 +193,11 @@ int log_find(struct log *l, zxid_t zxid, struct log_place *p) {
   struct log_place before = *p;
   struct record r;
   int rc = 0;
-  while (p->zxid < zxid && (rc = log_next(l, p, &r)) == 1 && r.zxid <= zxid) before = *p;
+  while (p->zxid < zxid && (rc = log_next(l, p, &r)) > 0) {
+    if (rc == LOG_DAMAGED) log_pass(l, p);
+    if (p->zxid > zxid) break;
+    before = *p;
+  }
   *p = before;
   return rc < 0 ? -1 : 0;
 }

@@ -1,15 +1,17 @@
 /* What the segments say after a stop or a power cut.
  *
  * The chain is followed from the first segment (or the last RESTART).  Where it breaks off, a later
- * segment that continues it shows that an earlier recovery left that tail behind.  If none does,
- * this is the end of the log, and what stands there is one of: nothing; a write torn by a power cut
- * (a block of it still holds the zeros from before), of which whole records are kept; or damage,
- * which stops the node, because to shorten the log would lose what was acknowledged (E1, E2). */
+ * segment that continues it shows that an earlier recovery left that tail behind.  If none does but
+ * something later is intact, what stands there is damaged: a hole (log_damage.c).  If nothing is,
+ * this is the end of the log: nothing; a write torn by a power cut (a block of it still holds the
+ * zeros from before), of which whole records are kept; or a group that may have been complete and
+ * counts as "have, faulty", because to shorten the log would lose what was acknowledged (E1,
+ * E2). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "storage/log.h"
+#include "storage/log_recover.h"
 
 #define RECOVER_READ_AHEAD (1u << 20)
 
@@ -31,7 +33,7 @@ static int by_id(const void *a, const void *b) {
   return x < y ? -1 : x > y;
 }
 
-static int damaged(struct log *l, const struct segment *s, uint64_t offset, const char *what) {
+int log_damaged(struct log *l, const struct segment *s, uint64_t offset, const char *what) {
   char name[IO_NAME_LEN];
   log_segment_name(name, s->id);
   return io_fail(l->io, REASON_CORRUPT,
@@ -49,7 +51,7 @@ static int add_file(struct log *l, uint64_t id) {
   if (size < 0) return -1;
   struct segment *s = log_add_segment(l, id, (uint64_t)size, 0);
   if (!s) return -1;
-  if (size == 0 || size % LIMIT_SECTOR) return damaged(l, s, (uint64_t)size, "the file is cut");
+  if (size == 0 || size % LIMIT_SECTOR) return log_damaged(l, s, (uint64_t)size, "the file is cut");
   return 0;
 }
 
@@ -64,16 +66,13 @@ static int add_files(struct log *l) {
   return rc;
 }
 
-enum found { FOUND_ERROR = -1, FOUND_NOTHING, FOUND_HEADER, FOUND_GROUP };
-
-/* look tells what stands at offset: a group that is whole, only an intact header, or neither. */
-static enum found look(struct log *l, const struct segment *s, uint64_t offset,
-                       struct group_header *h) {
+enum found log_look(struct log *l, const struct segment *s, uint64_t offset,
+                    struct group_header *h) {
   const uint8_t *p = log_window(l, s, s->size, offset, LIMIT_SECTOR);
   if (!p) return FOUND_ERROR;
   if (!group_read_header(h, p, s->id, l->owner)) return FOUND_NOTHING;
   if (h->segment_size != s->size) {
-    damaged(l, s, s->size, "the file does not have the length it was made with");
+    log_damaged(l, s, s->size, "the file does not have the length it was made with");
     return FOUND_ERROR;
   }
   uint32_t size = group_size(h->len);
@@ -81,10 +80,6 @@ static enum found look(struct log *l, const struct segment *s, uint64_t offset,
   p = log_window(l, s, s->size, offset, size);
   if (!p) return FOUND_ERROR;
   return group_payload_ok(h, p) ? FOUND_GROUP : FOUND_HEADER;
-}
-
-static bool continues(const struct log *l, const struct group_header *h) {
-  return h->sequence == l->sequence && h->chain == l->chain;
 }
 
 /* walk_records checks the order inside a group whose checksum is right. */
@@ -100,45 +95,60 @@ static int walk_records(struct log *l, const struct segment *s, uint64_t offset,
     group_unmask(h, header, sizeof header);
     if (record_peek(&r, header, sizeof header, LIMIT_RECORD_MAX) == RECORD_BAD_LENGTH ||
         r.size > h->len - at || !zxid_follows(last, r.zxid))
-      return damaged(l, s, offset, "records out of order");
+      return log_damaged(l, s, offset, "records out of order");
     last = r.zxid;
     at += r.size;
   }
-  return last == h->last_zxid ? 0 : damaged(l, s, offset, "last zxid of the group");
+  return last == h->last_zxid ? 0 : log_damaged(l, s, offset, "last zxid of the group");
 }
 
-static int apply(struct log *l, int idx, uint64_t offset, const struct group_header *h,
-                 struct log_recovery *rec) {
+int log_accept(struct log *l, int idx, const struct group_header *h, struct log_recovery *rec) {
   struct segment *s = &l->segs[idx];
-  bool starts = h->type == GROUP_TRUNCATE || h->type == GROUP_RESTART;
-  if (starts && offset) return damaged(l, s, offset, "group type inside a segment");
-  if (h->type == GROUP_RESTART && h->last_zxid != l->last_zxid)
-    return damaged(l, s, offset, "restart inside the log");
-  if (h->type == GROUP_TRUNCATE && h->last_zxid > l->last_zxid)
-    return damaged(l, s, offset, "truncation above the log");
-  if (!starts && h->prev_zxid != l->last_zxid)
-    return damaged(l, s, offset, "group does not follow");
-  if (!starts && walk_records(l, s, offset, h)) return -1;
-  log_index_add(s, starts ? h->last_zxid : l->last_zxid, offset);
+  uint64_t offset = s->tail;
+  log_index_add(s,
+                h->type == GROUP_TRUNCATE || h->type == GROUP_RESTART ? h->last_zxid : l->last_zxid,
+                offset);
   s->tail = offset + group_size(h->len);
   s->end = h->last_zxid;
   if (h->type == GROUP_TRUNCATE) log_clamp(l, h->last_zxid);
   l->last_zxid = h->last_zxid;
-  l->sequence++;
+  l->sequence = h->sequence + 1;
   l->chain = h->crc;
   l->sealed = h->type != GROUP_RECORDS;
   if (h->accepted_epoch > rec->accepted_epoch) rec->accepted_epoch = h->accepted_epoch;
   return 0;
 }
 
+static int apply(struct log *l, int idx, uint64_t offset, const struct group_header *h,
+                 struct log_recovery *rec) {
+  struct segment *s = &l->segs[idx];
+  bool starts = h->type == GROUP_TRUNCATE || h->type == GROUP_RESTART;
+  if (starts && offset) return log_damaged(l, s, offset, "group type inside a segment");
+  if (h->type == GROUP_RESTART && h->last_zxid != l->last_zxid)
+    return log_damaged(l, s, offset, "restart inside the log");
+  if (h->type == GROUP_TRUNCATE && h->last_zxid > l->last_zxid)
+    return log_damaged(l, s, offset, "truncation above the log");
+  if (!starts && h->prev_zxid != l->last_zxid)
+    return log_damaged(l, s, offset, "group does not follow");
+  if (!starts && walk_records(l, s, offset, h)) return -1;
+  return log_accept(l, idx, h, rec);
+}
+
+static void begin_segment(struct log *l, int idx) {
+  l->segs[idx].base = l->segs[idx].end = l->last_zxid;
+}
+
 static int scan_segment(struct log *l, int idx, struct log_recovery *rec) {
   struct segment *s = &l->segs[idx];
   struct group_header h;
-  s->base = s->end = l->last_zxid;
   while (s->tail < s->size) {
-    enum found found = look(l, s, s->tail, &h);
+    enum found found = log_look(l, s, s->tail, &h);
     if (found == FOUND_ERROR) return -1;
-    if (found != FOUND_GROUP || !continues(l, &h)) return 0;
+    if (found >= FOUND_HEADER && !log_continues(l, &h) && h.sequence > rec->highest)
+      rec->highest = h.sequence;
+    /* what is not in the header is filling, if there are no records */
+    bool whole = found == FOUND_GROUP || (found == FOUND_HEADER && h.len == 0);
+    if (!whole || !log_continues(l, &h)) return 0;
     if (apply(l, idx, s->tail, &h, rec)) return -1;
   }
   return 0;
@@ -149,15 +159,15 @@ static int find_start(struct log *l, struct log_recovery *rec) {
   struct group_header h;
   int start = 0;
   for (int i = l->seg_cnt - 1; i >= 0 && !rec->restarted; i--) {
-    enum found found = look(l, &l->segs[i], 0, &h);
+    enum found found = log_look(l, &l->segs[i], 0, &h);
     if (found == FOUND_ERROR) return -1;
-    rec->restarted = found == FOUND_GROUP && h.type == GROUP_RESTART;
+    rec->restarted = found >= FOUND_HEADER && h.type == GROUP_RESTART;
     if (rec->restarted) start = i;
   }
   const struct segment *s = &l->segs[start];
-  enum found found = look(l, s, 0, &h);
+  enum found found = log_look(l, s, 0, &h);
   if (found == FOUND_ERROR) return -1;
-  if (found != FOUND_GROUP) return damaged(l, s, 0, "the oldest segment has no beginning");
+  if (found < FOUND_HEADER) return log_find_beginning(l, start) ? -1 : start;
   bool records = h.type == GROUP_RECORDS || h.type == GROUP_IDLE;
   l->sequence = h.sequence;
   l->chain = h.chain;
@@ -165,51 +175,54 @@ static int find_start(struct log *l, struct log_recovery *rec) {
   return start;
 }
 
-/* find_successor returns the segment behind idx whose first group continues the chain; 0: none. */
+/* is_first_whole: the first group of segment idx was once complete.  Returns 1, 0 or -1. */
+static int is_first_whole(struct log *l, int idx, const struct group_header *h) {
+  const struct segment *s = &l->segs[idx];
+  const uint8_t *p = log_window(l, s, s->size, 0, group_size(h->len));
+  if (!p) return -1;
+  return group_has_zero_block(p, group_size(h->len)) ? log_is_followed(l, idx, h) : 1;
+}
+
+/* find_successor returns the segment behind idx whose first group continues the chain; 0: none. 
+ * One that is whole comes before those of which only the header is: these may be torn, and left
+ * behind. */
 static int find_successor(struct log *l, int idx) {
   struct group_header h;
   for (int i = idx + 1; i < l->seg_cnt; i++) {
-    enum found found = look(l, &l->segs[i], 0, &h);
+    enum found found = log_look(l, &l->segs[i], 0, &h);
     if (found == FOUND_ERROR) return -1;
-    if (found == FOUND_GROUP && continues(l, &h)) return i;
+    if (found == FOUND_GROUP && log_continues(l, &h)) return i;
     l->segs[i].base = l->segs[i].end = l->last_zxid;
   }
-  return 0;
-}
-
-/* check_rest: nothing intact may stand behind the end of the chain.  Sets *dirty if not all zeros.
- */
-static int check_rest(struct log *l, const struct segment *end, const struct segment *s,
-                      bool *dirty) {
-  struct group_header h;
-  for (uint64_t at = s->tail; at < s->size; at += LIMIT_SECTOR) {
-    const uint8_t *p = log_window(l, s, s->size, at, LIMIT_SECTOR);
-    if (!p) return -1;
-    if (group_all_zero(p, LIMIT_SECTOR)) continue;
-    *dirty = true;
-    if (!group_read_header(&h, p, s->id, l->owner)) continue;
-    if (h.sequence > l->sequence)
-      return damaged(l, end, end->tail, "bit rot or a lost write, since a later group is there");
-    if (h.sequence < l->sequence) continue; /* inside of records, or an abandoned tail */
-    enum found found = look(l, s, at, &h);
+  for (int i = l->seg_cnt - 1; i > idx; i--) {
+    enum found found = log_look(l, &l->segs[i], 0, &h);
     if (found == FOUND_ERROR) return -1;
-    if (found == FOUND_GROUP)
-      return damaged(l, end, end->tail, "the next group stands in the wrong place");
+    if (found != FOUND_HEADER || !log_continues(l, &h)) continue;
+    int whole = is_first_whole(l, i, &h);
+    if (whole) return whole < 0 ? -1 : i;
   }
   return 0;
 }
 
-/* is_torn returns 1 if the write at the end of s is provably torn, -1 if that is undecidable. */
+/* is_dirty: the rest of s is not all zeros.  Nothing intact stands there: log_pass_damage has
+ * looked. */
+static bool is_dirty(struct log *l, const struct segment *s) {
+  for (uint64_t at = s->tail; at < s->size; at += LIMIT_SECTOR) {
+    const uint8_t *p = log_window(l, s, s->size, at, LIMIT_SECTOR);
+    if (!p || !group_all_zero(p, LIMIT_SECTOR)) return true;
+  }
+  return false;
+}
+
+/* is_torn returns 1 if the write at the end of s is provably torn, 0 if that is undecidable, -1. */
 static int is_torn(struct log *l, const struct segment *s, struct group_header *h, bool *header) {
-  enum found found = look(l, s, s->tail, h);
+  enum found found = log_look(l, s, s->tail, h);
   if (found == FOUND_ERROR) return -1;
-  *header = found == FOUND_HEADER && continues(l, h);
+  *header = found == FOUND_HEADER && log_continues(l, h);
   uint32_t size = *header ? group_size(h->len) : LIMIT_SECTOR;
   const uint8_t *p = log_window(l, s, s->size, s->tail, size);
   if (!p) return -1;
-  if (group_has_zero_block(p, size)) return 1;
-  return damaged(l, s, s->tail,
-                 "the last group is damaged and whether it was ever complete cannot be decided");
+  return group_has_zero_block(p, size);
 }
 
 /* salvage copies the whole records from the start of a torn group. */
@@ -252,78 +265,95 @@ static int open_tail(struct log *l) {
   return io_sync(l->io, &l->tail_file);
 }
 
-/* mend leaves the torn tail behind: a new segment continues the chain, with what was saved. */
-static int mend(struct log *l, const struct segment *torn, struct log_recovery *rec) {
+/* A new segment continues the chain, with what was saved.  (A copy of the torn one: the array may
+ * move.) */
+int log_mend(struct log *l, struct log_recovery *rec) {
   struct group_header h;
   bool header = false;
   size_t len = 0;
-  if (is_torn(l, torn, &h, &header) < 0) return -1;
+  if (rec->torn < 0) return 0;
+  struct segment torn = l->segs[rec->torn];
+  if (is_torn(l, &torn, &h, &header) < 0) return -1;
   uint8_t *saved = header ? io_alloc(l->io, l->group_cap) : NULL;
-  if (header && (!saved || salvage(l, torn, &h, saved, &len))) {
+  if (header && (!saved || salvage(l, &torn, &h, saved, &len))) {
     free(saved);
     return -1;
   }
   char name[IO_NAME_LEN];
-  log_segment_name(name, torn->id);
+  log_segment_name(name, torn.id);
   snprintf(rec->note, sizeof rec->note,
-           "%s: torn write at offset %llu, after zxid 0x%llx; kept %zu bytes of whole records",
-           name, (unsigned long long)torn->tail, (unsigned long long)l->last_zxid, len);
+           "%s: %s at offset %llu, after zxid 0x%llx; kept %zu bytes of whole records", name,
+           rec->lost_tail ? "unreadable" : "torn write", (unsigned long long)torn.tail,
+           (unsigned long long)l->last_zxid, len);
   int rc = log_truncate(l, l->last_zxid) || log_append(l, saved, len) ? -1 : 0;
   free(saved);
   return rc;
 }
 
-/* find_torn returns the first of the segments from idx on that has a torn tail, -1 if none; every
- * tail that is not zeros must be provably torn.  There are several if the power went in mend, too.
- */
-static int find_torn(struct log *l, int idx) {
+/* find_torn returns the first of the segments from idx on that has a torn tail, -1 if none.  There
+ * are several if the power went in log_mend, too. */
+static int find_torn(struct log *l, int idx, struct log_recovery *rec) {
   int torn = -1;
-  for (int i = idx; i < l->seg_cnt; i++) {
+  for (int i = idx; i < l->seg_cnt && l->io->reason == REASON_NONE; i++) {
     struct group_header h;
-    bool dirty = false, header;
-    if (check_rest(l, &l->segs[idx], &l->segs[i], &dirty)) return -1;
-    if (!dirty) continue;
-    if (is_torn(l, &l->segs[i], &h, &header) < 0) return -1;
+    bool header;
+    if (!is_dirty(l, &l->segs[i])) continue;
+    if (is_torn(l, &l->segs[i], &h, &header) == 0) rec->lost_tail = true;
     if (torn < 0) torn = i;
   }
   return torn;
 }
 
-static bool last_is_empty(struct log *l, int idx, int torn) {
-  int last = l->seg_cnt - 1;
-  const struct segment *s = &l->segs[last];
-  if (last == idx || last == torn) return false;
-  for (uint64_t at = 0; at < s->size; at += LIMIT_SECTOR) {
-    const uint8_t *p = log_window(l, s, s->size, at, LIMIT_SECTOR);
-    if (!p || !group_all_zero(p, LIMIT_SECTOR)) return false;
+/* A last group whose header is intact and of which nothing says that it was torn may have been
+ * acknowledged: it stays, and what of it cannot be read is a hole. */
+static int keep_undecided(struct log *l, int idx, struct log_recovery *rec) {
+  struct segment *s = &l->segs[idx];
+  while (s->tail < s->size) {
+    struct group_header h;
+    bool header;
+    int torn = is_torn(l, s, &h, &header);
+    if (torn < 0) return -1;
+    if (torn || !header) return 0;
+    if (log_keep_damaged(l, idx, &h, rec)) return -1;
   }
-  return true;
+  return 0;
 }
 
 /* finish decides what stands behind the end of the chain, in segment idx and in all later ones. */
 static int finish(struct log *l, int idx, struct log_recovery *rec) {
-  int torn = find_torn(l, idx);
+  if (keep_undecided(l, idx, rec)) return -1;
+  rec->torn = find_torn(l, idx, rec);
+  rec->lost_tail |=
+      rec->highest >= l->sequence; /* it stands elsewhere: here it was never written */
   if (l->io->reason != REASON_NONE) return -1;
-  if (last_is_empty(l, idx, torn) && keep_spare(l)) return -1;
-  if (open_tail(l)) return -1;
-  if (torn < 0) return 0;
-  struct segment copy = l->segs[torn]; /* mend may move the array */
-  return mend(l, &copy, rec);
+  int last = l->seg_cnt - 1;
+  bool empty = last != idx && last != rec->torn && !is_dirty(l, &l->segs[last]);
+  if (l->io->reason != REASON_NONE || (empty && keep_spare(l))) return -1;
+  return open_tail(l);
 }
 
 /* follow_chain returns the segment in which the chain ends, or -1. */
 static int follow_chain(struct log *l, int idx, struct log_recovery *rec) {
-  for (int i = idx; i < l->seg_cnt; i++) {
+  begin_segment(l, idx);
+  for (;;) {
     if (scan_segment(l, idx, rec)) return -1;
     int next = find_successor(l, idx);
-    if (next <= 0) return next < 0 ? -1 : idx;
+    if (next < 0) return -1;
+    if (next > 0) {
+      begin_segment(l, next);
+      idx = next;
+      continue;
+    }
+    next = log_pass_damage(l, idx, rec);
+    if (next == LOG_ENDS) return idx;
+    if (next < 0) return -1;
     idx = next;
   }
-  return idx;
 }
 
 int log_recover(struct log *l, struct log_recovery *rec) {
   memset(rec, 0, sizeof *rec);
+  rec->torn = -1;
   l->read_ahead = RECOVER_READ_AHEAD;
   if (add_files(l)) return -1;
   int start = find_start(l, rec);
@@ -332,5 +362,7 @@ int log_recover(struct log *l, struct log_recovery *rec) {
   if (idx < 0 || finish(l, idx, rec)) return -1;
   log_forget_reads(l);
   l->read_ahead = LOG_READ_AHEAD;
-  return start ? log_drop(l, start) : 0;
+  if (!start) return 0;
+  if (rec->torn >= 0) rec->torn -= start;
+  return log_drop(l, start);
 }

@@ -51,17 +51,6 @@ static int check_one(struct snapshots *s, zxid_t zxid) {
   return 0;
 }
 
-/* Without a snapshot at or above its base the log cannot be replayed: stop, never vote with less
- * (D4). */
-static int check_base(struct snapshots *s, zxid_t base, zxid_t last_zxid) {
-  int newest = snap_newest(s, last_zxid);
-  if (base == 0 || (newest >= 0 && s->list[newest].zxid >= base)) return 0;
-  return io_fail(s->io, REASON_CORRUPT,
-                 "the log begins after zxid 0x%llx and no intact snapshot reaches it%s%.200s; "
-                 "this node must not vote",
-                 (unsigned long long)base, s->note[0] ? ": " : "", s->note);
-}
-
 /* A snapshot above the end of the log: removed if an install was cut short, since it belongs to the
  * history before it.  Else the log has lost what it once held durably (E7). */
 static int check_above(struct snapshots *s, zxid_t last_zxid, bool installed) {
@@ -86,7 +75,6 @@ int snap_recover(struct snapshots *s, zxid_t base, zxid_t last_zxid, bool restar
     return io_fail(s->io, REASON_CORRUPT, "more than %d snapshot files", SNAP_FILES - 1);
   for (int i = 0; i < f.snap_cnt; i++)
     if (check_one(s, f.snaps[i])) return -1;
-  if (check_base(s, base, last_zxid)) return -1;
   /* left over from before an install */
   if (base > 0 && restarted && snap_remove_range(s, 0, base - 1)) return -1;
   return check_above(s, last_zxid, restarted && last_zxid == base);

@@ -37,6 +37,50 @@ static int check_promise(struct store *s, uint32_t in_log) {
       s->epochs.now.accepted, in_log);
 }
 
+/* What it has acknowledged, or its state, is gone and cannot be named record by record: it comes
+ * back like a node with a new disk, and before anything shortens the log (E5). */
+static int give_up_vote(struct store *s, const struct log_recovery *rec) {
+  int newest = snap_newest(&s->snaps, s->log.last_zxid);
+  bool no_state =
+      newest < 0 ? log_base(&s->log) > 0 : s->snaps.list[newest].zxid < log_base(&s->log);
+  if ((!no_state && !rec->lost_tail) || !s->epochs.now.may_vote) return 0;
+  struct epochs next = s->epochs.now;
+  next.may_vote = false;
+  note(s, no_state ? "no intact snapshot reaches the beginning of the log: this node does not vote "
+                     "until it has been synchronised, and all others with it, as after a lost disk"
+                   : "the end of the log is unreadable: this node does not vote until it has been "
+                     "synchronised, and all others with it, as after a lost disk");
+  return epoch_write(&s->epochs, next);
+}
+
+/* What a snapshot of ours holds needs no repair: the log begins behind it. */
+static void pass_over_covered(struct store *s) {
+  int newest = snap_newest(&s->snaps, s->log.last_zxid);
+  zxid_t upto = newest < 0 ? 0 : log_last_hole_below(&s->log, s->snaps.list[newest].zxid);
+  char text[LIMIT_TEXT_LEN];
+  if (upto <= log_base(&s->log)) return;
+  log_forget_below(&s->log, upto);
+  snprintf(text, sizeof text,
+           "the log is damaged before zxid 0x%llx; the snapshot of 0x%llx holds all that",
+           (unsigned long long)upto + 1, (unsigned long long)s->snaps.list[newest].zxid);
+  note(s, text);
+}
+
+static void note_faulty(struct store *s) {
+  char text[LIMIT_TEXT_LEN], name[IO_NAME_LEN];
+  for (int i = 0; i < s->log.hole_cnt; i++) {
+    const struct log_hole *h = &s->log.holes[i];
+    if (h->upto <= h->after || h->upto <= log_base(&s->log)) continue;
+    log_segment_name(name, h->segment);
+    snprintf(text, sizeof text,
+             "%s is damaged at offset %llu: records after zxid 0x%llx up to 0x%llx are faulty; "
+             "asking the peers for them",
+             name, (unsigned long long)h->from, (unsigned long long)h->after,
+             (unsigned long long)h->upto);
+    note(s, text);
+  }
+}
+
 static int recover(struct store *s, const struct store_config *c) {
   struct log_recovery rec;
   if (format_open(&s->io, &s->format, c)) return -1;
@@ -46,6 +90,9 @@ static int recover(struct store *s, const struct store_config *c) {
   s->log.accepted_epoch = s->epochs.now.accepted;
   if (log_recover(&s->log, &rec) || check_promise(s, rec.accepted_epoch)) return -1;
   if (snap_recover(&s->snaps, log_base(&s->log), s->log.last_zxid, rec.restarted)) return -1;
+  if (give_up_vote(s, &rec) || log_mend(&s->log, &rec)) return -1;
+  pass_over_covered(s);
+  note_faulty(s);
   note(s, s->epochs.note);
   note(s, rec.note);
   note(s, s->snaps.note);
@@ -75,6 +122,7 @@ struct store_opened store_open(struct disk *d, const struct store_config *c, cha
 }
 
 void store_close(struct store *s) {
+  log_repair_abort(&s->repair, &s->log);
   log_free(&s->log);
   snap_free(&s->snaps);
   epoch_close(&s->epochs);
@@ -82,15 +130,34 @@ void store_close(struct store *s) {
   free(s);
 }
 
+/* Within one epoch the first record of a hole has a name; else the last one has. */
+static zxid_t first_faulty(const struct log *l) {
+  const struct log_hole *h = log_first_hole(l);
+  if (!h) return 0;
+  zxid_t after = h->after > log_base(l) ? h->after : log_base(l);
+  return zxid_epoch(after) == zxid_epoch(h->upto) ? after + 1 : h->upto;
+}
+
+static uint32_t faulty_cnt(const struct log *l) {
+  uint32_t cnt = 0;
+  for (int i = 0; i < l->hole_cnt; i++)
+    cnt += l->holes[i].upto > l->holes[i].after && l->holes[i].upto > log_base(l);
+  return cnt;
+}
+
 struct durable_state store_state(const struct store *s) {
   int newest = snap_newest(&s->snaps, s->log.last_zxid);
+  zxid_t reached = newest < 0 ? 0 : s->snaps.list[newest].zxid;
   return (struct durable_state){.accepted_epoch = s->epochs.now.accepted,
                                 .current_epoch = s->epochs.now.current,
                                 .last_zxid = s->log.last_zxid,
                                 .log_base = log_base(&s->log),
-                                .snapshot_zxid = newest < 0 ? 0 : s->snaps.list[newest].zxid,
+                                .snapshot_zxid = reached,
                                 .may_vote = s->epochs.now.may_vote,
-                                .clean_stop = s->clean_stop};
+                                .clean_stop = s->clean_stop,
+                                .no_state = reached < log_base(&s->log),
+                                .faulty = first_faulty(&s->log),
+                                .faulty_cnt = faulty_cnt(&s->log)};
 }
 
 const char *store_error(const struct store *s) { return s->io.error; }

@@ -6,7 +6,8 @@
  *   snap.<zxid>   checksummed chunks
  *   clean         mark of a clean stop; removed durably by store_open (before the first ACK)
  *
- * The log holds every record after log_base, gap-free, up to last_zxid.  Every function that
+ * The log holds every record after log_base, gap-free, up to last_zxid; some may be damaged: "have,
+ * faulty" (E1).  Every function that
  * changes something is durable when it returns 0.  Any error return is final: the store refuses all
  * further changes with REASON_DISK_ERROR (R15, E6) and store_error says what happened.
  *
@@ -44,7 +45,8 @@ int store_format(struct disk *d, const struct store_config *c, bool may_vote, ch
 struct store_opened {
   struct store *store; /* NULL: one line in error */
   enum reason reason; /* NONE; DATA_DIR_FOREIGN (missing, another's, newer format), DATA_DIR_IN_USE,
-                       * CORRUPT (damaged middle of the log, both epoch copies), DISK_ERROR */
+                       * CORRUPT (the log so damaged that it cannot be repaired from peers; both
+                       * epoch copies), DISK_ERROR */
 };
 
 /* store_open recovers; error takes LIMIT_TEXT_LEN bytes. */
@@ -78,8 +80,9 @@ enum reason store_truncate(struct store *s, zxid_t zxid);
 enum reason store_lookup(struct store *s, zxid_t zxid, zxid_t *floor);
 
 struct store_slice {
-  enum reason reason; /* NONE, BELOW_LOG, DISK_ERROR, CORRUPT */
-  uint32_t len;       /* 0: nothing after */
+  enum reason
+      reason;   /* NONE, BELOW_LOG, FAULTY (a damaged record comes next), DISK_ERROR, CORRUPT */
+  uint32_t len; /* 0: nothing after */
   zxid_t last_zxid;
 };
 /* store_read copies whole records after zxid into buf (cap >= one largest record), at most
@@ -87,6 +90,26 @@ struct store_slice {
  * behind its floor. CORRUPT is final, as DISK_ERROR is. */
 struct store_slice store_read(struct store *s, zxid_t zxid, zxid_t max_zxid, void *buf,
                               uint32_t cap);
+
+/* store_ask answers a peer whose log is damaged behind `after`, up to `upto`: the next record of
+ * that.  NONE: we have it; FAULTY: it is damaged here, too, or nobody can say; NOT_HELD: it is not
+ * of our history; BELOW_LOG: we have purged it, since a snapshot holds it. */
+struct store_slice store_ask(struct store *s, zxid_t after, zxid_t upto, void *buf, uint32_t cap);
+
+/* Repair of the log while durable_state.faulty is not 0.  It ends, durably and at once, with
+ * REPAIR_DONE; until then the log is as it was, faulty and with its last zxid (E1).  Nothing else
+ * may change the log between begin and the end; begin starts anew. */
+struct store_repair {
+  enum reason
+      reason; /* NONE; RECORD_CRC, RECORD_ORDER: not that record, nothing changed; or final */
+  enum repair_step step;
+  zxid_t after, upto;
+};
+struct store_repair store_repair_begin(struct store *s);
+struct store_repair store_repair_put(struct store *s, const void *record, size_t len);
+/* store_repair_discard: the history ends at `after`, with what was repaired before it. */
+struct store_repair store_repair_discard(struct store *s);
+void store_repair_abort(struct store *s);
 
 /* Snapshots.  asker: STORE_SLOW or STORE_APP, each with one read and one write open at most. */
 enum reason store_snap_open(struct store *s, int asker, zxid_t max_zxid, zxid_t *zxid);

@@ -4,6 +4,7 @@
 
 #include "storage/epoch_file.h"
 #include "storage/log.h"
+#include "storage/log_repair.h"
 #include "storage/snapshot.h"
 #include "storage/store.h"
 
@@ -16,6 +17,7 @@ struct store {
   struct io_file format;
   struct epoch_file epochs;
   struct log log;
+  struct log_repair repair;
   struct snapshots snaps;
   uint32_t owner;
   uint32_t largest_record;

@@ -37,7 +37,8 @@ enum reason store_truncate(struct store *s, zxid_t zxid) {
   if (zxid >= s->log.last_zxid) return REASON_NONE;
   if (!can_rebuild(s, zxid)) return REASON_BELOW_LOG;
   if (log_find(&s->log, zxid, &p)) return store_result(s, -1);
-  for (int i = 0; i < STORE_ASKERS; i++) /* of a history that ends here (B21) */
+  if (log_hole_of(&s->log, zxid)) p.zxid = zxid; /* faulty up to there, and no less (E1) */
+  for (int i = 0; i < STORE_ASKERS; i++)         /* of a history that ends here (B21) */
     if (s->snaps.writer[i].zxid > p.zxid) s->snaps.writer[i].doomed = true;
   int rc = snap_remove_range(&s->snaps, p.zxid + 1, ZXID_NONE);
   if (!rc) rc = log_truncate(&s->log, p.zxid);
@@ -68,7 +69,8 @@ static int read_records(struct store *s, struct log_place *p, const struct read_
     struct log_place next = *p;
     struct record r;
     int rc = log_next(&s->log, &next, &r);
-    if (rc <= 0) return rc;
+    if (rc == LOG_DAMAGED && slice->len == 0) slice->reason = REASON_FAULTY;
+    if (rc != 1) return rc < 0 ? -1 : 0;
     if (r.zxid > to->max_zxid) return 0;
     if (r.size > to->cap - slice->len) {
       if (slice->len == 0) slice->reason = REASON_TOO_LARGE;
@@ -117,5 +119,6 @@ bool store_idle(struct store *s) {
 
 enum reason store_seal(struct store *s) {
   if (s->io.reason != REASON_NONE) return REASON_DISK_ERROR;
+  if (s->repair.open) return REASON_NONE; /* the log must not move then */
   return store_result(s, log_seal(&s->log));
 }

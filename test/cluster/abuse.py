@@ -169,7 +169,7 @@ def garbage_on_the_control_socket_closes_only_that_connection():
         still_good(c)
 
 
-def damaged_files_stop_the_node_with_one_line():
+def damaged_files_are_named_and_nothing_is_given_up():
     with Cluster("damaged", nodes=1) as c:
         n = c.nodes[0]
         c.start()
@@ -194,7 +194,13 @@ def damaged_files_stop_the_node_with_one_line():
 
         log = path_of("log*")[0]
         flip(log, 4096 * 20 + 100)
-        refused(n, 3, os.path.basename(log), "0x")
+        n.start()  # alone: nobody can repair it, and nothing is given up
+        zxid = wait_for("the record that is missing, in status", lambda: n.status().get("waits_for"))
+        check(zxid.startswith("0x1000000"), zxid)
+        check(not n.status()["serving"], "serves without it")
+        check(os.path.basename(log) + " is damaged at offset" in n.log(), n.log())
+        answered("log: a record in the middle is damaged, on a node alone", n.log() + json.dumps(n.status()))
+        n.kill()
         restore()
         copies = path_of("epoch*")
         check(len(copies) == 2, "two epoch copies: %s" % copies)
@@ -271,7 +277,7 @@ TESTS = [every_row_of_the_table_has_its_test, bad_arguments_get_one_line, bad_co
          foreign_and_missing_data_directories_are_refused, ports_and_sockets_in_use_end_with_status_4,
          control_socket_that_cannot_be_ends_with_status_4,
          config_that_differs_is_refused_by_name, garbage_on_the_kernel_ports_is_dropped_and_counted,
-         garbage_on_the_control_socket_closes_only_that_connection, damaged_files_stop_the_node_with_one_line,
+         garbage_on_the_control_socket_closes_only_that_connection, damaged_files_are_named_and_nothing_is_given_up,
          full_disk_refuses_proposals_and_warns,
          disks_that_fill_or_are_read_only_stop_the_node_and_lose_nothing]
 

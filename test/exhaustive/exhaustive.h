@@ -2,6 +2,7 @@
  *
  *      run.c       processes that share the units of a set; progress; one case again
  *      ensemble.c  what all sets begin with and end with: three nodes, calm, nothing by chance
+ *      rot.c       a set: damaged entries
  *      cuts.c      a set: cut links
  *      points.c    two sets: power losses
  *      orders.c    a set: orders of arrival
@@ -24,7 +25,7 @@ struct exhaustive_set {
   void (*run)(uint64_t unit);
 };
 extern const struct exhaustive_set exhaustive_cuts, exhaustive_points, exhaustive_pairs,
-    exhaustive_orders;
+    exhaustive_orders, exhaustive_rot;
 
 /* exhaustive_main: what stands behind `sim --exhaustive`; returns the exit status. */
 int exhaustive_main(int argc, char **argv);

@@ -207,8 +207,8 @@ static void report(uint64_t failed, double seconds) {
   fflush(stdout);
 }
 
-static const struct exhaustive_set *const sets[] = {&exhaustive_cuts, &exhaustive_points,
-                                                    &exhaustive_pairs, &exhaustive_orders};
+static const struct exhaustive_set *const sets[] = {
+    &exhaustive_cuts, &exhaustive_points, &exhaustive_pairs, &exhaustive_orders, &exhaustive_rot};
 enum { SETS = sizeof sets / sizeof sets[0] };
 
 static bool choose(const char *name, bool *chosen) {

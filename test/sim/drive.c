@@ -19,15 +19,16 @@ static bool holds_data(const char *name) {
   return !strncmp(name, "log.", 4) || !strncmp(name, "snap.", 5) || !strncmp(name, "epoch.", 6);
 }
 
-bool drive_rot(struct sim_disk *s, struct random *r) {
+bool drive_rot(struct sim_disk *s, struct random *r, const char *prefix) {
   int cnt = 0;
   while (powercut_name(s->power, cnt)) cnt++;
   for (int tries = 0; cnt && tries < 20; tries++) {
     size_t len;
     const char *name = powercut_name(s->power, (int)random_below(r, (uint64_t)cnt));
-    if (!holds_data(name)) continue;
+    if (!holds_data(name) || strncmp(name, prefix, strlen(prefix)) != 0) continue;
     uint8_t *bytes = powercut_file(s->power, name, &len);
     size_t at = len ? random_below(r, len) : 0;
+    for (int k = 0; k < 20 && len && !bytes[at]; k++) at = random_below(r, at + 1);
     if (!len || !bytes[at]) continue; /* zeros of a spare segment would be no loss */
     bytes[at] ^= (uint8_t)(1u << random_below(r, 8));
     return true;

@@ -41,8 +41,9 @@ struct sim_disk {
   } old;
 };
 
-/* drive_rot flips a bit of a file that has some content; false: found none. */
-bool drive_rot(struct sim_disk *s, struct random *r);
+/* drive_rot flips a bit of a file whose name begins so and that has some content; false: found
+ * none. */
+bool drive_rot(struct sim_disk *s, struct random *r, const char *prefix);
 /* drive_write_goes_wrong: a durable write that says 0 but does something else; false: it does not.
  */
 bool drive_write_goes_wrong(struct sim_disk *s, struct disk_file *f, const void *buf, size_t len,

@@ -185,7 +185,8 @@ static bool may_end(const struct machine *m) {
   int missing = 1;
   for (int i = 0; i < world->plan.nodes; i++) {
     const struct machine *o = &world->machines[i];
-    if (o != m) missing += !o->slow || o->slow->replica.unclean || o->state != MACHINE_UP;
+    bool ends = o->drive->broken; /* it may end any moment, and cannot be asked again then */
+    if (o != m) missing += !o->slow || o->slow->replica.unclean || o->state != MACHINE_UP || ends;
   }
   return 2 * missing < world->plan.nodes;
 }
@@ -289,7 +290,7 @@ static void break_disk(struct machine *m) {
 static void wipe(struct machine *m) {
   if (world->plan.memory || world->plan.nodes < 3) return;
   for (int i = 0; i < world->plan.nodes; i++)
-    if (world->machines[i].wiped || world->machines[i].damaged) return;
+    if (world->machines[i].wiped || world->machines[i].damaged || world->machines[i].rotten) return;
   machine_end(m, END_KILL);
   machine_wipe(m);
   state.effective[FAULT_WIPE]++;
@@ -298,21 +299,40 @@ static void wipe(struct machine *m) {
 
 /* The atlas: may m be damaged, without the last intact copy being lost somewhere? */
 static bool may_damage(struct machine *m) {
-  int damaged = !m->damaged;
+  int damaged = !m->damaged && !m->rotten;
   for (int i = 0; i < world->plan.nodes; i++) {
-    damaged += world->machines[i].damaged;
+    damaged += world->machines[i].damaged || world->machines[i].rotten;
     if (world->machines[i].wiped) return false;
   }
   if (world->plan.memory || 2 * damaged >= world->plan.nodes) return false;
-  m->damaged = true;
   return true;
 }
 
+/* What the peers can repair: the node must come back by itself, with all it had. */
+static void rot_log(struct machine *m) {
+  if (world->plan.nodes < 3 || m->damaged || !may_damage(m)) return;
+  const char *prefix = below(6) ? "log." : "snap.";
+  bool any = false;
+  for (uint64_t i = 1 + below(3); i; i--) any |= drive_rot(m->drive, &world->random_fault, prefix);
+  if (!any) return;
+  m->rotten = true;
+  state.effective[FAULT_LOG_ROT]++;
+  if (below(3) && m->node) { /* else it is found when it is read, or at the next start */
+    machine_end(m, END_KILL);
+    machine_boot_later(m, between(DOWN_MIN, DOWN_MAX));
+  }
+}
+
 static void damage(enum fault_class c, struct machine *m) {
+  if (c == FAULT_LOG_ROT) {
+    rot_log(m);
+    return;
+  }
   if (!may_damage(m)) return;
+  m->damaged = true;
   struct sim_disk *d = m->drive;
   if (c == FAULT_ROT) {
-    if (drive_rot(d, &world->random_fault)) state.effective[c]++;
+    if (drive_rot(d, &world->random_fault, "")) state.effective[c]++;
     return;
   }
   if (c == FAULT_LOST_WRITE) d->lose_next = true;
@@ -408,6 +428,7 @@ static void draw(enum fault_class c) {
     case FAULT_WIPE:
       wipe(m);
       break;
+    case FAULT_LOG_ROT:
     case FAULT_ROT:
     case FAULT_LOST_WRITE:
     case FAULT_MISDIRECTED:

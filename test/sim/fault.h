@@ -20,8 +20,9 @@ enum fault_class {
   FAULT_CLASSES
 };
 
-/* The classes that damage what a node holds.  A minority of nodes (the damaged, for the whole run)
- * is hit, so one intact copy of everything stays in every quorum.  Off unless asked for. */
+/* The classes that damage what a node holds, beyond what it can always be repaired from (LOG_ROT is
+ * not among them).  A minority of nodes (the damaged and the rotten, for the whole run) is hit, so
+ * one intact copy of everything stays in every quorum.  Off unless asked for. */
 #define FAULTS_OF_STORAGE \
   (1u << FAULT_ROT | 1u << FAULT_LOST_WRITE | 1u << FAULT_MISDIRECTED | 1u << FAULT_STALE_READ)
 

@@ -190,6 +190,8 @@ void machine_end(struct machine *m, enum machine_end how) {
 _Noreturn void machine_exit(struct machine *m, int exit_code) {
   if (m->unwinding) fiber_exit();
   m->exit_code = exit_code;
+  /* so much damage that it refuses to start: rightly, if it says so */
+  if (m->rotten && m->state == MACHINE_BOOTING && exit_code == EXIT_CODE_STORAGE) m->damaged = true;
   m->dies_how = END_KILL;
   m->dying = true; /* machine_reap takes it down from outside of this fiber */
   note("NodeExit", "code", (struct noted){m->idx, -1, {(uint64_t)exit_code}});

@@ -57,7 +57,7 @@ void oracle_obliged(int node, struct durable_state d, const char *when) {
 }
 
 void oracle_image(struct machine *m) {
-  if (m->damaged) return; /* it may refuse to start */
+  if (m->damaged || m->rotten) return; /* it may refuse to start; its records may be faulty */
   char error[LIMIT_TEXT_LEN];
   struct powercut *copy = powercut_durable(m->drive->power);
   struct disk disk;

@@ -45,5 +45,7 @@ bool scene_datagram(struct datagram *d);
 /* scene_after_event carries out what triggers have asked for. */
 void scene_after_event(void);
 bool scene_is_on(void);
+/* scene_flip_record: a bit of the record on the machine's disk turns; it must be there. */
+void scene_flip_record(struct machine *m, zxid_t zxid);
 
 #endif

@@ -115,7 +115,7 @@ static uint8_t *find_record(uint8_t *bytes, size_t len, zxid_t zxid) {
   return NULL;
 }
 
-static void flip_record(struct machine *m, zxid_t zxid) {
+void scene_flip_record(struct machine *m, zxid_t zxid) {
   const char *name;
   uint8_t *found = NULL;
   size_t len;
@@ -141,7 +141,7 @@ static void do_flip(struct words *w) {
   char found[64];
   m->damaged = true;
   if (words_take_zxid(w, &zxid)) {
-    flip_record(m, zxid);
+    scene_flip_record(m, zxid);
     return;
   }
   bool one = words_take(w, "newest"), any = false;

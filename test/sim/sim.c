@@ -37,6 +37,19 @@ void note(const char *action, const char *names, struct noted n) {
   if (probe && probe->note) probe->note(&r);
 }
 
+/* Does text begin like the pattern, in which %s is one word? */
+static bool says(const char *text, const char *pattern) {
+  for (; *pattern; pattern++) {
+    if (*pattern != '%') {
+      if (*text++ != *pattern) return false;
+      continue;
+    }
+    text += strcspn(text, " ;");
+    pattern++;
+  }
+  return true;
+}
+
 /* What a node says to people is part of the trace. */
 void log_line(enum log_level level, int node_id, const char *format, ...) {
   struct trace_row r = {.at = world->now,
@@ -51,6 +64,14 @@ void log_line(enum log_level level, int node_id, const char *format, ...) {
   va_end(args);
   trace_add(&world->trace, &r);
   scene_note(&r);
+  static const char *const repairs[REPAIR_EFFECTS] = {
+      [REPAIR_FOUND] = "damaged records from",
+      [REPAIR_MADE] = "damaged records repaired",
+      [REPAIR_DENIED] = "damaged here and never held",
+      [REPAIR_WAITED] = "damaged here: %s; no node",
+      [REPAIR_VOTE] = "damaged here: %s; others hold",
+  };
+  for (int i = 0; i < REPAIR_EFFECTS; i++) world->repairs[i] += says(r.text, repairs[i]);
 }
 
 static void explain(const char *how, const char *what) {
@@ -107,6 +128,7 @@ void sim_begin(const struct sim_options *o) {
   world->seed = o->seed;
   world->now = 0;
   world->events = 0;
+  memset(world->repairs, 0, sizeof world->repairs);
   world->current = NULL;
   world->ended = false;
   heap_clear(&world->heap);
@@ -224,7 +246,7 @@ static bool is_core(const int *core, int cnt, int node) {
 static int choose_core(int *core) {
   int n = world->plan.nodes, cnt = 0;
   bool all = world->plan.memory; /* those that have lost something do not count: all are needed */
-  for (int i = 0; i < n; i++) all |= world->machines[i].wiped;
+  for (int i = 0; i < n; i++) all |= world->machines[i].wiped || world->machines[i].rotten;
   if (all) {
     for (; cnt < n; cnt++) core[cnt] = cnt;
     return cnt;
@@ -264,7 +286,7 @@ static nodeset_t healed_nodes;
 static bool all_take_part(void) {
   for (int i = 0; i < world->plan.nodes; i++) {
     const struct machine *m = &world->machines[i];
-    if (!(healed_nodes >> i & 1u)) continue;
+    if (!(healed_nodes >> i & 1u) || m->damaged) continue;
     if (m->state != MACHINE_UP || !m->app_runs || m->app.state != APP_SERVING) return false;
     struct app app = m->node->app;
     if (app.ops->applied(&app) != oracle_committed()) return false;
@@ -278,7 +300,7 @@ static bool all_served(void) {
   return true;
 }
 
-static_assert(FAULT_CLASSES + NET_EFFECTS < SIM_COUNTS, "they fit");
+static_assert(FAULT_CLASSES + NET_EFFECTS + REPAIR_EFFECTS < SIM_COUNTS, "they fit");
 
 const char *sim_count_name(int i) {
   static const char *const net[NET_EFFECTS] = {
@@ -287,14 +309,24 @@ const char *sim_count_name(int i) {
       [NET_REORDERED] = "datagram late",     [NET_CORRUPTED] = "datagram corrupted",
       [NET_REPLAYED] = "old frame replayed", [NET_OVERFLOW] = "NIC ring overflow",
       [NET_CLOGGED] = "datagram clogged"};
+  static const char *const repair[REPAIR_EFFECTS] = {
+      [REPAIR_FOUND] = "damaged log found",
+      [REPAIR_MADE] = "damaged log repaired",
+      [REPAIR_DENIED] = "damaged record discarded",
+      [REPAIR_WAITED] = "damaged record waited for",
+      [REPAIR_VOTE] = "vote given up for a snapshot"};
   if (i < FAULT_CLASSES) return fault_name((enum fault_class)i);
-  return i < FAULT_CLASSES + NET_EFFECTS ? net[i - FAULT_CLASSES] : NULL;
+  i -= FAULT_CLASSES;
+  if (i < NET_EFFECTS) return net[i];
+  return i < NET_EFFECTS + REPAIR_EFFECTS ? repair[i - NET_EFFECTS] : NULL;
 }
 
 bool sim_count_is_due(int i, const struct sim_options *o) {
   uint32_t never = o->storage ? 0 : FAULTS_OF_STORAGE;
   if (o->memory)
-    never |= FAULTS_OF_STORAGE | 1u << FAULT_WIPE; /* what was acknowledged may be gone */
+    never |= FAULTS_OF_STORAGE | 1u << FAULT_WIPE | 1u << FAULT_LOG_ROT; /* all may be gone */
+  int repair = i - FAULT_CLASSES - NET_EFFECTS; /* not every campaign meets every outcome */
+  if (repair >= 0) return !o->memory && repair <= REPAIR_MADE;
   return i >= FAULT_CLASSES || !(never >> i & 1u);
 }
 
@@ -324,6 +356,8 @@ struct sim_result sim_run(const struct sim_options *o) {
                          .images = t.images,
                          .cover = *cover_of_run()};
   for (int i = 0; i < FAULT_CLASSES; i++) r.faults += r.count[i] = faults_effective()[i];
+  for (int i = 0; i < REPAIR_EFFECTS; i++)
+    r.count[FAULT_CLASSES + NET_EFFECTS + i] = world->repairs[i];
   for (int i = 0; i < NET_EFFECTS; i++) r.count[FAULT_CLASSES + i] = world->network->effects[i];
   for (int i = 0; i < world->plan.nodes; i++) r.recoveries += world->machines[i].boots - 1;
   sim_finish();

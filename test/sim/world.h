@@ -83,6 +83,7 @@ struct machine {
   bool slow_runs, app_runs;
   bool wiped;     /* has lost its disk, and does not vote yet */
   bool damaged;   /* its disk has done something bad to what it holds, once */
+  bool rotten;    /* its log or snapshots have rotted: peers repair that, it takes part again */
   bool unwinding; /* it is dead; its disk thread returns from where it stood */
   bool dying;     /* has ended itself; machine_reap takes it down */
   enum machine_end dies_how;
@@ -96,12 +97,23 @@ struct machine {
 
 /* ---- the world ---- */
 
+/* What became of damaged records, as the nodes say it. */
+enum repair_effect {
+  REPAIR_FOUND,
+  REPAIR_MADE,
+  REPAIR_DENIED,
+  REPAIR_WAITED,
+  REPAIR_VOTE,
+  REPAIR_EFFECTS
+};
+
 struct world {
   struct plan plan;
   uint64_t seed;
   char options[48]; /* of sim, for the command that repeats it */
   uint64_t now;     /* ns */
   uint64_t events;
+  uint64_t repairs[REPAIR_EFFECTS];
   struct heap heap;
   struct trace trace;
   struct random random_net, random_turn, random_disk, random_fault, random_client, random_slow,

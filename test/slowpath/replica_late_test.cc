@@ -371,4 +371,30 @@ TEST(PushBack, EndsWithTheLeadership) {
   EXPECT_EQ(s.app.back().type, APP_STOP);
 }
 
+// ---- who holds what our disk has not yet (5.2 step 1) ----
+
+// It was attached first, until our disk had caught up; that nothing follows is no hole then.
+TEST(Late, WhoHoldsAllOfOurEpochAlreadyGetsNewleaderAtOnce) {
+  Solo s(3);
+  s.leading();
+  s.follower(1, 1, 0);
+  s.answer_all();
+  s.ackepoch(1, 0, 0);
+  s.answer_all();
+  s.follower(2, 2, 1);
+  s.forget();
+  s.ackepoch(2, 1, zxid_make(1, 1));
+  ASSERT_EQ(s.asked.back().type, DISK_LOOKUP);
+  s.asked.back().zxid = 0; /* our disk is behind */
+  s.answer_all();
+  ASSERT_TRUE(s.said(FAST_ATTACH));
+  struct fast_msg attach = s.fast.back();
+  attach.type = FAST_ATTACHED;
+  attach.pos = 64;
+  s.fast_event(attach);
+  s.answer_all();
+  EXPECT_EQ(s.sent_cnt(PACKET_NEWLEADER), 1);
+  EXPECT_FALSE(s.was_closed(2));
+}
+
 }  // namespace

@@ -32,7 +32,8 @@ struct image { /* a node's disk */
   struct durable_state state;
   int entry_cnt; /* all history; those up to log_base are in the snapshot only */
   struct entry entries[CLUSTER_ENTRIES];
-  int snapshot_cnt; /* entries in the newest snapshot */
+  bool faulty[CLUSTER_ENTRIES]; /* it is there, and cannot be read (E1) */
+  int snapshot_cnt;             /* entries in the newest snapshot */
 };
 
 struct cluster_options {
@@ -56,6 +57,9 @@ void image_push(struct image *i, uint32_t epoch, int cnt, uint32_t salt, uint32_
 /* image_snapshot puts everything up to the entry_idx-th entry into the snapshot and out of the log.
  */
 void image_snapshot(struct image *i, int entry_cnt);
+
+/* image_spoil damages the entry_idx-th entry. */
+void image_spoil(struct image *i, int entry_idx);
 
 /* cluster_purge: node takes a snapshot of its first entry_cnt entries; what an open one does not
  * pin leaves the log. */

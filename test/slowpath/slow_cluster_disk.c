@@ -50,6 +50,7 @@ static void append(struct cluster *c, int node, const struct entry *e) {
   struct image *i = &c->nodes[node].image;
   CHECK(zxid_follows(i->state.last_zxid, e->zxid)); /* R10 */
   CHECK(i->entry_cnt < CLUSTER_ENTRIES);
+  i->faulty[i->entry_cnt] = false;
   i->entries[i->entry_cnt++] = *e;
   i->state.last_zxid = e->zxid;
 }
@@ -86,13 +87,14 @@ static void do_truncate(struct image *i, struct disk_msg *m) {
   i->state.last_zxid = m->zxid = image_last(i, i->entry_cnt);
 }
 
-static void do_read(const struct image *i, struct disk_msg *m) {
+static void do_read(struct cluster *c, const struct image *i, struct disk_msg *m) {
   if (m->zxid < i->state.log_base) {
     m->reason = REASON_BELOW_LOG;
     return;
   }
   m->len = 0;
   for (int k = floor_cnt(i, m->zxid); k < i->entry_cnt; k++) {
+    CHECK(!i->faulty[k]); /* nobody is served what is damaged (E1) */
     if (m->len + record_size(i->entries[k].len) > m->cap) break;
     m->len += entry_write((uint8_t *)m->buf + m->len, &i->entries[k]);
     m->zxid = i->entries[k].zxid;
@@ -112,6 +114,8 @@ static void do_install(struct cluster *c, struct node *n) {
   i->entry_cnt = i->snapshot_cnt = n->snap_write_cnt / (int)sizeof(struct entry);
   memcpy(i->entries, n->snap_write, (size_t)n->snap_write_cnt);
   CHECK(image_last(i, i->entry_cnt) == n->snap_zxid);
+  i->state.no_state = false;
+  memset(i->faulty, 0, sizeof i->faulty);
   i->state.last_zxid = i->state.log_base = i->state.snapshot_zxid = n->snap_zxid;
   n->snap_write_cnt = -1;
 }
@@ -189,7 +193,13 @@ static void apply(struct cluster *c, int node, struct disk_msg *m) {
       m->zxid = image_last(i, floor_cnt(i, m->zxid));
       break;
     case DISK_READ:
-      do_read(i, m);
+      do_read(c, i, m);
+      break;
+    case DISK_ASK:
+      disk_answer(c, node, m);
+      break;
+    case DISK_REPAIR:
+      disk_repair(c, node, m);
       break;
     case DISK_CLEAN_STOP:
       i->state.clean_stop = true;
@@ -198,6 +208,7 @@ static void apply(struct cluster *c, int node, struct disk_msg *m) {
       snapshot(c, n, m);
       break;
   }
+  image_look(i);
   m->state = i->state;
 }
 

@@ -43,8 +43,10 @@ void judge_send(struct cluster *c, int node, int conn, const struct packet *p) {
       break;
     case PACKET_NEWLEADER:
       CHECK(d->current_epoch == epoch); /* R4 */
+      CHECK(!d->faulty);                /* E3 */
       break;
     case PACKET_ACK:
+      CHECK(!d->faulty && !d->no_state);                                           /* R5 */
       CHECK(conn == 0 && d->current_epoch == epoch && d->accepted_epoch == epoch); /* R5 */
       CHECK(is_prefix(&n->image, &c->nodes[n->replica.learn.leader_idx].image));
       break;

@@ -116,8 +116,9 @@ struct node {
   uint8_t snap_write[CLUSTER_ENTRIES * sizeof(struct entry)];
   uint64_t snap_zxid;
   int snap_read_cnt;
-  uint64_t committed; /* struct positions */
-  bool poison;        /* its history may hold what others lack: a loss was accepted */
+  bool repaired[CLUSTER_ENTRIES]; /* by the repair under way */
+  uint64_t committed;             /* struct positions */
+  bool poison;                    /* its history may hold what others lack: a loss was accepted */
   int logged[LOG_ID_CNT];
 };
 
@@ -140,6 +141,11 @@ struct cluster {
 void cluster_violation(const struct cluster *c, const char *what, const char *file, int line);
 uint64_t cluster_random(struct cluster *c);
 void cluster_step(struct cluster *c, int node, struct replica_event *e);
+
+/* slow_cluster_faulty.c */
+void image_look(struct image *i); /* fills in state.faulty */
+void disk_answer(struct cluster *c, int node, struct disk_msg *m);
+void disk_repair(struct cluster *c, int node, struct disk_msg *m);
 
 /* slow_cluster_disk.c */
 void disk_ask(struct cluster *c, int node, const struct disk_msg *m);

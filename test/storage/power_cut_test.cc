@@ -82,7 +82,9 @@ static Case Purge() {
 }
 
 static Case SealAndStop() {
-  return {{Accepted(1), Append(Recs(1, 1, 3))}, {Seal(), Append(Recs(1, 4, 1)), Clean()}};
+  return {{Accepted(1), Append(Recs(1, 1, 3))},
+          {Seal(), Append(Recs(1, 4, 1)), Clean()},
+          {"log.00000001"}};  // the trailer's: no record is lost with it
 }
 
 using CaseMaker = Case (*)();

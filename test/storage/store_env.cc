@@ -231,6 +231,79 @@ reason Disk::Do(const Step &step, Model &m) {
   return r;
 }
 
+std::vector<uint8_t> PeerRecord(const Model &m, zxid_t after) {
+  zxid_t before = m.base;
+  for (const Rec &r : m.recs) {
+    if (before == after) return Bytes({r});
+    before = r.zxid;
+  }
+  return {};
+}
+
+/* What it tells peers about each record of m. */
+static std::string CheckAnswers(store *s, const Model &m, zxid_t *last) {
+  std::vector<uint8_t> buf(60000);
+  zxid_t before = m.base, faulty = store_state(s).faulty;
+  for (const Rec &r : m.recs) {
+    if (r.zxid > store_state(s).log_base) {
+      store_slice a = store_ask(s, before, r.zxid, buf.data(), 60000);
+      auto want = Bytes({r});
+      buf.resize(60000);
+      if (a.reason == REASON_NONE && !std::equal(want.begin(), want.end(), buf.begin()))
+        return "serves a wrong " + Hex(r.zxid);
+      bool had = r.zxid <= store_state(s).last_zxid;
+      bool counts = store_state(s).may_vote;
+      if (had && counts && a.reason == REASON_NOT_HELD) return "denies " + Hex(r.zxid);
+      if (a.reason == REASON_FAULTY && !faulty) return "is not faulty, but so is " + Hex(r.zxid);
+      if (had) *last = r.zxid;
+    }
+    before = r.zxid;
+  }
+  return "";
+}
+
+static std::string Mend(store *s, const Model &m) {
+  store_repair r = store_repair_begin(s);
+  for (int i = 0; i < 10000 && r.step != REPAIR_DONE && r.reason == REASON_NONE; i++) {
+    if (r.step == REPAIR_COPIES) {
+      r = store_repair_put(s, nullptr, 0);
+      continue;
+    }
+    auto record = PeerRecord(m, r.after);
+    if (record.empty()) return "asks for what never was, behind " + Hex(r.after);
+    r = store_repair_put(s, record.data(), record.size());
+  }
+  if (r.reason != REASON_NONE || r.step != REPAIR_DONE)
+    return std::string("repair: ") + store_error(s);
+  return store_state(s).faulty ? "still faulty" : "";
+}
+
+std::string SafeAndRepairable(Disk &d, const Model &m) {
+  durable_state before = store_state(d.s);
+  zxid_t last = before.log_base;
+  std::string wrong = CheckAnswers(d.s, m, &last);
+  if (!wrong.empty()) return wrong;
+  if (!before.may_vote && m.may_vote) return "";  // whatever it has left is no more than a help
+  if (last != before.last_zxid) return "ends at " + Hex(before.last_zxid) + ", not in its history";
+  if (before.may_vote && m.may_vote && before.last_zxid != m.last())
+    return "votes with " + Hex(before.last_zxid) + ", had " + Hex(m.last());
+  if (before.faulty) wrong = Mend(d.s, m);
+  if (!wrong.empty()) return wrong;
+  Model now = m;
+  now.may_vote = before.may_vote;
+  while (!now.recs.empty() && now.recs.back().zxid > before.last_zxid) now.recs.pop_back();
+  now.clean = store_state(d.s).clean_stop;
+  for (int i = 0; i < 2; i++) {
+    wrong = Compare(d.s, now);
+    if (!wrong.empty()) return wrong;
+    d.Close();
+    if (!d.Open()) return d.error;
+    now.clean = store_state(d.s).clean_stop;
+    if (store_state(d.s).faulty) return "faulty again";
+  }
+  return "";
+}
+
 void Prepare(Disk &d, Model &m, const std::vector<Step> &steps) {
   ASSERT_EQ(d.Format(), 0) << d.error;
   ASSERT_TRUE(d.Open()) << d.error;

@@ -74,6 +74,12 @@ Step Clean();
 
 // "" or what is wrong.  compare changes nothing but what reading changes.
 std::string Compare(store *s, const Model &m);
+class Disk;
+// Of a store that was opened on a damaged disk and must know m, or have given up its vote: nothing
+// wrong is read or told to peers, and with m's records as a peer's it ends up holding m again.
+std::string SafeAndRepairable(Disk &d, const Model &m);
+// What a peer that holds m answers.
+std::vector<uint8_t> PeerRecord(const Model &m, zxid_t after);
 // What the store may hold if the power goes during step.
 std::vector<Model> Outcomes(const Model &before, const Step &step);
 std::string CompareAny(store *s, const std::vector<Model> &models);

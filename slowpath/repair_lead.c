@@ -1,0 +1,170 @@
+/* repair_lead.c - a prospective leader's damaged records (E1, E3), asked for one by one.
+ *
+ *   promises of a quorum -> REPAIR_BEGIN -> (NEEDS -> ASK everybody -> HAVE -> put)* -> DONE
+ *                                              |  a quorum: DONT_HAVE -> discard -> DONE
+ *                                              `  else: wait, and say for what
+ *
+ * Only who has promised our epoch counts with DONT_HAVE: another may yet get the record from an
+ * older leader.  A record that a quorum does not have is not committed, nor is what follows it. */
+#include <assert.h>
+#include <string.h>
+
+#include "proto/repair.h"
+#include "slowpath/replica_parts.h"
+
+static void ask_disk(struct replica *r, uint32_t flag, struct replica_actions *a) {
+  r->lead.asking = false;
+  act_disk(r, DISK_LEADER, (struct disk_msg){.type = DISK_REPAIR, .flag = flag}, a);
+}
+
+void repair_lead(struct replica *r, struct replica_actions *a) {
+  leader_set_step(r, LEADING_REPAIR);
+  r->lead.ping_us = r->now_us + tick_us(r);
+  act_log(a, (struct log_event){
+                 .id = LOG_FAULTY, .zxid = r->durable.faulty, .a = r->durable.faulty_cnt});
+  ask_disk(r, REPAIR_BEGIN, a);
+}
+
+/* The record's name, if it has one: where epochs meet only the end of the damage is known. */
+static zxid_t wanted(const struct leading *l) {
+  bool one_epoch = zxid_epoch(l->ask_after) == zxid_epoch(l->ask_upto);
+  return one_epoch ? l->ask_after + 1 : l->ask_upto;
+}
+
+static void ask(struct replica *r, int conn, struct replica_actions *a) {
+  struct learner_conn *c = &r->conns[conn];
+  if (c->step != CONN_READY || c->asked != ASKED_NOT || !(c->features & FEATURE_REPAIR)) return;
+  c->asked = ASKED_OPEN;
+  act_send(a, conn, repair_ask(arena_take(r, REPAIR_ASK_LEN), r->lead.ask_after, r->lead.ask_upto));
+}
+
+/* It is only in others' snapshots: committed, and out of our reach as a leader. */
+static void give_up_vote(struct replica *r, struct replica_actions *a) {
+  act_log(a, (struct log_event){.id = LOG_VOTE_GIVEN_UP, .zxid = wanted(&r->lead)});
+  r->needs_snap = true;
+  act_disk(r, DISK_VOTE, (struct disk_msg){.type = DISK_MAY_VOTE, .flag = 0}, a);
+}
+
+static void judge(struct replica *r, struct replica_actions *a) {
+  struct leading *l = &r->lead;
+  bool open = false, below_log = false;
+  if (!l->asking) return;
+  if (quorum_has(&r->quorum, l->dont_have)) {
+    act_log(a, (struct log_event){.id = LOG_DISCARDED, .zxid = wanted(l)});
+    ask_disk(r, REPAIR_DISCARD, a);
+    return;
+  }
+  for (int i = 1; i <= LIMIT_LEARNERS; i++) {
+    open |= r->conns[i].asked == ASKED_OPEN;
+    below_log |= r->conns[i].below_log;
+  }
+  if (open) return;
+  if (below_log && !r->needs_snap) give_up_vote(r, a);
+  l->waits = true;
+}
+
+/* Not at once: others may be on their way. */
+static void tell(struct replica *r, struct replica_actions *a) {
+  if (!r->lead.asking || !r->lead.waits || r->lead.told) return;
+  r->lead.told = true;
+  act_log(a, (struct log_event){.id = LOG_REPAIR_WAITS, .zxid = wanted(&r->lead)});
+}
+
+static void on_needs(struct replica *r, const struct disk_msg *m, struct replica_actions *a) {
+  struct leading *l = &r->lead;
+  bool again = l->ask_after == m->zxid && l->ask_upto == m->upto; /* what came did not fit */
+  l->asking = true;
+  if (!again) {
+    l->waits = l->told = false;
+    l->ask_after = m->zxid;
+    l->ask_upto = m->upto;
+    l->dont_have = 0;
+    for (int i = 1; i <= LIMIT_LEARNERS; i++) {
+      r->conns[i].asked = ASKED_NOT;
+      r->conns[i].below_log = false;
+    }
+  }
+  for (int i = 1; i <= LIMIT_LEARNERS; i++) ask(r, i, a);
+  judge(r, a);
+}
+
+static void on_done(struct replica *r, const struct disk_msg *m, struct replica_actions *a) {
+  r->durable = m->state;
+  act_log(a, (struct log_event){.id = LOG_REPAIRED, .zxid = r->durable.last_zxid});
+  leader_set_current(r, a);
+}
+
+void repair_on_disk(struct replica *r, const struct disk_msg *m, struct replica_actions *a) {
+  struct disk_msg needs = *m;
+  assert(r->lead.step == LEADING_REPAIR);
+  if (m->reason != REASON_NONE) { /* what a peer sent was not it: as if it had not answered */
+    counters_add(r->counters, m->reason, 1);
+    needs.flag = REPAIR_NEEDS;
+    needs.zxid = r->lead.ask_after;
+    needs.upto = r->lead.ask_upto;
+  }
+  if (needs.flag == REPAIR_NEEDS)
+    on_needs(r, &needs, a);
+  else if (needs.flag == REPAIR_COPIES)
+    ask_disk(r, REPAIR_GO_ON, a);
+  else
+    on_done(r, m, a);
+}
+
+void repair_on_ready(struct replica *r, int conn, struct replica_actions *a) {
+  if (r->lead.asking) ask(r, conn, a);
+}
+
+/* The record goes to the disk thread in buffer 0, which as a leader we do not need otherwise. */
+static void put(struct replica *r, struct span record, struct replica_actions *a) {
+  memcpy(r->memory.buffer[0], record.data, (size_t)record.len);
+  r->lead.asking = false;
+  act_disk(r, DISK_LEARNER,
+           (struct disk_msg){
+               .type = DISK_REPAIR, .buf = r->memory.buffer[0], .len = (uint32_t)record.len},
+           a);
+}
+
+void repair_on_answer(struct replica *r, int conn, const struct packet *p,
+                      struct replica_actions *a) {
+  struct leading *l = &r->lead;
+  struct learner_conn *c = &r->conns[conn];
+  struct repair_msg m;
+  enum reason bad = repair_read(&m, p);
+  if (bad || !(c->features & FEATURE_REPAIR)) {
+    leader_close(r, conn, bad ? bad : REASON_PACKET_PHASE, a);
+    return;
+  }
+  bool current = l->step == LEADING_REPAIR && l->asking && c->asked == ASKED_OPEN &&
+                 m.after == l->ask_after && m.upto == l->ask_upto;
+  if (!current) return; /* another one was faster */
+  c->asked = ASKED_ANSWERED;
+  c->below_log = m.answer == ANSWER_BELOW_LOG;
+  if (m.answer == ANSWER_DONT_HAVE) l->dont_have |= node_bit(c->peer_idx) & l->promised;
+  if (m.answer == ANSWER_HAVE)
+    put(r, m.record, a);
+  else
+    judge(r, a);
+}
+
+/* Who waits for us hears that we live; who has gone will not answer any more. */
+void repair_on_tick(struct replica *r, struct replica_actions *a) {
+  if (r->now_us < r->lead.ping_us) return;
+  r->lead.ping_us = r->now_us + tick_us(r);
+  for (int i = 1; i <= LIMIT_LEARNERS; i++)
+    if (r->conns[i].step == CONN_READY && r->conns[i].zabline) act_send_empty(a, i, PACKET_PING, 0);
+  tell(r, a);
+  judge(r, a);
+}
+
+zxid_t repair_waits_for(const struct replica *r) {
+  bool waits = r->role == ROLE_LEADING && r->lead.step == LEADING_REPAIR && r->lead.waits;
+  return waits && r->lead.asking ? wanted(&r->lead) : 0;
+}
+
+bool repair_accept_loss(struct replica *r, struct replica_actions *a) {
+  if (r->role != ROLE_LEADING || r->lead.step != LEADING_REPAIR || !r->lead.asking) return false;
+  act_log(a, (struct log_event){.id = LOG_LOSS_ACCEPTED, .zxid = r->lead.ask_after});
+  ask_disk(r, REPAIR_DISCARD, a);
+  return true;
+}

@@ -1,0 +1,204 @@
+/* Damage in the middle of the log: what stood there, as far as what is intact around it says.
+ *
+ * A record is told by its own checksum, a group by its header; where both are gone, the next intact
+ * header says which zxid stood before it.  A hole never hides a truncation: if one may have been
+ * there and cannot be reconstructed, the node stops (E1). */
+#include <string.h>
+
+#include "storage/log_recover.h"
+
+/* ---- inside a group whose header is intact ---- */
+
+struct walk {
+  const uint8_t *records;
+  uint32_t len, at;
+  zxid_t last, end;
+};
+
+/* fits: a record header at `at` that may stand there. */
+static bool fits(const struct walk *w, uint32_t at, zxid_t last, struct record *r) {
+  enum record_status status = record_peek(r, w->records + at, w->len - at, LIMIT_RECORD_MAX);
+  return status == RECORD_OK && zxid_follows(last, r->zxid) && r->zxid <= w->end;
+}
+
+/* The lengths lead exactly to the end: then all record headers are right. */
+static bool lengths_hold(const struct walk *w) {
+  zxid_t last = w->last;
+  struct record r;
+  for (uint32_t at = w->at; at < w->len; at += r.size) {
+    if (!fits(w, at, last, &r)) return false;
+    last = r.zxid;
+  }
+  return last == w->end;
+}
+
+static int add_holes(struct log *l, const struct segment *s, const struct group_header *h,
+                     struct walk *w) {
+  uint64_t begin = s->tail + GROUP_HEADER;
+  while (w->at < w->len) {
+    struct record r;
+    bool good =
+        record_read(&r, w->records + w->at, w->len - w->at, LIMIT_RECORD_MAX) == RECORD_OK &&
+        zxid_follows(w->last, r.zxid) && r.zxid <= w->end;
+    if (!good && !lengths_hold(w)) break;
+    struct log_hole hole = {s->id, begin + w->at, begin + w->at + r.size, w->last, r.zxid};
+    if (!good && log_hole_add(l, hole)) return -1;
+    w->last = r.zxid;
+    w->at += r.size;
+  }
+  if (w->at == w->len && w->last == w->end) return 0;
+  return log_hole_add(
+      l, (struct log_hole){s->id, begin + w->at, s->tail + group_size(h->len), w->last, w->end});
+}
+
+int log_keep_damaged(struct log *l, int idx, const struct group_header *h,
+                     struct log_recovery *rec) {
+  const struct segment *s = &l->segs[idx];
+  if (h->prev_zxid != l->last_zxid) return log_damaged(l, s, s->tail, "group does not follow");
+  const uint8_t *p = log_window(l, s, s->size, s->tail, group_size(h->len));
+  if (!p) return -1;
+  memcpy(l->group, p + GROUP_HEADER, h->len); /* free until the log is open */
+  group_unmask(h, l->group, h->len - h->len % 8);
+  struct walk w = {l->group, h->len, 0, l->last_zxid, h->last_zxid};
+  if (add_holes(l, s, h, &w)) return -1;
+  return log_accept(l, idx, h, rec);
+}
+
+/* ---- between groups ---- */
+
+struct place {
+  int seg;
+  uint64_t offset;
+  struct group_header h;
+};
+
+/* find_later finds the first intact header behind the tail of idx.  Returns 1, 0 or -1. */
+static int find_later(struct log *l, int idx, struct place *c) {
+  for (c->seg = idx; c->seg < l->seg_cnt; c->seg++) {
+    const struct segment *s = &l->segs[c->seg];
+    bool first = c->seg == idx;
+    for (c->offset = first ? s->tail + LIMIT_SECTOR : 0; c->offset < s->size;
+         c->offset += LIMIT_SECTOR) {
+      enum found found = log_look(l, s, c->offset, &c->h);
+      if (found == FOUND_ERROR) return -1;
+      if (found < FOUND_HEADER) continue;
+      /* a torn group left behind by an earlier recovery is not whole, and nothing is behind it */
+      if (c->h.sequence > l->sequence || (c->h.sequence == l->sequence && found == FOUND_GROUP))
+        return 1;
+    }
+  }
+  return 0;
+}
+
+int log_is_followed(struct log *l, int idx, const struct group_header *h) {
+  struct place c;
+  uint64_t sequence = l->sequence, tail = l->segs[idx].tail;
+  l->sequence = h->sequence + 1;
+  l->segs[idx].tail = group_size(h->len) - LIMIT_SECTOR;
+  int rc = find_later(l, idx, &c);
+  l->sequence = sequence;
+  l->segs[idx].tail = tail;
+  return rc;
+}
+
+static bool rest_is_zero(struct log *l, const struct segment *s, uint64_t to) {
+  for (uint64_t at = s->tail; at < to; at += LIMIT_SECTOR) {
+    const uint8_t *p = log_window(l, s, s->size, at, LIMIT_SECTOR);
+    if (!p || !group_all_zero(p, LIMIT_SECTOR)) return false;
+  }
+  return true;
+}
+
+/* The chain goes on at c; before it the history ends at zxid. */
+static int go_on(struct log *l, const struct place *c, zxid_t zxid) {
+  struct segment *s = &l->segs[c->seg];
+  l->last_zxid = zxid;
+  l->sequence = c->h.sequence;
+  l->chain = c->h.chain;
+  s->tail = c->offset;
+  s->end = zxid;
+  return c->seg;
+}
+
+static int pass_within(struct log *l, const struct place *c) {
+  struct segment *s = &l->segs[c->seg];
+  zxid_t upto = c->h.prev_zxid;
+  if (upto < l->last_zxid || c->h.type == GROUP_TRUNCATE || c->h.type == GROUP_RESTART)
+    return log_damaged(l, s, s->tail, "what stands behind it does not belong there");
+  struct log_hole hole = {s->id, s->tail, c->offset, l->last_zxid, upto};
+  return log_hole_add(l, hole) ? -1 : go_on(l, c, upto);
+}
+
+/* The end of one segment is damaged, and the next one is whole. */
+static int pass_end(struct log *l, int idx, const struct place *c) {
+  struct segment *s = &l->segs[idx];
+  bool truncates = c->h.type == GROUP_TRUNCATE;
+  zxid_t upto = truncates ? c->h.last_zxid : c->h.prev_zxid;
+  if (!truncates && upto < l->last_zxid)
+    return log_damaged(l, s, s->tail, "the next segment does not follow");
+  if (upto > l->last_zxid) {
+    struct log_hole hole = {s->id, s->tail, s->size, l->last_zxid, upto};
+    if (log_hole_add(l, hole)) return -1;
+    l->last_zxid = s->end = upto;
+  }
+  s->tail = s->size;
+  l->segs[c->seg].base = l->last_zxid;
+  return go_on(l, c, l->last_zxid);
+}
+
+/* The beginning of a segment is damaged: one group, or nobody could say whether it truncated. */
+static int pass_beginning(struct log *l, int idx, const struct place *c) {
+  struct segment *s = &l->segs[c->seg];
+  zxid_t upto = c->h.prev_zxid;
+  bool starts = c->h.type == GROUP_TRUNCATE || c->h.type == GROUP_RESTART;
+  bool one = c->h.sequence == l->sequence + 1 && !starts;
+  if (!one || !rest_is_zero(l, &l->segs[idx], l->segs[idx].size))
+    return log_damaged(l, s, 0, "a truncation may have stood there");
+  if (upto < l->last_zxid) log_clamp(l, upto); /* so it did */
+  s->base = l->last_zxid;
+  log_index_add(s, l->last_zxid, 0);
+  struct log_hole hole = {s->id, 0, c->offset, l->last_zxid, upto};
+  return log_hole_add(l, hole) ? -1 : go_on(l, c, upto);
+}
+
+static bool is_complete(const struct log *l, int idx, int to) {
+  return l->segs[to].id - l->segs[idx].id == (uint64_t)(to - idx);
+}
+
+/* Between idx and to nothing may have stood. */
+static bool is_empty_between(struct log *l, int idx, int to) {
+  for (int i = idx + 1; i < to; i++)
+    if (!rest_is_zero(l, &l->segs[i], l->segs[i].size)) return false;
+  return true;
+}
+
+int log_pass_damage(struct log *l, int idx, struct log_recovery *rec) {
+  const struct segment *s = &l->segs[idx];
+  struct group_header h;
+  struct place c;
+  int found = find_later(l, idx, &c);
+  if (found <= 0) return found < 0 ? -1 : LOG_ENDS;
+  enum found here = s->tail < s->size ? log_look(l, s, s->tail, &h) : FOUND_NOTHING;
+  if (here == FOUND_ERROR) return -1;
+  if (here == FOUND_HEADER && log_continues(l, &h) && h.sequence < c.h.sequence)
+    return log_keep_damaged(l, idx, &h, rec) ? -1 : idx;
+  if (c.seg == idx) return pass_within(l, &c);
+  if (!is_complete(l, idx, c.seg) || !is_empty_between(l, idx, c.seg))
+    return log_damaged(l, s, s->tail, "and what follows it is missing or unreadable, too");
+  return c.offset ? pass_beginning(l, idx, &c) : pass_end(l, idx, &c);
+}
+
+int log_find_beginning(struct log *l, int idx) {
+  struct segment *s = &l->segs[idx];
+  struct place c = {.seg = idx};
+  for (c.offset = LIMIT_SECTOR; c.offset < s->size; c.offset += LIMIT_SECTOR) {
+    enum found found = log_look(l, s, c.offset, &c.h);
+    if (found == FOUND_ERROR) return -1;
+    if (found < FOUND_HEADER || c.h.type == GROUP_TRUNCATE || c.h.type == GROUP_RESTART) continue;
+    struct log_hole none = {s->id, 0, c.offset, c.h.prev_zxid, c.h.prev_zxid};
+    s->base = c.h.prev_zxid;
+    log_index_add(s, s->base, 0);
+    return log_hole_add(l, none) || go_on(l, &c, c.h.prev_zxid) < 0 ? -1 : 0;
+  }
+  return log_damaged(l, s, 0, "the oldest segment has no beginning");
+}

@@ -1,0 +1,79 @@
+/* Damaged records of the cluster's disks: answers to ASK, and repair, whose outcome must be the
+ * very record that stood there. */
+#include <string.h>
+
+#include "test/slowpath/slow_cluster_parts.h"
+
+void image_look(struct image *i) {
+  i->state.faulty = 0;
+  i->state.faulty_cnt = 0;
+  for (int k = 0; k < i->entry_cnt; k++) {
+    if (!i->faulty[k] || i->entries[k].zxid <= i->state.log_base) continue;
+    if (!i->state.faulty_cnt++) i->state.faulty = i->entries[k].zxid;
+  }
+}
+
+void image_spoil(struct image *i, int entry_idx) {
+  i->faulty[entry_idx] = true;
+  image_look(i);
+}
+
+static int index_of(const struct image *i, uint64_t zxid) {
+  for (int k = 0; k < i->entry_cnt; k++)
+    if (i->entries[k].zxid == zxid) return k;
+  return -1;
+}
+
+void disk_answer(struct cluster *c, int node, struct disk_msg *m) {
+  const struct image *i = &c->nodes[node].image;
+  bool one_epoch = zxid_epoch(m->zxid) == zxid_epoch(m->upto);
+  int wanted = index_of(i, one_epoch ? m->zxid + 1 : m->upto);
+  int next = m->zxid ? index_of(i, m->zxid) + 1 : 0;
+  m->len = 0;
+  if (m->zxid < i->state.log_base) {
+    m->reason = REASON_BELOW_LOG;
+  } else if (wanted < 0) {
+    bool part = !one_epoch && next < i->entry_cnt && i->entries[next].zxid < m->upto;
+    m->reason = part ? REASON_FAULTY : REASON_NOT_HELD;
+  } else if (i->faulty[next]) {
+    m->reason = REASON_FAULTY;
+  } else {
+    CHECK(record_size(i->entries[next].len) <= m->cap);
+    m->len = entry_write(m->buf, &i->entries[next]);
+    m->zxid = i->entries[next].zxid;
+  }
+}
+
+static void go_on(struct image *i, struct node *n, struct disk_msg *m) {
+  int k = 0;
+  while (k < i->entry_cnt &&
+         (!i->faulty[k] || n->repaired[k] || i->entries[k].zxid <= i->state.log_base))
+    k++;
+  m->flag = k < i->entry_cnt ? REPAIR_NEEDS : REPAIR_DONE;
+  if (m->flag == REPAIR_DONE) memset(i->faulty, 0, sizeof i->faulty);
+  if (m->flag == REPAIR_DONE) return;
+  m->zxid = image_last(i, k);
+  m->upto = i->entries[k].zxid;
+}
+
+void disk_repair(struct cluster *c, int node, struct disk_msg *m) {
+  struct node *n = &c->nodes[node];
+  struct image *i = &n->image;
+  struct disk_msg at = {0};
+  go_on(i, n, &at);
+  if (m->flag == REPAIR_BEGIN) {
+    memset(n->repaired, 0, sizeof n->repaired);
+  } else if (m->flag == REPAIR_DISCARD) {
+    i->entry_cnt = at.zxid ? index_of(i, at.zxid) + 1 : 0;
+    i->state.last_zxid = at.zxid;
+  } else if (m->len) {
+    uint8_t was[LIMIT_RECORD_HEADER + 65536 + 64];
+    int k = index_of(i, at.upto);
+    if (entry_write(was, &i->entries[k]) != m->len || memcmp(was, m->buf, m->len) != 0) {
+      m->reason = REASON_RECORD_ORDER;
+      return;
+    }
+    n->repaired[k] = true;
+  }
+  go_on(i, n, m);
+}
