@@ -160,8 +160,8 @@ static uint32_t refuse(struct app *a, const struct app_request *r, enum reason r
   return TXN_HEADER_LEN + 12;
 }
 
-static uint32_t tick(struct app *a, int64_t time_ms, void *request, uint32_t cap) {
-  (void)a, (void)time_ms, (void)request, (void)cap;
+static uint32_t tick(struct app *a, int64_t time_ms, bool held, struct app_room room) {
+  (void)a, (void)time_ms, (void)held, (void)room;
   return 0; /* records do not age */
 }
 
