@@ -86,6 +86,7 @@ struct config {
 
   enum config_app app;
   uint16_t client_port;
+  uint32_t container_check_ms;
   int max_client_cnxns; /* from one address, 0: any number */
   char control_socket[LIMIT_SOCKET_PATH_LEN];
   uint32_t app_keep; /* app_log: records kept for tail */

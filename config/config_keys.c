@@ -92,6 +92,7 @@ static const struct key top_keys[] = {
     {"app", KEY_CHOICE, AT(config, app), .choices = apps, .text = "log or tree"},
     {"client_port", KEY_NUMBER, AT(config, client_port), RANGE(1, 65535, 2181)},
     {"max_client_cnxns", KEY_NUMBER, AT(config, max_client_cnxns), RANGE(0, 1000000, 60)},
+    {"container_check_ms", KEY_NUMBER, AT(config, container_check_ms), RANGE(100, DAY_MS, 60000)},
     {"control_socket", KEY_TEXT, AT(config, control_socket), .text = ""},
     {"app_keep", KEY_NUMBER, AT(config, app_keep), RANGE(1, 100000000, 1000000)},
 };

@@ -115,12 +115,10 @@ void app_propose_stop(struct app_thread *t) {
 
 /* One request of time's; false: there is none, or no room for it. */
 static bool tick_once(struct app_thread *t) {
-  uint8_t request[LIMIT_TEXT_LEN];
   if (!may_number(t)) return false;
-  struct app_room room = {request, sizeof request};
-  uint32_t len = t->app.ops->tick(&t->app, t->now_ms, t->pushed_back, room);
-  struct app_request q = request_of(t, request, len);
-  return len && prepare(t, &q) == REASON_NONE;
+  struct app_work w = t->app.ops->tick(&t->app, t->now_ms, t->pushed_back);
+  struct app_request q = request_of(t, w.data, w.len);
+  return w.len && prepare(t, &q) == REASON_NONE;
 }
 
 void app_thread_tick(struct app_thread *t) {

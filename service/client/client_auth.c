@@ -1,7 +1,7 @@
 /* Who a client is: its address, and what it has proven with auth packets.
  *
- * digest: anybody may be anybody who knows the password: the id is "user:base64(sha1(user:password))"
- * and ACLs name it.  Source: zookeeper/client.md 7. */
+ * digest: anybody may be anybody whose password he knows: the id is
+ * "user:base64(sha1(user:password))", and ACLs name it.  Source: zookeeper/client.md 7. */
 #include <openssl/evp.h>
 #include <string.h>
 

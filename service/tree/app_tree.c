@@ -18,6 +18,7 @@ static struct app_tree *self(const struct app *a) { return a->self; }
 static void clear_leader(struct app_tree *t) {
   view_clear(&t->view);
   tracker_clear(&t->tracker);
+  sweep_clear(&t->sweep);
   t->leading = false;
 }
 
@@ -112,16 +113,38 @@ static uint32_t refuse(struct app *a, const struct app_request *r, enum reason r
   return put_error(r, &q, reason == REASON_TOO_LARGE ? ZK_BADARGUMENTS : ZK_SYSTEMERROR, txn);
 }
 
-static uint32_t tick(struct app *a, int64_t time_ms, bool held, struct app_room room) {
+/* ---- time ---- */
+
+static struct app_work work(struct app_tree *t, int64_t session, int32_t type, struct span record) {
+  struct request q = {.session = session, .type = type, .record = record};
+  q.ids = (struct span){(const uint8_t *)"\0\0\0\0", 4};
+  struct buffer *b = &t->work;
+  buffer_consume(b, buffer_len(b));
+  request_write(&q, buffer_room(b, request_len(&q)));
+  buffer_added(b, request_len(&q));
+  return (struct app_work){buffer_at(b), (uint32_t)buffer_len(b)};
+}
+
+/* The next path that the sweep has found; what has changed since then prepare sees. */
+static struct app_work next_swept(struct app_tree *t) {
+  struct cursor c;
+  struct buffer *b = &t->sweep.paths;
+  if (!buffer_len(b)) return (struct app_work){NULL, 0};
+  cursor_init(&c, buffer_at(b), buffer_len(b));
+  struct span path = jute_text(&c);
+  struct app_work w = work(t, 0, OP_DELETE_CONTAINER, (struct span){buffer_at(b), 4 + path.len});
+  buffer_consume(b, 4 + (size_t)path.len);
+  return w;
+}
+
+static struct app_work tick(struct app *a, int64_t time_ms, bool held) {
   struct app_tree *t = self(a);
   tracker_tick(&t->tracker, time_ms, held);
-  const struct tracked *s = held ? NULL : tracker_expired(&t->tracker);
-  if (!s) return 0;
-  struct request q = {.session = s->id, .type = OP_CLOSE_SESSION};
-  q.ids = (struct span){(const uint8_t *)"\0\0\0\0", 4};
-  if (request_len(&q) > room.cap) return 0;
-  request_write(&q, room.buf);
-  return request_len(&q);
+  if (held) return (struct app_work){NULL, 0};
+  const struct tracked *s = tracker_expired(&t->tracker);
+  if (s) return work(t, s->id, OP_CLOSE_SESSION, (struct span){NULL, 0});
+  sweep_tick(&t->sweep, &t->tree, t->tracker.clock_ms, time_ms);
+  return next_swept(t);
 }
 
 /* ---- apply and the rest ---- */
@@ -182,12 +205,13 @@ static const struct app_ops ops = {
     .restore_end = restore_end,
 };
 
-struct app_tree *app_tree_create(const char *config_text) {
+struct app_tree *app_tree_create(const char *config_text, uint32_t container_check_ms) {
   struct app_tree *t = memory_or_end(calloc(1, sizeof *t), sizeof *t);
   size_t len = strnlen(config_text, sizeof t->config_text - 1);
   memcpy(t->config_text, config_text, len);
   tree_init(&t->tree, (struct span){(const uint8_t *)t->config_text, (int32_t)len});
   view_init(&t->view, &t->tree);
+  t->sweep.every_ms = container_check_ms;
   return t;
 }
 
@@ -195,6 +219,7 @@ void app_tree_destroy(struct app_tree *t) {
   clear_leader(t);
   tree_free(&t->tree);
   buffer_free(&t->reply.body);
+  buffer_free(&t->work);
   free(t);
 }
 

@@ -16,7 +16,9 @@
 #define ZABLINE_SERVICE_TREE_APP_TREE_H
 
 #include "service/app.h"
+#include "service/tree/jute.h"
 #include "service/tree/request.h"
+#include "service/tree/sweep.h"
 #include "service/tree/tracker.h"
 #include "service/tree/tree.h"
 #include "service/tree/view.h"
@@ -30,13 +32,16 @@ struct app_tree {
   struct tree tree;
   struct view view;
   struct tracker tracker;
+  struct sweep sweep;
   bool leading;
   struct tree_reply reply;
+  struct buffer work; /* the last request of tick */
   char config_text[LIMIT_CONFIG_TEXT];
 };
 
-/* app_tree_create never fails (no memory ends the process); config_text: of /zookeeper/config. */
-struct app_tree *app_tree_create(const char *config_text);
+/* app_tree_create never fails (no memory ends the process); config_text: of /zookeeper/config;
+ * container_check_ms: between two looks for containers and TTL nodes whose time is over. */
+struct app_tree *app_tree_create(const char *config_text, uint32_t container_check_ms);
 void app_tree_destroy(struct app_tree *a);
 struct app app_tree_app(struct app_tree *a);
 /* app_tree_of returns the app_tree behind a, NULL if a is another application. */
@@ -56,7 +61,7 @@ struct prep {
 /* tree_prepare_op turns one operation (also of a multi) into its record.  ZK_OK, or an error, then
  * p->w is to be put back.  tree_prepare_multi never fails but for a malformed record. */
 int32_t tree_prepare_op(struct prep *p, int32_t type, struct cursor *record);
-int32_t tree_prepare_create(struct prep *p, int32_t type, struct cursor *record);
+int32_t tree_prepare_create(struct prep *p, int32_t type, const struct create_record *r);
 int32_t tree_prepare_multi(struct prep *p, struct cursor *record);
 int32_t tree_prepare_session(struct prep *p, struct cursor *record);
 int32_t tree_prepare_close(struct prep *p);

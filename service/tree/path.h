@@ -8,7 +8,7 @@
 #include "proto/cursor.h"
 
 /* path_valid: starts with '/', only "/" ends with it, no empty, "." or ".." component, none of the
- * forbidden characters; bytes that are no UTF-8 are what Java reads as U+FFFD, which is forbidden. */
+ * forbidden characters; bytes that are no UTF-8 are what Java reads as U+FFFD, forbidden too. */
 bool path_valid(struct span path);
 /* path_has_parent: what is asked of the path of a create before its sequence: a '/', and no NUL. */
 bool path_has_parent(struct span path);

@@ -178,13 +178,18 @@ int32_t tree_prepare_close(struct prep *p) {
   return ZK_OK;
 }
 
+static int32_t prepare_create(struct prep *p, int32_t type, struct cursor *c) {
+  struct create_record r = jute_create(c, type);
+  return c->bad ? ZK_MARSHALLINGERROR : tree_prepare_create(p, type, &r);
+}
+
 int32_t tree_prepare_op(struct prep *p, int32_t type, struct cursor *c) {
   switch (type) {
     case OP_CREATE:
     case OP_CREATE2:
     case OP_CREATE_CONTAINER:
     case OP_CREATE_TTL:
-      return tree_prepare_create(p, type, c);
+      return prepare_create(p, type, c);
     case OP_DELETE:
       return prepare_delete(p, c);
     case OP_SET_DATA:

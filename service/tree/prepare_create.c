@@ -74,35 +74,33 @@ static void put_node(struct prep *p, struct span path, const struct create_recor
   blob_drop(s->data);
 }
 
-int32_t tree_prepare_create(struct prep *p, int32_t type, struct cursor *c) {
+int32_t tree_prepare_create(struct prep *p, int32_t type, const struct create_record *r) {
   struct view *v = &p->app->view;
-  struct create_record r = jute_create(c, type);
-  if (c->bad) return ZK_MARSHALLINGERROR;
-  int32_t err = check_flags(&r, type);
+  int32_t err = check_flags(r, type);
   if (!err) err = tree_prepare_check_session(p);
   if (err) return err;
-  if (!path_has_parent(r.path)) return ZK_BADARGUMENTS;
+  if (!path_has_parent(r->path)) return ZK_BADARGUMENTS;
   struct writer before = p->w;
-  err = acl_fix(r.acl, p->q->ids, &p->w); /* only to see whether it can be */
+  err = acl_fix(r->acl, p->q->ids, &p->w); /* only to see whether it can be */
   if (err) return err;
   p->w = before;
-  struct span parent_path = path_parent(r.path);
+  struct span parent_path = path_parent(r->path);
   struct seen parent = view_get(v, parent_path);
   err = check_parent(p, &parent);
   if (err) return err;
-  struct span path = put_path(p, &r, parent.stat.cversion);
+  struct span path = put_path(p, r, parent.stat.cversion);
   if (!path_valid(path)) return ZK_BADARGUMENTS;
   if (view_get(v, path).exists) return ZK_NODEEXISTS;
   if (owner_is_session(parent.stat.owner)) return ZK_NOCHILDRENFOREPHEMERALS;
   parent.stat.cversion = (int32_t)((uint32_t)parent.stat.cversion + 1);
   parent.stat.pzxid = p->zxid;
   parent.child_cnt++;
-  struct span acl = put_rest(p, &r, type, parent.stat.cversion);
+  struct span acl = put_rest(p, r, type, parent.stat.cversion);
   if (p->w.bad) return ZK_OK; /* too large: nothing of it may show in the view */
   view_put(v, p->zxid, parent_path, &parent);
-  struct seen s = {.stat = {.owner = owner_of(p, &r, type)}};
+  struct seen s = {.stat = {.owner = owner_of(p, r, type)}};
   s.acl = acls_take(&p->app->tree.acls, acl);
-  put_node(p, path, &r, &s);
+  put_node(p, path, r, &s);
   acls_drop(&p->app->tree.acls, s.acl);
   return ZK_OK;
 }

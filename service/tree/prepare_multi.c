@@ -43,13 +43,29 @@ static void put_error(struct writer *w, int32_t err) {
   writer_i32(w, err);
 }
 
+static bool is_create(int32_t type) {
+  return type == OP_CREATE || type == OP_CREATE2 || type == OP_CREATE_CONTAINER ||
+         type == OP_CREATE_TTL;
+}
+
+/* Here, other than alone, the flags say what is made, and a create2 is a create. */
+static int32_t made_type(const struct create_record *r, int32_t type) {
+  if (r->flags == CREATE_CONTAINER) return OP_CREATE_CONTAINER;
+  bool ttl = r->flags == CREATE_TTL || r->flags == CREATE_SEQUENTIAL_TTL;
+  return ttl && type == OP_CREATE_TTL ? OP_CREATE_TTL : OP_CREATE;
+}
+
 /* Puts {type, buffer of the record}; the length is known at the end. */
 static int32_t put_op(struct prep *p, int32_t type, struct cursor *c) {
   struct writer before = p->w, length;
+  struct create_record r = {.ttl = -1};
+  bool create = is_create(type);
+  if (create) r = jute_create(c, type);
+  if (create) type = made_type(&r, type);
   writer_i32(&p->w, type);
   uint8_t *at = p->w.next;
   writer_i32(&p->w, 0);
-  int32_t err = tree_prepare_op(p, type, c);
+  int32_t err = create ? tree_prepare_create(p, type, &r) : tree_prepare_op(p, type, c);
   if (err) {
     p->w = before;
     return err;

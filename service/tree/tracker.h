@@ -1,4 +1,4 @@
-/* tracker.h - the leader's watch over sessions: who is valid, which node serves it, when it expires.
+/* tracker.h - the leader's watch over sessions: which are valid, who serves them, when they end.
  *
  * What is here is the leader's alone, and made anew by each: every session then has its whole
  * timeout again, so that a fail-over delays an expiry and never hastens one.

@@ -180,7 +180,7 @@ void tree_append_path(const struct znode *n, struct buffer *b);
 struct znode *tree_next(const struct znode *n);
 uint64_t tree_descendants(const struct znode *n);
 
-/* znode_crc and znode_digest are of storage.md 8: CRC-32 of path and data, continued by the Stat. */
+/* znode_crc, znode_digest: storage.md 8: CRC-32 of path and data, continued by the Stat. */
 uint32_t znode_crc(struct span path, struct span data);
 uint64_t znode_digest(uint32_t crc, const struct znode_stat *s);
 

@@ -4,6 +4,7 @@
 kazoo (python3-kazoo) and the C client's command line (zookeeper-bin); installed here when missing and when root.
 """
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -13,8 +14,11 @@ from cluster import Cluster, Failed, Skipped, check, run_tests, wait_for  # noqa
 
 try:
     from kazoo.client import KazooClient, KazooState
-    from kazoo.exceptions import (BadVersionError, NoNodeError, NodeExistsError, NotEmptyError)
+    from kazoo.exceptions import (BadVersionError, NoAuthError, NoNodeError, NodeExistsError, NotEmptyError,
+                                  RolledBackError)
     from kazoo.protocol.states import EventType
+    from kazoo.recipe.cache import TreeCache
+    from kazoo.security import OPEN_ACL_UNSAFE, make_digest_acl
 except ImportError:
     KazooClient = None
 
@@ -172,11 +176,190 @@ def test_a_silent_session_expires_with_its_ephemerals_and_not_before():
             b.stop()
 
 
-def cli(node, *commands):
-    """What the C client's command line says to the commands."""
-    done = subprocess.run([CLI, "127.0.0.1:%d" % port(node)], input="\n".join(commands) + "\nquit\n",
-                          capture_output=True, text=True, timeout=60)
-    return done.stdout + done.stderr
+def test_multi_is_all_or_nothing():
+    with ensemble("multi") as c:
+        c.start()
+        c.wait_serving()
+        with Client([c.nodes[0]]) as a, Client([c.nodes[2]]) as b:
+            t = a.transaction()
+            t.create("/m", b"1")
+            t.create("/m/k", b"")
+            t.set_data("/m", b"2", version=0)
+            t.check("/m", 1)
+            results = t.commit()
+            check(results[:2] == ["/m", "/m/k"] and results[2].version == 1 and results[3] is True,
+                  "results: %r" % (results,))
+            t = a.transaction()
+            t.set_data("/m", b"3")
+            t.delete("/m")
+            results = t.commit()
+            check(isinstance(results[0], RolledBackError) and isinstance(results[1], NotEmptyError),
+                  "results: %r" % (results,))
+            b.sync("/m")
+            check(b.get("/m")[0] == b"2", "half a multi was done")
+
+
+def test_acls_of_digest_users_hold_on_every_replica():
+    with ensemble("acl") as c:
+        c.start()
+        c.wait_serving()
+        with Client([c.nodes[0]]) as a, Client([c.nodes[1]]) as b:
+            a.add_auth("digest", "me:secret")
+            a.create("/mine", b"x", acl=[make_digest_acl("me", "secret", all=True)])
+            b.sync("/mine")
+            for attempt in (lambda: b.get("/mine"), lambda: b.set("/mine", b"y"), lambda: b.get_acls("/mine")):
+                try:
+                    attempt()
+                    raise Failed("a stranger got in")
+                except NoAuthError:
+                    pass
+            b.add_auth("digest", "me:secret")
+            check(b.get("/mine")[0] == b"x", "with the password")
+            acls, stat = b.get_acls("/mine")
+            check(acls[0].id.scheme == "digest" and acls[0].id.id.startswith("me:"), "acls: %r" % (acls,))
+            b.set_acls("/mine", OPEN_ACL_UNSAFE)
+            check(b.exists("/mine").aversion == 1, "aversion")
+
+
+def test_kazoos_recipes_work_from_several_replicas():
+    with ensemble("recipes") as c:
+        c.start()
+        c.wait_serving()
+        with Client([c.nodes[0]]) as a, Client([c.nodes[1]]) as b:
+            order = []
+
+            def worker(client, name):
+                for _ in range(5):
+                    with client.Lock("/lock", name):
+                        order.append((name, "in"))
+                        order.append((name, "out"))
+            threads = [threading.Thread(target=worker, args=(k, n)) for k, n in ((a, "a"), (b, "b"))]
+            for t in threads:
+                t.start()
+            for t in threads:
+                t.join(60)
+            check(len(order) == 20, "the lock was not had ten times: %r" % (order,))
+            check(all(order[i][0] == order[i + 1][0] for i in range(0, 20, 2)), "two had the lock: %r" % (order,))
+            counter_a, counter_b = a.Counter("/counter"), b.Counter("/counter")
+            for _ in range(5):
+                counter_a += 1
+                counter_b += 2
+            check(counter_a.value == 15, "counter: %r" % counter_a.value)
+            queue = a.Queue("/queue")
+            for i in range(5):
+                queue.put(b"%d" % i)
+            b.sync("/queue")
+            other = b.Queue("/queue")
+            check([other.get() for _ in range(5)] == [b"%d" % i for i in range(5)], "queue order")
+            party_a, party_b = a.Party("/party", "a"), b.Party("/party", "b")
+            party_a.join()
+            party_b.join()
+            a.sync("/party")
+            check(sorted(party_a) == ["a", "b"], "party: %r" % (sorted(party_a),))
+            barrier = a.Barrier("/barrier")
+            barrier.create()
+            b.sync("/barrier")
+            released = threading.Event()
+            t = threading.Thread(target=lambda: b.Barrier("/barrier").wait(30) and released.set())
+            t.start()
+            barrier.remove()
+            check(released.wait(30), "the barrier held")
+            elected = threading.Event()
+            election = a.Election("/election", "a")
+            t2 = threading.Thread(target=lambda: election.run(elected.set))
+            t2.start()
+            check(elected.wait(30), "nobody was elected")
+            t.join(30)
+            t2.join(30)
+            seen, came = [], threading.Event()
+
+            def children(now):
+                seen.append(sorted(now))
+                if len(now) == 3:
+                    came.set()
+            a.create("/watched")
+            b.sync("/watched")
+            b.ChildrenWatch("/watched", children)
+            for name in "xyz":
+                a.create("/watched/" + name)
+            check(came.wait(30), "children seen: %r" % (seen,))
+            cache = TreeCache(b, "/watched")
+            cache.start()
+            wait_for("the cache", lambda: cache.get_data("/watched/z"), 30)
+            a.set("/watched/z", b"new")
+            wait_for("the cache to hear", lambda: cache.get_data("/watched/z").data == b"new", 30)
+            cache.close()
+
+
+def word(node, text):
+    with socket.create_connection(("127.0.0.1", port(node)), timeout=20) as s:
+        s.sendall(text.encode())
+        return b"".join(iter(lambda: s.recv(65536), b"")).decode()
+
+
+def test_four_letter_words_are_answered():
+    with ensemble("words") as c:
+        leader = c.start()
+        c.wait_serving()
+        for n in c.nodes:
+            check(word(n, "ruok") == "imok", "ruok")
+            check(word(n, "isro") == "rw", "isro")
+            srvr = word(n, "srvr")
+            check(srvr.startswith("Zookeeper version: 3.9.5-zabline-"), srvr)
+            check("Mode: %s\n" % ("leader" if n is leader else "follower") in srvr, srvr)
+            check("Node count: 5\n" in srvr, srvr)
+            check("zk_znode_count\t5\n" in word(n, "mntr"), "mntr")
+            check(word(n, "dump") == "dump is not executed because it is not in the whitelist.\n", "dump")
+
+
+def test_the_c_client_reads_and_watches_what_another_replica_writes():
+    if not os.path.exists(CLI):
+        raise Skipped("zookeeper-bin is not installed")
+    with ensemble("c-client") as c:
+        c.start()
+        c.wait_serving()
+        with Cli(c.nodes[0]) as a, Cli(c.nodes[1]) as b:
+            check("name = /c" in a.do("create +e /c"), "create")
+            check("rc = 0" in a.do("set /c hello"), "set")
+            b.do("sync /c")
+            check("hello" in b.do("get /c"), "get: " + b.said)
+            check("rc = 0" in b.do("wexists /c"), "wexists")
+            a.do("set /c other")
+            wait_for("the watch to fire", lambda: "CHANGED_EVENT" in b.said)
+            check("other" in b.do("get /c"), "get: " + b.said)
+            b.do("delete /c")
+            check("rc = -101" in b.do("exists /c"), "exists: " + b.said)
+
+
+class Cli:
+    """The C client's command line, one command after the other."""
+
+    def __init__(self, node):
+        self.node, self.said, self.process = node, "", None
+
+    def __enter__(self):
+        self.process = subprocess.Popen([CLI, "127.0.0.1:%d" % port(self.node)], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        threading.Thread(target=self.listen, daemon=True).start()
+        wait_for("the session", lambda: "Got a new session id" in self.said)
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+
+    def listen(self):
+        for chunk in iter(lambda: os.read(self.process.stdout.fileno(), 4096), b""):
+            self.said += chunk.decode(errors="replace")
+
+    def do(self, command):
+        """What it says to command, up to the answer's time."""
+        before = len(self.said)
+        self.process.stdin.write(command.encode() + b"\n")
+        self.process.stdin.flush()
+        wait_for("an answer to " + command, lambda: "rc = " in self.said[before:])
+        wait_for("all of it", lambda: self.said.endswith("\n"))
+        return self.said[before:]
 
 
 TESTS = [v for k, v in sorted(globals().items()) if k.startswith("test_")]
