@@ -24,7 +24,7 @@ RACK_PACKAGES := iproute2 nftables
 PACKAGE_PACKAGES := dpkg-dev iproute2 systemd procps
 FUZZ_PACKAGES := clang libclang-rt-dev
 MODEL_PACKAGES := gcc libc6-dev python3 spin
-CI_PACKAGES := $(PACKAGES) $(RACK_PACKAGES) $(PACKAGE_PACKAGES) $(FUZZ_PACKAGES) $(MODEL_PACKAGES) git clang-format zookeeper python3-jsonschema patch e2fsprogs
+CI_PACKAGES := $(PACKAGES) $(RACK_PACKAGES) $(PACKAGE_PACKAGES) $(FUZZ_PACKAGES) $(MODEL_PACKAGES) git clang-format zookeeper zookeeper-bin python3-kazoo python3-jsonschema patch e2fsprogs
 
 export TSAN_OPTIONS ?= suppressions=$(CURDIR)/test/tsan.supp
 SAN_FLAGS := $(if $(findstring asan,$(SAN)),-fsanitize=address) $(if $(findstring ubsan,$(SAN)),-fsanitize=undefined -fno-sanitize-recover=undefined) $(if $(findstring tsan,$(SAN)),-fsanitize=thread -DRTE_USE_C11_MEM_MODEL) $(if $(findstring fuzzer,$(SAN)),-fsanitize=fuzzer-no-link)

@@ -2,7 +2,8 @@
  *
  *   bytes --frames--> asks, in the order they came --> answers, in the same order
  *                      | write: to the leader; done when its transaction is applied here
- *                      | read: answered from the tree when all asks before it are done
+ *                      | read: answered from the tree as soon as all asks before it are done,
+ *                      |       so that it shows none of the writes behind it
  *
  * One file for each part: client_port.c (sockets), client_ask.c (the queue), client_connect.c
  * (sessions), client_read.c, client_watch.c, client_auth.c, client_words.c (four-letter words).
@@ -40,7 +41,7 @@ struct ask {
   enum ask_state state;
   int32_t xid, type;
   int32_t err;
-  zxid_t zxid;
+  zxid_t zxid; /* of its transaction; 0: it made none */
   int64_t since_ms;
   struct buffer reply;
   uint32_t len;
@@ -83,6 +84,7 @@ struct client {
   uint32_t ask_cnt, ask_bytes;
   struct watch *watches;
   uint32_t watch_cnt;
+  uint64_t told;           /* the last event that it was told of, or may not be */
   uint64_t received, sent; /* packets */
 };
 
@@ -108,6 +110,7 @@ struct client_port {
   struct watch_path *watch_paths;
   struct watch *watch_index;
   uint32_t watch_path_cnt, watch_cnt, recursive_cnt;
+  uint64_t event_number;
   struct client_stats stats;
   struct buffer scratch;
 };

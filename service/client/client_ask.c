@@ -8,7 +8,8 @@
 #include "service/client/client.h"
 #include "service/tree/jute.h"
 
-#define FRAMES_TURN 256 /* of one client, before others have their turn */
+#define FRAMES_TURN 256  /* of one client, before others have their turn */
+#define READS_BETWEEN 64 /* unanswered, before a write that is sent */
 #define XID_PING (-2)
 #define XID_AUTH (-4)
 
@@ -42,7 +43,6 @@ static void add_error(struct client *c, int32_t xid, int32_t type, int32_t err) 
   struct ask *a = client_ask_add(c, ASK_READ, xid, type, 0);
   a->state = ASK_DONE;
   a->err = err;
-  a->zxid = c->port->app->tree.applied;
 }
 
 /* Not in the order of the others, as there: later requests may need it, earlier ones do not. */
@@ -100,8 +100,12 @@ static uint32_t next_frame(struct client *c) {
   return buffer_len(&c->in) - 4 < (uint32_t)len ? 0 : (uint32_t)len;
 }
 
+static bool is_full(const struct client *c) {
+  return buffer_len(&c->out) + buffer_len(&c->flight) > LIMIT_CLIENT_OUT;
+}
+
 static bool has_room(const struct client *c) {
-  return c->ask_cnt < LIMIT_CLIENT_ASKS && c->ask_bytes < LIMIT_CLIENT_ASK_BYTES;
+  return !is_full(c) && c->ask_cnt < LIMIT_CLIENT_ASKS && c->ask_bytes < LIMIT_CLIENT_ASK_BYTES;
 }
 
 bool client_frames(struct client *c) {
@@ -169,7 +173,6 @@ static void done(struct client *c, struct ask *a, int32_t err) {
   if (a->state == ASK_SENT) c->port->outstanding--;
   a->state = ASK_DONE;
   a->err = err;
-  a->zxid = c->port->app->tree.applied;
   client_ready(c);
 }
 
@@ -177,10 +180,14 @@ static int32_t error_of(enum reason r) {
   return r == REASON_TOO_LARGE ? ZK_BADARGUMENTS : ZK_SYSTEMERROR;
 }
 
-/* Hands writes to the leader, in order; what it has no room for now waits, and all behind it. */
+/* Hands writes to the leader, in order; what it has no room for now waits, and all behind it.  A
+ * read before a write that was sent is answered at its time even if nobody reads the answers, so
+ * only so many of them are let come about. */
 static bool send_writes(struct client *c) {
   bool sent = false;
-  for (struct ask *a = c->first; a; a = a->next) {
+  int reads = 0;
+  for (struct ask *a = c->first; a && reads < READS_BETWEEN && !is_full(c); a = a->next) {
+    reads += a->state == ASK_READ;
     if (a->state != ASK_WRITE) continue;
     enum reason r = app_submit(c->port->thread, a->bytes, a->len);
     if (r == REASON_BUSY) return sent;
@@ -225,7 +232,7 @@ static void answer_done(struct client *c, const struct ask *a) {
   }
   size_t begin = client_begin(c);
   jute_append_i32(&c->out, a->xid);
-  jute_append_i64(&c->out, (int64_t)a->zxid);
+  jute_append_i64(&c->out, (int64_t)(a->zxid ? a->zxid : c->port->app->tree.applied));
   jute_append_i32(&c->out, a->err);
   buffer_append(&c->out, buffer_at(&a->reply), buffer_len(&a->reply));
   client_end(c, begin);
@@ -245,13 +252,16 @@ static bool answer_first(struct client *c) {
   return true;
 }
 
+static bool has_sent(const struct client *c) {
+  for (const struct ask *a = c->first; a; a = a->next)
+    if (a->state == ASK_SENT || a->state == ASK_DONE) return true;
+  return false;
+}
+
 bool client_asks(struct client *c) {
   bool worked = send_writes(c);
-  bool full = false;
-  while (!full && answer_first(c)) {
-    worked = true;
-    full = buffer_len(&c->out) + buffer_len(&c->flight) > LIMIT_CLIENT_OUT;
-  }
+  while ((!is_full(c) || has_sent(c)) && answer_first(c)) worked = true;
+  if (c->closing) return true;
   if (worked && buffer_len(&c->in) >= 4) c->stalled = true; /* there is room again */
   return worked;
 }
@@ -275,6 +285,7 @@ static void take_reply(struct client *c, struct ask *a, const struct tree_reply 
     buffer_append(&a->reply, buffer_at(&r->body), buffer_len(&r->body));
   }
   done(c, a, r->err);
+  a->zxid = c->port->app->tree.applied;
 }
 
 void client_heard_applied(void *port, zxid_t zxid, const void *txn, uint32_t len) {
@@ -286,8 +297,10 @@ void client_heard_applied(void *port, zxid_t zxid, const void *txn, uint32_t len
   HASH_FIND(hh, p->sessions, &h.client_id, sizeof h.client_id, c);
   if (!c || c->closing) return;
   struct ask *a = asked(c, &h);
-  if (a)
+  if (a) {
     take_reply(c, a, &p->app->reply);
-  else if (h.type == OP_CLOSE_SESSION)
+    while (answer_first(c)) continue; /* before the next transaction shows */
+  } else if (h.type == OP_CLOSE_SESSION) {
     client_close(c); /* expired, or closed elsewhere */
+  }
 }

@@ -28,7 +28,7 @@ struct watch {
   struct watch_path *path;
   struct client *client;
   uint32_t kinds;
-  bool told;                               /* by the event that is under way */
+
   struct watch *next, *prev;               /* of the path */
   struct watch *client_next, *client_prev; /* of the client */
   UT_hash_handle hh;
@@ -155,19 +155,17 @@ struct fire {
 
 static void tell(const struct fire *f, struct watch *w) {
   struct client *c = w->client;
-  w->told = true;
+  c->told = f->port->event_number;
   if (!acl_allows(f->acl, client_ids(c), PERM_READ)) return;
   client_event(c, f->type, f->path, f->port->app->tree.applied);
 }
 
-/* One table of ZooKeeper's: everybody at `at` with one of the kinds is told once.  What the first
- * of two has told, the second does not. */
-static void fire_at(const struct fire *f, struct span at, bool second) {
+/* Everybody at `at` with one of the kinds; nobody twice by one event, wherever he watches. */
+static void fire_at(const struct fire *f, struct span at) {
   struct watch_path *path = find_path(f->port, at);
   for (struct watch *w = path ? path->watches : NULL, *next; w; w = next) {
     next = w->next; /* the path may go with the last */
-    if (!second) w->told = false;
-    if ((w->kinds & f->kinds) && !w->told) tell(f, w);
+    if ((w->kinds & f->kinds) && w->client->told != f->port->event_number) tell(f, w);
     drop_kinds(w, f->once);
   }
 }
@@ -178,13 +176,14 @@ static void fire_ancestors(const struct fire *f) {
   above.once = 0;
   for (struct span p = f->path; f->port->recursive_cnt && p.len > 1;) {
     p = path_parent(p);
-    fire_at(&above, p.len ? p : span_of("/"), false);
+    fire_at(&above, p.len ? p : span_of("/"));
   }
 }
 
 void client_heard_event(void *port, enum zk_event type, struct span path, int32_t acl) {
   struct client_port *p = port;
   if (!p->watch_cnt) return;
+  p->event_number++;
   struct fire f = {.port = p, .type = type, .path = path};
   f.acl = acls_list(&p->app->tree.acls, acl);
   f.kinds = WATCH_DATA | WATCH_PERSISTENT | WATCH_RECURSIVE;
@@ -192,12 +191,12 @@ void client_heard_event(void *port, enum zk_event type, struct span path, int32_
   if (type == EVENT_CHILDREN_CHANGED) {
     f.kinds = WATCH_CHILD | WATCH_PERSISTENT;
     f.once = WATCH_CHILD;
-    fire_at(&f, path, false);
+    fire_at(&f, path);
     return;
   }
-  fire_at(&f, path, false);
+  fire_at(&f, path);
   fire_ancestors(&f);
   if (type != EVENT_DELETED) return;
   f.kinds = f.once = WATCH_CHILD;
-  fire_at(&f, path, true);
+  fire_at(&f, path);
 }

@@ -331,6 +331,7 @@ void tree_own_nodes(struct tree *t) {
   struct znode *config = tree_find(t, span_of("/zookeeper/config"));
   if (config->acl == ACL_OPEN)
     config->acl = acls_take(&t->acls, (struct span){read_only_acl, sizeof read_only_acl - 1});
+  config->stat.aversion = -1; /* as there: it is not of a transaction, and not of the digest */
   tree_set_data(t, config, blob_of(t->config_text));
 }
 

@@ -10,7 +10,11 @@ Deliberate differences, and there are no others:
   an event's header has its transaction's zxid, as in 3.9; 3.8 says -1
   sync and the return of a session consume a zxid (they are committed by a quorum)
   create with the flag of a container or of a TTL node is BADARGUMENTS, as only createContainer and createTTL make them
+  one-shot and persistent watches of one client at one path stand beside each other, as in 3.9; in 3.8 the later
+    takes the earlier's place (so here A and B have the one, C the other)
+  checkWatches says whether this client watches, as in 3.9; 3.8 whether anybody does (not asked)
   a watch event is not sent to who may not read the znode, as since 3.8.4 (so ACLs here always let all read)
+  /zookeeper/config is empty at a ZooKeeper that is alone (not asked for)
   children come in another order: in none that ZooKeeper promises (compared sorted)
 """
 import os
@@ -27,8 +31,7 @@ from cluster import PORT_OFFSET, SUFFIX, Cluster, Failed, Skipped, check, run_te
 JAR = "/usr/share/java/zookeeper.jar"
 CREATE, DELETE, EXISTS, GET, SET, GETACL, SETACL, CHILDREN, PING, CHILDREN2, CHECK, MULTI, CREATE2 = (
     1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 14, 15)
-CHECKW, REMOVEW, CONTAINER, TTL, MULTIREAD, SETW, EPHEMERALS, ALLCHILDREN, SETW2, ADDWATCH, WHOAMI, CLOSE = (
-    17, 18, 19, 21, 22, 101, 103, 104, 105, 106, 107, -11)
+REMOVEW, CONTAINER, TTL, MULTIREAD, EPHEMERALS, ALLCHILDREN, ADDWATCH, CLOSE = 18, 19, 21, 22, 103, 104, 106, -11
 STAT_KEYS = ("czxid", "mzxid", "ctime", "mtime", "version", "cversion", "aversion", "owner", "len", "children", "pzxid")
 
 
@@ -178,8 +181,8 @@ class Maker:
     def path(self):
         r = self.random
         if r.random() < 0.04:
-            return r.choice(["", "a", "/a/", "//", "/a//b", "/.", "/a/..", "/\x01", "/zookeeper", "/zookeeper/config",
-                             "/zookeeper/quota", "/", b"/\xff", "/\ue000"])
+            return r.choice(["", "a", "/a/", "//", "/a//b", "/.", "/a/..", "/\x01", "/zookeeper", "/zookeeper/quota", "/",
+                             b"/\xff", "/\ue000"])
         return "".join("/" + r.choice("abc") for _ in range(r.randint(1, 3)))
 
     def acl(self):
@@ -219,9 +222,9 @@ class Maker:
         ops = [(self.random.choice([GET, CHILDREN]), self.path()) for _ in range(self.random.randint(0, 3))]
         return b"".join(i4(op) + b"\0" + i4(-1) + text(p) + b"\0" for op, p in ops) + i4(-1) + b"\1" + i4(-1)
 
-    def request(self):
+    def request(self, who):
         r = self.random
-        watch = boolean(r.random() < 0.4)
+        watch = boolean(r.random() < 0.4 and who < 2)
         n = r.randint(0, 99)
         if n < 40:
             op, record = self.write()
@@ -240,9 +243,10 @@ class Maker:
         if n < 90:
             return GETACL, text(self.path())
         if n < 92:
-            return ADDWATCH, text(self.path() or "/a") + i4(r.choice([0, 1, 1, 2]))
+            path = self.path() or "/a"
+            return (ADDWATCH, text(path) + i4(len(path) % 3 > 0)) if who == 2 else (PING, b"")
         if n < 94:
-            return r.choice([CHECKW, REMOVEW]), text(self.path()) + i4(r.choice([1, 2, 3]))
+            return REMOVEW, text(self.path()) + i4(r.choice([1, 2, 3]) if who < 2 else 3)
         if n < 95:
             return EPHEMERALS, text(r.choice(["/", "", "/a", "/b"]))
         if n < 96:
@@ -257,7 +261,7 @@ WRITES = {CREATE, CREATE2, CONTAINER, TTL, DELETE, SET, SETACL, MULTI, CLOSE}
 
 def step(side, sessions, who, op, record, number):
     """What one request does to one side: its answer, then every session's events."""
-    err, zxid, r = sessions[who].ask(op, record)
+    err, zxid, r = sessions[who].ask(op, record, -2 if op == PING else None)
     if op in WRITES:
         side.writes[zxid] = number
     answer = (err, side.zxid(zxid) if op in WRITES else None, side.body(op, r) if not err and op != CLOSE else r.left())
@@ -294,8 +298,8 @@ def run_sequence(sides, seed, operations):
         side.sessions, side.writes = {}, {}
     sessions = [[Session(side, name) for name in "ABC"] for side in sides]
     for number in range(operations):
-        op, record = maker.request()
         who = maker.random.randint(0, 2)
+        op, record = maker.request(who)
         got = [step(side, sessions[i], who, op, record, number) for i, side in enumerate(sides)]
         check(got[0] == got[1], "seed %d, operation %d (%d %r by %s):\n  ZooKeeper %r\n  Zabline   %r" %
               (seed, number, op, record, "ABC"[who], got[0], got[1]))
