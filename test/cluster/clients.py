@@ -148,6 +148,52 @@ def test_sessions_and_ephemerals_live_across_a_leader_kill():
             check(b.exists("/e") is None, "the ephemeral outlived its session")
 
 
+def test_no_acknowledged_write_is_lost_or_done_twice_when_leaders_die():
+    with ensemble("counter") as c:
+        c.start()
+        c.wait_serving()
+        acknowledged, unknown, stop = [0, 0, 0], [0, 0, 0], threading.Event()
+
+        def count(i):
+            """Compare and set, one more each time; no retry: what is not answered is unknown."""
+            with Client(c.nodes[i:] + c.nodes[:i]) as k:
+                while not stop.is_set():
+                    try:
+                        data, stat = k.get("/counter")
+                        k.set("/counter", b"%d" % (int(data) + 1), version=stat.version)
+                        acknowledged[i] += 1
+                    except BadVersionError:
+                        pass
+                    except Exception:  # the connection: was it done?
+                        unknown[i] += 1
+                        stop.wait(0.02)
+        with Client(c.nodes) as k:
+            k.create("/counter", b"0")
+        threads = [threading.Thread(target=count, args=(i,)) for i in range(3)]
+        for t in threads:
+            t.start()
+        for _ in range(3):
+            before = sum(acknowledged)
+            wait_for("writes", lambda: sum(acknowledged) > before + 50, 60)
+            dead = c.wait_leader()
+            dead.kill()
+            c.wait_leader()
+            at = sum(acknowledged)
+            wait_for("writes after the kill", lambda: sum(acknowledged) > at + 50, 60)
+            dead.start()
+            c.wait_serving(seconds=60)
+        stop.set()
+        for t in threads:
+            t.join(60)
+        with Client(c.nodes) as k:
+            k.sync("/counter")
+            data, stat = k.get("/counter")
+        check(int(data) == stat.version, "%r is not the number of its writes, %d" % (data, stat.version))
+        check(sum(acknowledged) <= stat.version <= sum(acknowledged) + sum(unknown),
+              "%d acknowledged, %d unknown, %d done" % (sum(acknowledged), sum(unknown), stat.version))
+        c.wait_equal()
+
+
 def write(client, path):
     try:
         return client.create(path)
