@@ -152,7 +152,7 @@ void client_ask_write(struct client *c, int32_t xid, int32_t type, struct span r
 /* client_asks sends what has to be sent and answers what can be; true: something was done. */
 bool client_asks(struct client *c);
 void client_asks_drop(struct client *c);
-/* client_asks_wait: one has to be sent, and the leader or the ring is busy. */
+/* client_asks_wait: one has to be sent and the ring is busy, or an answer had no room. */
 bool client_asks_wait(const struct client *c);
 void client_heard_applied(void *port, zxid_t zxid, const void *txn, uint32_t len);
 

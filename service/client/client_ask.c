@@ -204,6 +204,8 @@ static bool send_writes(struct client *c) {
 }
 
 bool client_asks_wait(const struct client *c) {
+  bool answerable = c->first && (c->first->state == ASK_READ || c->first->state == ASK_DONE);
+  if (answerable && !c->writing) return true; /* else the end of the write goes on with it */
   for (const struct ask *a = c->first; a; a = a->next)
     if (a->state == ASK_WRITE) return true;
   return false;

@@ -56,16 +56,25 @@ void client_answer_error(struct client *c, int32_t xid, int32_t err) {
   client_end(c, begin);
 }
 
+/* While its requests wait here, a client lives that takes its answers: it may say nothing more. */
+static void note_taken(struct client *c) {
+  if (!c->first && !buffer_len(&c->in)) return;
+  c->silent_ticks = 0;
+  c->touched = true;
+}
+
 static void on_written(uv_write_t *w, int status) {
   struct client *c = w->data;
   c->writing = false;
   buffer_consume(&c->flight, buffer_len(&c->flight));
   c->event_bytes = buffer_len(&c->out);
   if (c->flight.cap > LIMIT_CLIENT_OUT) buffer_free(&c->flight);
-  if (status < 0)
+  if (status < 0) {
     client_close(c);
-  else
+  } else {
+    note_taken(c);
     client_ready(c);
+  }
 }
 
 /* Most answers fit into the socket at once, and need no turn of the loop. */
@@ -73,6 +82,7 @@ static void write_now(struct client *c) {
   uv_buf_t b = {.base = (char *)c->out.data + c->out.begin, .len = buffer_len(&c->out)};
   int n = uv_try_write((uv_stream_t *)&c->tcp, &b, 1);
   if (n > 0) buffer_consume(&c->out, (size_t)n);
+  if (n > 0) note_taken(c);
   if (n < 0 && n != UV_EAGAIN) client_close(c);
 }
 

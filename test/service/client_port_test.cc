@@ -27,6 +27,28 @@ struct TreeNode : ServedNode {
     End();
     app_tree_destroy(tree);
   }
+  /* Also the client port is open then, which comes after the control socket. */
+  void Serve() {
+    Start();
+    while (!Listens() && code < 0) std::this_thread::yield();
+  }
+  sockaddr_in Address() const {
+    sockaddr_in a{};
+    a.sin_family = AF_INET;
+    a.sin_port = htons(config.client_port);
+    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return a;
+  }
+  bool Listens() const {
+    sockaddr_in a = Address();
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    char imok[5];
+    bool good = connect(fd, reinterpret_cast<sockaddr *>(&a), sizeof a) == 0 &&
+                send(fd, "ruok", 4, MSG_NOSIGNAL) == 4 &&
+                recv(fd, imok, sizeof imok, MSG_WAITALL) == 4; /* and the end: it counts no more */
+    close(fd);
+    return good;
+  }
   static uint16_t FreePort() {
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     sockaddr_in a{};
@@ -50,10 +72,7 @@ struct Reply {
 /* One connection. */
 struct Zk {
   explicit Zk(const TreeNode &n) {
-    sockaddr_in a{};
-    a.sin_family = AF_INET;
-    a.sin_port = htons(n.config.client_port);
-    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    sockaddr_in a = n.Address();
     fd = socket(AF_INET, SOCK_STREAM, 0);
     int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -151,7 +170,7 @@ struct Zk {
 struct ClientPort : testing::Test {
   void SetUp() override {
     node.Lead(1);
-    node.Start();
+    node.Serve();
   }
   TreeNode node;
 };
@@ -522,7 +541,7 @@ TEST(ClientPortLimits, SoManyConnectionsFromOneAddress) {
   TreeNode node;
   node.config.max_client_cnxns = 3;
   node.Lead(1);
-  node.Start();
+  node.Serve();
   Zk a(node), b(node), c(node);
   ASSERT_TRUE(a.Join() && b.Join() && c.Join());
   Zk d(node);
@@ -535,7 +554,7 @@ TEST(ClientPortLimits, SoManyConnectionsFromOneAddress) {
 
 TEST(ClientPortLimits, AConnectionWithoutALeaderEnds) {
   TreeNode node;
-  node.Start();
+  node.Serve();
   Zk a(node);
   EXPECT_FALSE(a.Join());
 }
