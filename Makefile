@@ -19,12 +19,12 @@ Q := $(if $(V),,@)
 say = $(if $(V),,@echo "  $(1) $(2)")
 
 # Debian packages: to build and test; and what CI and `make tidy` use on top.
-PACKAGES := make gcc g++ libc6-dev pkg-config python3 libdpdk-dev libbpf-dev libcjson-dev libuv1-dev libgtest-dev uthash-dev zlib1g-dev strace
+PACKAGES := make gcc g++ libc6-dev pkg-config python3 libdpdk-dev libbpf-dev libcjson-dev libuv1-dev libgtest-dev uthash-dev zlib1g-dev libssl-dev strace
 RACK_PACKAGES := iproute2 nftables
 PACKAGE_PACKAGES := dpkg-dev iproute2 systemd procps
 FUZZ_PACKAGES := clang libclang-rt-dev
 MODEL_PACKAGES := gcc libc6-dev python3 spin
-CI_PACKAGES := $(PACKAGES) $(RACK_PACKAGES) $(PACKAGE_PACKAGES) $(FUZZ_PACKAGES) $(MODEL_PACKAGES) git clang-format zookeeper python3-jsonschema patch e2fsprogs
+CI_PACKAGES := $(PACKAGES) $(RACK_PACKAGES) $(PACKAGE_PACKAGES) $(FUZZ_PACKAGES) $(MODEL_PACKAGES) git clang-format zookeeper zookeeper-bin python3-kazoo python3-jsonschema patch e2fsprogs
 
 export TSAN_OPTIONS ?= suppressions=$(CURDIR)/test/tsan.supp
 SAN_FLAGS := $(if $(findstring asan,$(SAN)),-fsanitize=address) $(if $(findstring ubsan,$(SAN)),-fsanitize=undefined -fno-sanitize-recover=undefined) $(if $(findstring tsan,$(SAN)),-fsanitize=thread -DRTE_USE_C11_MEM_MODEL) $(if $(findstring fuzzer,$(SAN)),-fsanitize=fuzzer-no-link)
@@ -37,11 +37,11 @@ CFLAGS := -std=c11 $(WARN) $(COMMON) $(LTO)
 CXXFLAGS := -std=c++17 -Wall -Wextra -Wshadow -Werror -Wno-missing-field-initializers -Wno-dangling-else $(COMMON)
 DPDK_CFLAGS = $(patsubst -I%,-isystem %,$(shell pkg-config --cflags libdpdk 2>/dev/null)) -DALLOW_EXPERIMENTAL_API -Wno-pedantic
 DPDK_LIBS = $(shell pkg-config --libs libdpdk) -lbpf
-LIBS := -luv -lcjson -lz -lpthread -lm
+LIBS := -luv -lcjson -lz -lcrypto -lpthread -lm
 
 # Layers, each one a library; includes go from right to left only (law 2).
 LAYERS := config proto fastpath storage slowpath service
-src_of = $(if $(filter slowpath_uv,$(1)),$(wildcard slowpath/*_uv.c),$(wildcard $(1)/*.c $(if $(filter service,$(1)),service/doctor/*.c)))
+src_of = $(if $(filter slowpath_uv,$(1)),$(wildcard slowpath/*_uv.c),$(wildcard $(1)/*.c $(if $(filter service,$(1)),service/doctor/*.c service/tree/*.c service/client/*.c)))
 obj_of = $(patsubst %.c,$(B)/%.o,$(call src_of,$(1)))
 test_obj_of = $(patsubst %,$(B)/%.o,$(basename $(wildcard test/$(1)/*.c test/$(1)/*.cc)))
 lib = $(B)/$(1).a
@@ -276,10 +276,11 @@ SIM_PRODUCT := $(addprefix $(B)/dpdk_app/,arena.o node.o open_error.o rings_app.
   $(filter-out $(B)/slowpath/slow_uv.o,$(call obj_of,slowpath)) \
   $(foreach l,proto fastpath,$(call obj_of,$(l))) $(filter-out $(B)/storage/disk_real.o,$(call obj_of,storage)) \
   $(filter-out $(B)/config/log.o,$(call obj_of,config)) \
-  $(addprefix $(B)/service/app_,apply.o catchup.o log.o log_snapshot.o propose.o role.o snapshot.o thread.o) $(addprefix $(B)/service/,buffer.o clients.o kept.o)
+  $(addprefix $(B)/service/app_,apply.o catchup.o log.o log_snapshot.o propose.o role.o snapshot.o thread.o) $(addprefix $(B)/service/,buffer.o clients.o kept.o) \
+  $(patsubst %.c,$(B)/%.o,$(wildcard service/tree/*.c))
 $(B)/sim: $(patsubst %.c,$(B)/%.o,$(wildcard test/sim/*.c test/exhaustive/*.c)) $(B)/test/harness/disk_powercut.o $(SIM_PRODUCT)
 	$(call say,LD,$@)
-	$(Q)$(CC) -O2 $(LTO) $(SAN_FLAGS) -o $@ $^ -lcjson -lm
+	$(Q)$(CC) -O2 $(LTO) $(SAN_FLAGS) -o $@ $^ -lcjson -lz -lm
 
 # The fuzzers (clang only; `make fuzz` sets CC and SAN): one program for each file of test/fuzz/.
 FUZZERS := $(patsubst test/fuzz/%.cc,$(B)/fuzz_%,$(wildcard test/fuzz/*.cc))

@@ -15,6 +15,7 @@
 
 enum config_role { ROLE_VOTER, ROLE_OBSERVER };
 enum config_durability { DURABILITY_SYNC, DURABILITY_MEMORY };
+enum config_app { CONFIG_APP_LOG, CONFIG_APP_TREE };
 enum config_idle { IDLE_SPIN, IDLE_YIELD, IDLE_SLEEP };
 
 /* One UDP endpoint of the fast path. */
@@ -83,7 +84,10 @@ struct config {
   uint32_t snapshots_kept;
   uint32_t counter_limit; /* last counter of an epoch; 0xfffffffe by default, small in tests */
 
+  enum config_app app;
   uint16_t client_port;
+  uint32_t container_check_ms;
+  int max_client_cnxns; /* from one address, 0: any number */
   char control_socket[LIMIT_SOCKET_PATH_LEN];
   uint32_t app_keep; /* app_log: records kept for tail */
 };

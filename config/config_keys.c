@@ -18,6 +18,7 @@
 
 static const char *const roles[] = {"voter", "observer", NULL};
 static const char *const durabilities[] = {"sync", "memory", NULL};
+static const char *const apps[] = {"log", "tree", NULL};
 static const char *const idles[] = {"spin", "yield", "sleep", NULL};
 static const char *const embedded_eal[] = {"--no-huge", "-m", "256", "--no-pci", NULL};
 
@@ -88,7 +89,10 @@ static const struct key top_keys[] = {
      RANGE(65536, TIB, 256 * MIB)},
     {"snapshots_kept", KEY_NUMBER, AT(config, snapshots_kept), RANGE(1, 100, 3)},
     {"counter_limit", KEY_NUMBER, AT(config, counter_limit), RANGE(1, 0xfffffffe, 0xfffffffe)},
+    {"app", KEY_CHOICE, AT(config, app), .choices = apps, .text = "log or tree"},
     {"client_port", KEY_NUMBER, AT(config, client_port), RANGE(1, 65535, 2181)},
+    {"max_client_cnxns", KEY_NUMBER, AT(config, max_client_cnxns), RANGE(0, 1000000, 60)},
+    {"container_check_ms", KEY_NUMBER, AT(config, container_check_ms), RANGE(100, DAY_MS, 60000)},
     {"control_socket", KEY_TEXT, AT(config, control_socket), .text = ""},
     {"app_keep", KEY_NUMBER, AT(config, app_keep), RANGE(1, 100000000, 1000000)},
 };

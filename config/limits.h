@@ -78,8 +78,18 @@
 #define LIMIT_SUBMIT_OUTSTANDING 65536 /* submitted and not yet acknowledged, one connection */
 #define LIMIT_APP_TURN 1024 /* records applied, requests taken in one turn of the app thread */
 #define LIMIT_ERROR_TXN 64  /* bytes of a TXN_ERROR transaction */
-#define LIMIT_KEPT_BYTES (256u << 20) /* app_log: bytes of the records kept for tail */
-#define LIMIT_KEPT_CHUNK (1u << 20)   /* app_log: unit in which they are allocated */
+#define LIMIT_KEPT_BYTES (256u << 20)     /* app_log: bytes of the records kept for tail */
+#define LIMIT_KEPT_CHUNK (1u << 20)       /* app_log: unit in which they are allocated */
+#define LIMIT_ACL_ENTRIES 1024            /* of one znode */
+#define LIMIT_CLIENT_PACKET 1048575u      /* jute.maxbuffer: of a request */
+#define LIMIT_CLIENT_CONNS 16384          /* ZooKeeper clients on one node */
+#define LIMIT_CLIENT_ASKS 1024            /* requests of one client that wait for their answers */
+#define LIMIT_CLIENT_ASK_BYTES (4u << 20) /* the same in bytes: then it is not read from */
+#define LIMIT_CLIENT_OUT (1u << 20)       /* unread answers of one client: then none is made */
+#define LIMIT_CLIENT_EVENTS (16u << 20)   /* unread watch events of one client: then it is closed */
+#define LIMIT_CLIENT_IDS 4096             /* bytes of what one client has proven (addauth) */
+#define LIMIT_CLIENT_WATCHES (1u << 20)   /* of one client */
+#define LIMIT_TOUCHES 1024                /* sessions in one request */
 #define LIMIT_DOCTOR_ROWS \
   192 /* of zabctl doctor: 8 per port, 4 per peer, some 50 for the machine and its configs */
 

@@ -113,6 +113,18 @@ void node_unused(struct node *n) {
   if (n->store && store_state(n->store).clean_stop) store_mark_clean(n->store);
 }
 
+static void open_app(struct node *n) {
+  char text[LIMIT_CONFIG_TEXT];
+  if (n->config.app == CONFIG_APP_TREE) {
+    config_quorum_text(&n->config, text);
+    n->app_tree = app_tree_create(text, n->config.container_check_ms);
+    n->app = app_tree_app(n->app_tree);
+  } else {
+    n->app_log = app_log_create(n->config.app_keep, LIMIT_KEPT_BYTES);
+    n->app = app_log_app(n->app_log);
+  }
+}
+
 int node_open(struct node *n) {
   n->done_fd = -1;
   int code = open_store(n);
@@ -124,13 +136,13 @@ int node_open(struct node *n) {
     return code;
   }
   bcast_init(&n->bcast, &n->config, &n->bcast_memory, &n->counters[THREAD_FAST], &n->latency);
-  n->app_log = app_log_create(n->config.app_keep, LIMIT_KEPT_BYTES);
-  n->app = app_log_app(n->app_log);
+  open_app(n);
   return 0;
 }
 
 void node_close(struct node *n) {
   if (n->app_log) app_log_destroy(n->app_log);
+  if (n->app_tree) app_tree_destroy(n->app_tree);
   if (n->ports) ports_close(n->ports);
   topo_close(&n->topo);
   if (n->done_fd >= 0) close(n->done_fd);

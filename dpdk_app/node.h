@@ -29,6 +29,7 @@
 #include "proto/reason.h"
 #include "service/app.h"
 #include "service/app_log.h"
+#include "service/tree/app_tree.h"
 #include "storage/store.h"
 
 struct node {
@@ -47,7 +48,8 @@ struct node {
   bool disk_is_open;
   struct store *store;
   struct app app;
-  struct app_log *app_log;
+  struct app_log *app_log; /* one of the two, as config.app says */
+  struct app_tree *app_tree;
   struct arena arena;
 
   _Atomic int stop;           /* SIGTERM: a clean stop is wanted; read by slow */

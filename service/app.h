@@ -29,7 +29,12 @@ struct app_request {
 
 struct app_prepared {
   enum reason reason; /* NONE: propose; SEQ_DUPLICATE: nothing to propose; else refused */
-  uint32_t len;       /* of the transaction */
+  uint32_t len;       /* of the transaction; NONE and 0: taken, and nothing is to be proposed */
+};
+
+struct app_work { /* a request of the application's own */
+  const void *data;
+  uint32_t len;
 };
 
 struct app_ops {
@@ -43,8 +48,10 @@ struct app_ops {
    * asker of a forwarded request why it was refused.  Returns its length; 0: the asker need not be
    * told.  Called again for the same request it does the same: the first may have to wait. */
   uint32_t (*refuse)(struct app *a, const struct app_request *r, enum reason reason, void *txn);
-  /* tick: work of time on the leader (session expiry); makes at most one request, 0: none. */
-  uint32_t (*tick)(struct app *a, int64_t time_ms, void *request, uint32_t cap);
+  /* tick: work of time on the leader (session expiry); gives one request, valid until the next
+   * call, and is called again until its len is 0.  held: requests are being held back, so nobody's
+   * silence counts. */
+  struct app_work (*tick)(struct app *a, int64_t time_ms, bool held);
   void (*apply)(struct app *a, zxid_t zxid, const void *txn, uint32_t len);
   /* stop drops the outstanding view. */
   void (*stop)(struct app *a);

@@ -10,6 +10,7 @@ void app_apply_one(struct app_thread *t, zxid_t zxid, const void *txn, uint32_t 
   t->app.ops->apply(&t->app, zxid, txn, len);
   t->snapshot.applied_bytes += record_size(len);
   if (t->listener.applied) t->listener.applied(t->listener.self, zxid, txn, len);
+  if (t->clients.applied) t->clients.applied(t->clients.self, zxid, txn, len);
 }
 
 bool app_apply_stream(struct app_thread *t) {

@@ -52,6 +52,7 @@ static void done(struct app_thread *t) {
   t->paused = false;
   if (t->leading) t->app.ops->lead(&t->app, t->epoch);
   if (t->listener.serving) t->listener.serving(t->listener.self);
+  if (t->clients.serving) t->clients.serving(t->clients.self);
 }
 
 static bool is_near(const struct app_thread *t) {

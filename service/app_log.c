@@ -160,9 +160,9 @@ static uint32_t refuse(struct app *a, const struct app_request *r, enum reason r
   return TXN_HEADER_LEN + 12;
 }
 
-static uint32_t tick(struct app *a, int64_t time_ms, void *request, uint32_t cap) {
-  (void)a, (void)time_ms, (void)request, (void)cap;
-  return 0; /* records do not age */
+static struct app_work tick(struct app *a, int64_t time_ms, bool held) {
+  (void)a, (void)time_ms, (void)held;
+  return (struct app_work){NULL, 0}; /* records do not age */
 }
 
 static void apply_record(struct app_log *l, zxid_t zxid, const struct app_log_txn *t) {

@@ -42,7 +42,7 @@ static struct app_request request_of(const struct app_thread *t, const void *dat
 static enum reason prepare(struct app_thread *t, const struct app_request *r) {
   if (app_space_low(t)) return REASON_DISK_FULL;
   struct app_prepared p = t->app.ops->prepare(&t->app, r, t->txn, t->c->config->largest_record);
-  if (p.reason == REASON_NONE) propose(t, p.len);
+  if (p.reason == REASON_NONE && p.len) propose(t, p.len);
   return p.reason;
 }
 
@@ -113,11 +113,16 @@ void app_propose_stop(struct app_thread *t) {
     r->request_done(r->self);
 }
 
+/* One request of time's; false: there is none, or no room for it. */
+static bool tick_once(struct app_thread *t) {
+  if (!may_number(t)) return false;
+  struct app_work w = t->app.ops->tick(&t->app, t->now_ms, t->pushed_back);
+  struct app_request q = request_of(t, w.data, w.len);
+  return w.len && prepare(t, &q) == REASON_NONE;
+}
+
 void app_thread_tick(struct app_thread *t) {
-  uint8_t request[LIMIT_TEXT_LEN];
   if (t->refusal_ticks) t->refusal_ticks--;
-  if (t->state != APP_SERVING || !t->leading || !may_number(t)) return;
-  uint32_t len = t->app.ops->tick(&t->app, t->now_ms, request, sizeof request);
-  struct app_request q = request_of(t, request, len);
-  if (len) prepare(t, &q);
+  if (t->state != APP_SERVING || !t->leading) return;
+  for (int i = 0; i < LIMIT_APP_TURN && tick_once(t); i++) continue;
 }

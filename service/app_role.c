@@ -43,6 +43,7 @@ static void stop(struct app_thread *t) {
   app_propose_stop(t);
   t->app.ops->stop(&t->app);
   if (t->listener.stopped) t->listener.stopped(t->listener.self);
+  if (t->clients.stopped) t->clients.stopped(t->clients.self);
   say_stopped(t);
 }
 

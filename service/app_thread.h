@@ -63,7 +63,8 @@ struct app_snapshot {
 struct app_thread {
   const struct app_uv_config *c;
   struct app app;
-  struct app_listener listener;
+  struct app_listener listener; /* the control socket */
+  struct app_listener clients;  /* the application's own port, if it has one */
   enum app_state state;
   bool leading;
   bool paused; /* since PAUSE, until we serve again or STOP comes: clients wait */

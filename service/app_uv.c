@@ -8,6 +8,7 @@
 #include "config/log.h"
 #include "config/memory.h"
 #include "proto/exit_code.h"
+#include "service/client/client.h"
 #include "service/control.h"
 
 #define TICK_MS 100
@@ -17,6 +18,7 @@
 struct app_loop {
   struct app_thread thread;
   struct control control;
+  struct client_port clients;
   uv_loop_t loop;
   uv_poll_t wake;
   uv_timer_t tick, retry;
@@ -41,14 +43,16 @@ static void on_tick(uv_timer_t *h) {
   struct app_loop *l = h->data;
   if (l->thread.state == APP_DEAD) return;
   app_thread_tick(&l->thread);
+  client_port_tick(&l->clients);
   if (l->ticks++ % FREE_TICKS == 0) app_thread_ask_free(&l->thread);
 }
 
 static void sleep_until_woken(struct app_loop *l) {
   const struct app_rings *r = &l->thread.c->rings;
-  bool lazy = l->busy && !control_urgent(&l->control);
+  bool lazy = l->busy && !control_urgent(&l->control) && !client_port_urgent(&l->clients);
+  bool waits = control_waits(&l->control) || client_port_waits(&l->clients);
   l->busy = false;
-  struct app_nap nap = app_thread_nap(&l->thread, control_waits(&l->control), lazy);
+  struct app_nap nap = app_thread_nap(&l->thread, waits, lazy);
   if (nap.retry) uv_timer_start(&l->retry, on_retry, APP_RETRY_MS, 0);
   if (nap.sleep) {
     uv_run(&l->loop, UV_RUN_ONCE);
@@ -72,6 +76,7 @@ static void serve(struct app_loop *l) {
     read_clock(&l->thread);
     bool worked = app_thread_turn(&l->thread);
     worked |= control_turn(&l->control);
+    worked |= client_port_turn(&l->clients);
     if (!worked) {
       idle(l);
       continue;
@@ -116,10 +121,15 @@ int app_uv_run(const struct app_uv_config *c) {
   }
   int exit_code = control_open(&l->control, &l->thread, &l->loop);
   if (!exit_code) {
+    exit_code = client_port_open(&l->clients, &l->thread, &l->loop);
+    if (exit_code) control_close(&l->control);
+  }
+  if (!exit_code) {
     open_timers(l);
     serve(l);
     close_timers(l);
     control_close(&l->control);
+    client_port_close(&l->clients);
   }
   uv_run(&l->loop, UV_RUN_DEFAULT); /* the closing handles */
   uv_loop_close(&l->loop);

@@ -13,11 +13,8 @@
 #include <stdint.h>
 
 #include "config/limits.h"
-#include "config/memory.h"
-#define uthash_fatal(message) memory_or_end(NULL, 0)
-#include <uthash.h>
-
 #include "proto/zxid.h"
+#include "service/hash.h"
 
 struct client {
   uint64_t id;
@@ -41,7 +38,5 @@ void clients_clear(struct clients *c);
 const struct client *clients_find(const struct clients *c, uint64_t id);
 /* clients_set notes the last record of id; zxid is above every other one's. */
 void clients_set(struct clients *c, uint64_t id, uint64_t sequence, zxid_t zxid);
-/* hash_mix is one round of a 64-bit finaliser (splitmix64's constants). */
-uint64_t hash_mix(uint64_t v);
 
 #endif

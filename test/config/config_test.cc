@@ -224,7 +224,8 @@ const Mistake kMistakes[] = {
      "ports, peers, mtu, cores, idle, idle_turns, ring_bytes, largest_record, "
      "heartbeat_us, timeout_us, tick_ms, init_limit, sync_limit, finalize_ms, "
      "disk_timeout_ms, min_free_bytes, segment_bytes, snapshot_log_bytes, "
-     "snapshots_kept, counter_limit, client_port, control_socket, app_keep"},
+     "snapshots_kept, counter_limit, app, client_port, max_client_cnxns, "
+     "container_check_ms, control_socket, app_keep"},
     {"peers[1].fast.Ip", "\"10.0.0.1\"",
      "peers[1].fast.Ip: found an unknown key, allowed: ip, udp_port, mac, port"},
     {"cores.fats", "1", "cores.fats: found an unknown key, allowed: fast, disk, slow, app"},

@@ -1,0 +1,202 @@
+/* Watches: by path for what happens, by client for its end.
+ *
+ * A path's watchers are in one list, each with the kinds that it waits for.  One-shot kinds go when
+ * they fire, also if the client may not be told (its ids may not READ the znode). */
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/memory.h"
+#include "service/client/client.h"
+#include "service/tree/jute.h"
+
+#define XID_EVENT (-1)
+
+struct watch_path {
+  struct watch *watches;
+  UT_hash_handle hh;
+  uint32_t len;
+  uint8_t bytes[];
+};
+
+struct watch_key {
+  const struct watch_path *path;
+  const struct client *client;
+};
+
+struct watch {
+  struct watch_key key;
+  struct watch_path *path;
+  struct client *client;
+  uint32_t kinds;
+
+  struct watch *next, *prev;               /* of the path */
+  struct watch *client_next, *client_prev; /* of the client */
+  UT_hash_handle hh;
+};
+
+static struct watch_path *find_path(const struct client_port *p, struct span path) {
+  struct watch_path *w;
+  if (path.len <= 0) return NULL;
+  HASH_FIND(hh, p->watch_paths, path.data, (unsigned)path.len, w);
+  return w;
+}
+
+static struct watch *find(const struct client *c, const struct watch_path *path) {
+  struct watch_key key = {path, c};
+  struct watch *w;
+  HASH_FIND(hh, c->port->watch_index, &key, sizeof key, w);
+  return w;
+}
+
+static struct watch_path *add_path(struct client_port *p, struct span path) {
+  size_t size = sizeof(struct watch_path) + (size_t)path.len;
+  struct watch_path *w = memory_or_end(calloc(1, size), size);
+  w->len = (uint32_t)path.len;
+  memcpy(w->bytes, path.data, (size_t)path.len);
+  HASH_ADD_KEYPTR(hh, p->watch_paths, w->bytes, w->len, w);
+  p->watch_path_cnt++;
+  return w;
+}
+
+static struct watch *add(struct client *c, struct watch_path *path) {
+  struct client_port *p = c->port;
+  struct watch *w = memory_or_end(calloc(1, sizeof *w), sizeof *w);
+  w->key.path = w->path = path;
+  w->key.client = w->client = c;
+  w->next = path->watches;
+  if (w->next) w->next->prev = w;
+  path->watches = w;
+  w->client_next = c->watches;
+  if (w->client_next) w->client_next->client_prev = w;
+  c->watches = w;
+  HASH_ADD(hh, p->watch_index, key, sizeof w->key, w);
+  c->watch_cnt++;
+  p->watch_cnt++;
+  return w;
+}
+
+static void remove_watch(struct watch *w) {
+  struct client_port *p = w->client->port;
+  struct watch_path *path = w->path;
+  *(w->prev ? &w->prev->next : &path->watches) = w->next;
+  if (w->next) w->next->prev = w->prev;
+  *(w->client_prev ? &w->client_prev->client_next : &w->client->watches) = w->client_next;
+  if (w->client_next) w->client_next->client_prev = w->client_prev;
+  if (w->kinds & WATCH_RECURSIVE) p->recursive_cnt--;
+  w->client->watch_cnt--;
+  p->watch_cnt--;
+  HASH_DEL(p->watch_index, w);
+  free(w);
+  if (path->watches) return;
+  HASH_DEL(p->watch_paths, path);
+  p->watch_path_cnt--;
+  free(path);
+}
+
+void client_watch(struct client *c, struct span path, enum watch_kind kind) {
+  if (path.len <= 0) return;
+  if (c->watch_cnt >= LIMIT_CLIENT_WATCHES) {
+    client_close_line(c, "too many watches");
+    return;
+  }
+  struct watch_path *at = find_path(c->port, path);
+  if (!at) at = add_path(c->port, path);
+  struct watch *w = find(c, at);
+  if (!w) w = add(c, at);
+  if (kind == WATCH_RECURSIVE && !(w->kinds & WATCH_RECURSIVE)) c->port->recursive_cnt++;
+  w->kinds |= kind;
+}
+
+uint32_t client_watched(const struct client *c, struct span path) {
+  const struct watch_path *at = find_path(c->port, path);
+  const struct watch *w = at ? find(c, at) : NULL;
+  return w ? w->kinds : 0;
+}
+
+static void drop_kinds(struct watch *w, uint32_t kinds) {
+  if (w->kinds & kinds & WATCH_RECURSIVE) w->client->port->recursive_cnt--;
+  w->kinds &= ~kinds;
+  if (!w->kinds) remove_watch(w);
+}
+
+void client_unwatch(struct client *c, struct span path, uint32_t kinds) {
+  struct watch_path *at = find_path(c->port, path);
+  struct watch *w = at ? find(c, at) : NULL;
+  if (w) drop_kinds(w, kinds);
+}
+
+void client_unwatch_all(struct client *c) {
+  while (c->watches) remove_watch(c->watches);
+}
+
+/* ---- events ---- */
+
+void client_event(struct client *c, enum zk_event type, struct span path, zxid_t zxid) {
+  if (c->closing || c->last_words) return;
+  size_t begin = client_begin(c);
+  jute_append_i32(&c->out, XID_EVENT);
+  jute_append_i64(&c->out, (int64_t)zxid);
+  jute_append_i32(&c->out, 0);
+  jute_append_i32(&c->out, type);
+  jute_append_i32(&c->out, ZK_STATE_CONNECTED);
+  jute_append_text(&c->out, path);
+  client_end(c, begin);
+  c->event_bytes += buffer_len(&c->out) - begin;
+}
+
+struct fire {
+  struct client_port *port;
+  enum zk_event type;
+  struct span path;
+  struct span acl;
+  uint32_t kinds; /* that hear of it */
+  uint32_t once;  /* of these, those that are gone then */
+};
+
+static void tell(const struct fire *f, struct watch *w) {
+  struct client *c = w->client;
+  c->told = f->port->event_number;
+  if (!acl_allows(f->acl, client_ids(c), PERM_READ)) return;
+  client_event(c, f->type, f->path, f->port->app->tree.applied);
+}
+
+/* Everybody at `at` with one of the kinds; nobody twice by one event, wherever he watches. */
+static void fire_at(const struct fire *f, struct span at) {
+  struct watch_path *path = find_path(f->port, at);
+  for (struct watch *w = path ? path->watches : NULL, *next; w; w = next) {
+    next = w->next; /* the path may go with the last */
+    if ((w->kinds & f->kinds) && w->client->told != f->port->event_number) tell(f, w);
+    drop_kinds(w, f->once);
+  }
+}
+
+static void fire_ancestors(const struct fire *f) {
+  struct fire above = *f;
+  above.kinds = WATCH_RECURSIVE;
+  above.once = 0;
+  for (struct span p = f->path; f->port->recursive_cnt && p.len > 1;) {
+    p = path_parent(p);
+    fire_at(&above, p.len ? p : span_of("/"));
+  }
+}
+
+void client_heard_event(void *port, enum zk_event type, struct span path, int32_t acl) {
+  struct client_port *p = port;
+  if (!p->watch_cnt) return;
+  p->event_number++;
+  struct fire f = {.port = p, .type = type, .path = path};
+  f.acl = acls_list(&p->app->tree.acls, acl);
+  f.kinds = WATCH_DATA | WATCH_PERSISTENT | WATCH_RECURSIVE;
+  f.once = WATCH_DATA;
+  if (type == EVENT_CHILDREN_CHANGED) {
+    f.kinds = WATCH_CHILD | WATCH_PERSISTENT;
+    f.once = WATCH_CHILD;
+    fire_at(&f, path);
+    return;
+  }
+  fire_at(&f, path);
+  fire_ancestors(&f);
+  if (type != EVENT_DELETED) return;
+  f.kinds = f.once = WATCH_CHILD;
+  fire_at(&f, path);
+}

@@ -1,0 +1,562 @@
+/* The client port, spoken to in bytes: what ZooKeeper's clients send, and what they never would. */
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include "test/service/served_node.h"
+#include "test/service/tree_harness.h"
+
+namespace {
+
+struct TreeNode : ServedNode {
+  TreeNode() {
+    tree = app_tree_create("version=0", 60000);
+    app_self = app_tree_app(tree);
+    uv.app = app_self;
+    config.app = CONFIG_APP_TREE;
+    config.tick_ms = 2000;
+    config.max_client_cnxns = 60;
+    config.peer_cnt = 3;
+    config.client_port = FreePort();
+    config.largest_record = 1 << 20;
+    config.ring_bytes = 4u << 20;
+    ring.resize(2 * config.ring_bytes);
+    uv.stream_ring = ring.data();
+    uv.stream_mask = config.ring_bytes - 1;
+  }
+  ~TreeNode() {
+    End();
+    app_tree_destroy(tree);
+  }
+  /* Also the client port is open then, which comes after the control socket. */
+  void Serve() {
+    Start();
+    while (!Listens() && code < 0) std::this_thread::yield();
+  }
+  sockaddr_in Address() const {
+    sockaddr_in a{};
+    a.sin_family = AF_INET;
+    a.sin_port = htons(config.client_port);
+    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return a;
+  }
+  bool Listens() const {
+    sockaddr_in a = Address();
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    char imok[5];
+    bool good = connect(fd, reinterpret_cast<sockaddr *>(&a), sizeof a) == 0 &&
+                send(fd, "ruok", 4, MSG_NOSIGNAL) == 4 &&
+                recv(fd, imok, sizeof imok, MSG_WAITALL) == 4; /* and the end: it counts no more */
+    close(fd);
+    return good;
+  }
+  static uint16_t FreePort() {
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in a{};
+    socklen_t len = sizeof a;
+    a.sin_family = AF_INET;
+    EXPECT_EQ(bind(fd, reinterpret_cast<sockaddr *>(&a), sizeof a), 0);
+    getsockname(fd, reinterpret_cast<sockaddr *>(&a), &len);
+    close(fd);
+    return ntohs(a.sin_port);
+  }
+  app_tree *tree;
+};
+
+struct Reply {
+  int32_t xid = 0, err = 0;
+  int64_t zxid = 0;
+  std::string body;
+  bool ended = false;
+};
+
+/* One connection. */
+struct Zk {
+  explicit Zk(const TreeNode &n) {
+    sockaddr_in a = n.Address();
+    fd = socket(AF_INET, SOCK_STREAM, 0);
+    int on = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    EXPECT_EQ(connect(fd, reinterpret_cast<sockaddr *>(&a), sizeof a), 0);
+  }
+  ~Zk() { close(fd); }
+  Zk(const Zk &) = delete;
+  void Send(const std::string &bytes) {
+    for (size_t i = 0; i < bytes.size();) {
+      ssize_t n = send(fd, bytes.data() + i, bytes.size() - i, MSG_NOSIGNAL);
+      if (n <= 0) return;
+      i += static_cast<size_t>(n);
+    }
+  }
+  static std::string Frame(const std::string &s) { return Jute().Str(s).s; }
+  bool Read(std::string *to, size_t len) {
+    to->resize(len);
+    for (size_t i = 0; i < len;) {
+      ssize_t n = recv(fd, to->data() + i, len - i, 0);
+      if (n <= 0) return false;
+      i += static_cast<size_t>(n);
+    }
+    return true;
+  }
+  static int64_t At(const std::string &s, size_t at, int bytes) {
+    uint64_t v = 0;
+    for (int i = 0; i < bytes; i++)
+      v = v << 8 | static_cast<uint8_t>(s.at(at + static_cast<size_t>(i)));
+    return bytes == 4 ? static_cast<int32_t>(v) : static_cast<int64_t>(v);
+  }
+  /* The next packet; "": the connection has ended. */
+  std::string Packet() {
+    std::string len, body;
+    if (!Read(&len, 4)) return "";
+    return Read(&body, static_cast<size_t>(At(len, 0, 4))) ? body : "";
+  }
+  std::string Rest() {
+    std::string all, c;
+    while (Read(&c, 1)) all += c;
+    return all;
+  }
+  bool Ended() {
+    char c;
+    return recv(fd, &c, 1, 0) <= 0;
+  }
+  static std::string Hello(int64_t session, const std::string &password, int32_t timeout_ms = 10000,
+                           int64_t seen = 0) {
+    return Jute().I4(0).I8(seen).I4(timeout_ms).I8(session).Str(password).s;
+  }
+  /* Connects; false: refused or ended. */
+  bool Join(int64_t id = 0, std::string pass = std::string(16, '\0'), int32_t timeout_ms = 10000) {
+    Send(Frame(Hello(id, pass, timeout_ms) + std::string(1, '\0')));
+    std::string p = Packet();
+    if (p.size() != 37) return false;
+    timeout = static_cast<int32_t>(At(p, 4, 4));
+    session = At(p, 8, 8);
+    password = p.substr(20, 16);
+    return timeout > 0;
+  }
+  static std::string Ask(int32_t xid, int32_t type, const std::string &record = "") {
+    return Frame(Jute().I4(xid).I4(type).Raw(record).s);
+  }
+  Reply Next() {
+    Reply r;
+    std::string p = Packet();
+    r.ended = p.size() < 16;
+    if (r.ended) return r;
+    r.xid = static_cast<int32_t>(At(p, 0, 4));
+    r.zxid = At(p, 4, 8);
+    r.err = static_cast<int32_t>(At(p, 12, 4));
+    r.body = p.substr(16);
+    return r;
+  }
+  Reply Do(int32_t type, const std::string &record = "") {
+    Send(Ask(++xid, type, record));
+    Reply r = Next();
+    if (!r.ended) EXPECT_EQ(r.xid, type == OP_PING ? -2 : xid);
+    return r;
+  }
+  static std::string Path(const std::string &path, bool watch = false) {
+    return Jute().Str(path).B(watch).s;
+  }
+  /* The next packet is this event. */
+  void Expect(int32_t type, const std::string &path) {
+    Reply r = Next();
+    EXPECT_EQ(r.xid, -1);
+    EXPECT_EQ(r.body, Jute().I4(type).I4(3).Str(path).s);
+  }
+  int fd;
+  int32_t xid = 0, timeout = 0;
+  int64_t session = 0;
+  std::string password;
+};
+
+struct ClientPort : testing::Test {
+  void SetUp() override {
+    node.Lead(1);
+    node.Serve();
+  }
+  TreeNode node;
+};
+
+TEST_F(ClientPort, MakesASessionWithATimeoutWithinItsTicks) {
+  Zk a(node), b(node), c(node);
+  ASSERT_TRUE(a.Join(0, std::string(16, '\0'), 1));
+  EXPECT_EQ(a.timeout, 4000);
+  ASSERT_TRUE(b.Join(0, std::string(16, '\0'), 1 << 30));
+  EXPECT_EQ(b.timeout, 40000);
+  EXPECT_EQ(a.session >> 56, node.config.id);
+  EXPECT_NE(a.session, b.session);
+  uint8_t right[16];
+  session_password(a.session, right);
+  EXPECT_EQ(a.password, std::string(reinterpret_cast<char *>(right), 16));
+  c.Send(Zk::Frame(Zk::Hello(0, std::string(16, '\0')))); /* 44 bytes, of before 3.4 */
+  EXPECT_EQ(c.Packet().size(), 36u);
+  EXPECT_EQ(c.Do(OP_PING).xid, -2);
+}
+
+TEST_F(ClientPort, ASessionComesBackWithItsPasswordOnly) {
+  Zk a(node);
+  ASSERT_TRUE(a.Join());
+  EXPECT_EQ(a.Do(OP_CREATE, Create("/e", "", CREATE_EPHEMERAL)).err, ZK_OK);
+  {
+    Zk wrong(node);
+    wrong.Send(Zk::Frame(Zk::Hello(a.session, std::string(16, 'x')) + std::string(1, '\0')));
+    EXPECT_EQ(wrong.Packet(), Jute().I4(0).I4(0).I8(0).Str(std::string(16, '\0')).B(false).s);
+    EXPECT_TRUE(wrong.Ended());
+  }
+  uint8_t of_unknown[16];
+  session_password(12345, of_unknown);
+  Zk unknown(node);
+  EXPECT_FALSE(unknown.Join(12345, std::string(reinterpret_cast<char *>(of_unknown), 16)));
+  EXPECT_TRUE(unknown.Ended());
+  Zk b(node);
+  ASSERT_TRUE(b.Join(a.session, a.password));
+  EXPECT_EQ(b.session, a.session);
+  EXPECT_TRUE(a.Ended()); /* the older connection */
+  EXPECT_EQ(b.Do(OP_EXISTS, Zk::Path("/e")).err, ZK_OK);
+}
+
+TEST_F(ClientPort, ASessionOutlivesItsLeaderAndItsConnectionDoesNot) {
+  Zk a(node);
+  ASSERT_TRUE(a.Join());
+  EXPECT_EQ(a.Do(OP_CREATE, Create("/e", "", CREATE_EPHEMERAL)).err, ZK_OK);
+  node.ChangeLeader(2);
+  EXPECT_TRUE(a.Ended());
+  Zk b(node);
+  while (true) {
+    Zk t(node);
+    if (t.Join(a.session, a.password)) break; /* as soon as it serves again */
+  }
+  ASSERT_TRUE(b.Join(a.session, a.password));
+  EXPECT_EQ(b.Do(OP_EXISTS, Zk::Path("/e")).err, ZK_OK);
+}
+
+TEST_F(ClientPort, AClientThatHasSeenMoreIsSentAway) {
+  Zk a(node);
+  a.Send(Zk::Frame(Zk::Hello(0, std::string(16, '\0'), 10000, 1ll << 40) + std::string(1, '\0')));
+  EXPECT_TRUE(a.Ended());
+}
+
+TEST_F(ClientPort, AnswersComeInTheOrderOfTheRequests) {
+  Zk a(node);
+  ASSERT_TRUE(a.Join());
+  std::string all;
+  all += Zk::Ask(1, OP_CREATE, Create("/a", "1"));
+  all += Zk::Ask(2, OP_GET_DATA, Zk::Path("/a"));
+  all += Zk::Ask(3, OP_SET_DATA, SetData("/a", "2"));
+  all += Zk::Ask(4, OP_SET_DATA, SetData("/a", "3", 7));
+  all += Zk::Ask(5, OP_GET_DATA, Zk::Path("/a"));
+  all += Zk::Ask(6, OP_SYNC, Jute().Str("/a").s);
+  all += Zk::Ask(7, OP_PING);
+  all += Zk::Ask(8, OP_DELETE, Delete("/a"));
+  all += Zk::Ask(9, OP_GET_DATA, Zk::Path("/a"));
+  a.Send(all);
+  std::vector<Reply> r;
+  for (int i = 0; i < 9; i++) r.push_back(a.Next());
+  const int32_t xids[] = {1, 2, 3, 4, 5, 6, -2, 8, 9};
+  const int32_t errors[] = {0, 0, 0, ZK_BADVERSION, 0, 0, 0, 0, ZK_NONODE};
+  for (size_t i = 0; i < 9; i++) {
+    EXPECT_EQ(r[i].xid, xids[i]);
+    EXPECT_EQ(r[i].err, errors[i]);
+    EXPECT_TRUE(i == 0 || r[i].zxid >= r[i - 1].zxid);
+  }
+  EXPECT_EQ(r[0].body, Jute().Str("/a").s);
+  EXPECT_EQ(r[1].body.substr(0, 5), Jute().Str("1").s);
+  EXPECT_EQ(r[2].body.size(), 68u);
+  EXPECT_EQ(r[3].body, "");
+  EXPECT_EQ(r[4].body.substr(0, 5), Jute().Str("2").s);
+  EXPECT_EQ(r[5].body, Jute().Str("/a").s);
+}
+
+TEST_F(ClientPort, AWatchEventComesBeforeAnyAnswerThatShowsTheChange) {
+  Zk a(node), b(node);
+  ASSERT_TRUE(a.Join() && b.Join());
+  a.Do(OP_CREATE, Create("/w"));
+  EXPECT_EQ(b.Do(OP_GET_DATA, Zk::Path("/w", true)).err, ZK_OK);
+  b.Send(Zk::Ask(7, OP_SET_DATA, SetData("/w", "x")) + Zk::Ask(8, OP_GET_DATA, Zk::Path("/w")));
+  b.Expect(EVENT_DATA_CHANGED, "/w");
+  EXPECT_EQ(b.Next().xid, 7);
+  EXPECT_EQ(b.Next().xid, 8);
+  b.Do(OP_SET_DATA, SetData("/w", "y")); /* once: the answer is the next packet */
+}
+
+TEST_F(ClientPort, WatchesFireAsInZooKeepersTable) {
+  Zk a(node), b(node);
+  ASSERT_TRUE(a.Join() && b.Join());
+  EXPECT_EQ(b.Do(OP_EXISTS, Zk::Path("/p", true)).err, ZK_NONODE);
+  EXPECT_EQ(b.Do(OP_GET_CHILDREN, Zk::Path("/", true)).err, ZK_OK);
+  a.Do(OP_CREATE, Create("/p"));
+  b.Expect(EVENT_CREATED, "/p");
+  b.Expect(EVENT_CHILDREN_CHANGED, "/");
+  EXPECT_EQ(b.Do(OP_GET_DATA, Zk::Path("/p", true)).err, ZK_OK);
+  EXPECT_EQ(b.Do(OP_GET_CHILDREN2, Zk::Path("/p", true)).err, ZK_OK);
+  a.Do(OP_DELETE, Delete("/p"));
+  b.Expect(EVENT_DELETED, "/p"); /* once, though both tables have it */
+  EXPECT_EQ(b.Do(OP_GET_CHILDREN, Zk::Path("/none", true)).err, ZK_NONODE); /* sets none */
+  a.Do(OP_CREATE, Create("/none"));
+  b.Do(OP_PING);
+}
+
+TEST_F(ClientPort, PersistentWatchesStayUntilTheyAreRemoved) {
+  Zk a(node), b(node);
+  ASSERT_TRUE(a.Join() && b.Join());
+  EXPECT_EQ(b.Do(OP_ADD_WATCH, Jute().Str("/r").I4(1).s).body, Jute().I4(0).s);
+  EXPECT_EQ(b.Do(OP_ADD_WATCH, Jute().Str("/r/k").I4(0).s).err, ZK_OK);
+  a.Do(OP_CREATE, Create("/r"));
+  a.Do(OP_CREATE, Create("/r/k"));
+  a.Do(OP_CREATE, Create("/r/k/x"));
+  a.Do(OP_SET_DATA, SetData("/r/k", "1"));
+  b.Expect(EVENT_CREATED, "/r");
+  b.Expect(EVENT_CREATED, "/r/k"); /* once, though it watches there and above */
+  b.Expect(EVENT_CREATED, "/r/k/x");
+  b.Expect(EVENT_CHILDREN_CHANGED, "/r/k"); /* not to a recursive one */
+  b.Expect(EVENT_DATA_CHANGED, "/r/k");
+  EXPECT_EQ(b.Do(OP_CHECK_WATCHES, Jute().Str("/r").I4(5).s).err, ZK_OK);
+  EXPECT_EQ(b.Do(OP_CHECK_WATCHES, Jute().Str("/r").I4(2).s).err, ZK_NOWATCHER);
+  EXPECT_EQ(b.Do(OP_REMOVE_WATCHES, Jute().Str("/r").I4(3).s).err, ZK_OK);
+  EXPECT_EQ(b.Do(OP_REMOVE_WATCHES, Jute().Str("/r").I4(3).s).err, ZK_NOWATCHER);
+  a.Do(OP_SET_DATA, SetData("/r", "1"));
+  b.Do(OP_PING);
+}
+
+TEST_F(ClientPort, SetWatchesTellsWhatWasMissedAndWatchesTheRest) {
+  Zk a(node), b(node);
+  ASSERT_TRUE(a.Join() && b.Join());
+  a.Do(OP_CREATE, Create("/d"));
+  a.Do(OP_CREATE, Create("/c"));
+  int64_t seen = a.Do(OP_CREATE, Create("/same")).zxid;
+  a.Do(OP_SET_DATA, SetData("/d", "x"));
+  a.Do(OP_CREATE, Create("/c/k"));
+  a.Do(OP_CREATE, Create("/new"));
+  auto list = [](const std::vector<std::string> &paths) {
+    Jute j;
+    j.I4(static_cast<int32_t>(paths.size()));
+    for (auto &p : paths) j.Str(p);
+    return j.s;
+  };
+  b.Send(Zk::Ask(-8, OP_SET_WATCHES,
+                 Jute()
+                     .I8(seen)
+                     .Raw(list({"/d", "/gone", "/same"}))
+                     .Raw(list({"/new", "/later"}))
+                     .Raw(list({"/c", "/same"}))
+                     .s));
+  b.Expect(EVENT_DATA_CHANGED, "/d");
+  b.Expect(EVENT_DELETED, "/gone");
+  b.Expect(EVENT_CREATED, "/new");
+  b.Expect(EVENT_CHILDREN_CHANGED, "/c");
+  EXPECT_EQ(b.Next().xid, -8);
+  a.Do(OP_CREATE, Create("/later"));
+  a.Do(OP_CREATE, Create("/same/k"));
+  b.Expect(EVENT_CREATED, "/later");
+  b.Expect(EVENT_CHILDREN_CHANGED, "/same");
+  b.Send(Zk::Ask(-8, OP_SET_WATCHES2,
+                 Jute()
+                     .I8(seen)
+                     .Raw(list({}))
+                     .Raw(list({}))
+                     .Raw(list({}))
+                     .Raw(list({"/same"}))
+                     .Raw(list({"/c"}))
+                     .s));
+  EXPECT_EQ(b.Next().err, ZK_OK);
+  a.Do(OP_SET_DATA, SetData("/c/k", "x"));
+  b.Expect(EVENT_DATA_CHANGED, "/c/k");
+}
+
+TEST_F(ClientPort, WatchEventsAreOnlyForThoseWhoMayRead) {
+  Zk a(node), b(node);
+  ASSERT_TRUE(a.Join() && b.Join());
+  b.Do(OP_ADD_WATCH, Jute().Str("/").I4(1).s);
+  EXPECT_EQ(a.Do(OP_CREATE, Jute().Str("/s").Str("").Acl({{31, "ip", "10.0.0.1"}}).I4(0).s).err,
+            ZK_OK);
+  a.Do(OP_CREATE, Create("/open"));
+  b.Expect(EVENT_CREATED, "/open");
+}
+
+TEST_F(ClientPort, ReadsAreChecked) {
+  Zk a(node);
+  ASSERT_TRUE(a.Join());
+  std::string record =
+      Jute().Str("/s").Str("x").Acl({{31, "digest", "u:abc"}, {1, "ip", "10.0.0.1"}}).I4(0).s;
+  ASSERT_EQ(a.Do(OP_CREATE, record).err, ZK_OK);
+  for (int32_t type : {OP_EXISTS, OP_GET_DATA, OP_GET_CHILDREN, OP_GET_CHILDREN2})
+    EXPECT_EQ(a.Do(type, Zk::Path("/s")).err, ZK_NOAUTH) << type;
+  for (int32_t type : {OP_GET_ACL, OP_GET_ALL_CHILDREN_NUMBER})
+    EXPECT_EQ(a.Do(type, Jute().Str("/s").s).err, ZK_NOAUTH) << type;
+  record = Jute().Str("/r").Str("x").Acl({{31, "digest", "u:abc"}, {1, "world", "anyone"}}).I4(0).s;
+  ASSERT_EQ(a.Do(OP_CREATE, record).err, ZK_OK);
+  std::string acl = a.Do(OP_GET_ACL, Jute().Str("/r").s).body; /* hashes only to ADMIN */
+  EXPECT_EQ(acl.substr(0, acl.size() - 68),
+            Jute().Acl({{31, "digest", "u:x"}, {1, "world", "anyone"}}).s);
+  a.Send(Zk::Ask(-4, OP_AUTH, Jute().I4(0).Str("digest").Str("super:duper").s));
+  Reply r = a.Next();
+  EXPECT_EQ(r.xid, -4);
+  EXPECT_EQ(r.err, ZK_OK);
+  EXPECT_EQ(a.Do(OP_WHO_AM_I).body,
+            Jute().I4(2).Str("ip").Str("127.0.0.1").Str("digest").Str("super").s);
+  a.Send(Zk::Ask(-4, OP_AUTH, Jute().I4(0).Str("nonsense").Str("x").s));
+  EXPECT_EQ(a.Next().err, ZK_AUTHFAILED);
+  EXPECT_TRUE(a.Ended());
+}
+
+TEST_F(ClientPort, CountsAndListsWhatIsBelowAndWhatASessionOwns) {
+  Zk a(node), b(node);
+  ASSERT_TRUE(a.Join() && b.Join());
+  a.Do(OP_CREATE, Create("/t"));
+  a.Do(OP_CREATE, Create("/t/e", "", CREATE_EPHEMERAL));
+  b.Do(OP_CREATE, Create("/t/f", "", CREATE_EPHEMERAL));
+  EXPECT_EQ(a.Do(OP_GET_ALL_CHILDREN_NUMBER, Jute().Str("/t").s).body, Jute().I4(2).s);
+  EXPECT_EQ(a.Do(OP_GET_ALL_CHILDREN_NUMBER, Jute().Str("/").s).body, Jute().I4(6).s);
+  EXPECT_EQ(a.Do(OP_GET_EPHEMERALS, Jute().Str("").s).body, Jute().I4(1).Str("/t/e").s);
+  EXPECT_EQ(a.Do(OP_GET_EPHEMERALS, Jute().Str("/x").s).body, Jute().I4(0).s);
+  std::string ops = Jute()
+                        .I4(OP_GET_DATA)
+                        .B(false)
+                        .I4(-1)
+                        .Raw(Zk::Path("/none"))
+                        .I4(OP_GET_CHILDREN)
+                        .B(false)
+                        .I4(-1)
+                        .Raw(Zk::Path("/zookeeper/config"))
+                        .I4(-1)
+                        .B(true)
+                        .I4(-1)
+                        .s;
+  EXPECT_EQ(
+      a.Do(OP_MULTI_READ, ops).body,
+      Jute().I4(-1).B(false).I4(-101).I4(-101).I4(8).B(false).I4(0).I4(0).I4(-1).B(true).I4(-1).s);
+}
+
+TEST_F(ClientPort, CloseSessionIsAnsweredAndTakesTheEphemerals) {
+  Zk a(node), b(node);
+  ASSERT_TRUE(a.Join() && b.Join());
+  a.Do(OP_CREATE, Create("/e", "", CREATE_EPHEMERAL));
+  EXPECT_EQ(b.Do(OP_EXISTS, Zk::Path("/e", true)).err, ZK_OK);
+  EXPECT_EQ(a.Do(OP_CLOSE_SESSION).err, ZK_OK);
+  EXPECT_TRUE(a.Ended());
+  b.Expect(EVENT_DELETED, "/e");
+  Zk c(node);
+  EXPECT_FALSE(c.Join(a.session, a.password));
+}
+
+TEST_F(ClientPort, WhatCannotBeIsAnsweredOnceAndTheConnectionEnds) {
+  for (int32_t type : {0, 13, 10, 999, -3}) {
+    Zk a(node);
+    ASSERT_TRUE(a.Join());
+    EXPECT_EQ(a.Do(type).err, ZK_UNIMPLEMENTED) << type;
+    EXPECT_TRUE(a.Ended());
+  }
+  Zk b(node);
+  ASSERT_TRUE(b.Join());
+  EXPECT_EQ(b.Do(OP_RECONFIG, "").err, ZK_RECONFIGDISABLED);
+  EXPECT_EQ(b.Do(OP_PING).xid, -2);
+}
+
+TEST_F(ClientPort, LengthsThatCannotBeEndTheConnectionAndNobodyElses) {
+  Zk other(node);
+  ASSERT_TRUE(other.Join());
+  for (int32_t len : {-1, INT32_MIN, 1048576, INT32_MAX, 0, 7}) {
+    Zk a(node), b(node);
+    a.Send(Jute().I4(len).Raw(std::string(8, 'x')).s); /* instead of a connect request */
+    EXPECT_TRUE(a.Ended()) << len;
+    ASSERT_TRUE(b.Join());
+    b.Send(Jute().I4(len).Raw(std::string(8, 'x')).s);
+    EXPECT_TRUE(b.Ended()) << len;
+  }
+  EXPECT_EQ(other.Do(OP_PING).xid, -2);
+  std::string hello = Zk::Hello(0, std::string(16, '\0'));
+  for (size_t i = 8; i < hello.size(); i++) {
+    Zk a(node);
+    a.Send(Zk::Frame(hello.substr(0, i)));
+    EXPECT_TRUE(a.Ended()) << i;
+  }
+}
+
+TEST_F(ClientPort, EveryTruncationOfARequestIsAMarshallingError) {
+  Zk a(node);
+  ASSERT_TRUE(a.Join());
+  std::string lists = Jute().I8(0).I4(1).Str("/d").I4(0).I4(1).Str("/c").s;
+  const std::pair<int32_t, std::string> requests[] = {
+      {OP_EXISTS, Zk::Path("/a", true)},
+      {OP_GET_DATA, Zk::Path("/")},
+      {OP_GET_CHILDREN, Zk::Path("/")},
+      {OP_GET_CHILDREN2, Zk::Path("/")},
+      {OP_GET_ACL, Jute().Str("/").s},
+      {OP_GET_ALL_CHILDREN_NUMBER, Jute().Str("/").s},
+      {OP_GET_EPHEMERALS, Jute().Str("/").s},
+      {OP_ADD_WATCH, Jute().Str("/").I4(0).s},
+      {OP_CHECK_WATCHES, Jute().Str("/").I4(3).s},
+      {OP_REMOVE_WATCHES, Jute().Str("/").I4(3).s},
+      {OP_SET_WATCHES, lists},
+      {OP_SET_WATCHES2, lists + Jute().I4(0).I4(0).s},
+      {OP_MULTI_READ, Jute().I4(4).B(false).I4(-1).Raw(Zk::Path("/")).I4(-1).B(true).I4(-1).s},
+      {OP_CREATE, Create("/a")}};
+  for (auto &q : requests) {
+    for (size_t i = 0; i < q.second.size(); i++)
+      EXPECT_EQ(a.Do(q.first, q.second.substr(0, i)).err, ZK_MARSHALLINGERROR)
+          << q.first << " " << i;
+  }
+  EXPECT_EQ(a.Do(OP_PING).xid, -2);
+}
+
+TEST_F(ClientPort, FourLetterWordsAreAnsweredAndTheConnectionEnds) {
+  auto word = [this](const std::string &w) {
+    Zk a(node);
+    a.Send(w);
+    return a.Rest();
+  };
+  Zk other(node);
+  ASSERT_TRUE(other.Join());
+  EXPECT_EQ(word("ruok"), "imok");
+  EXPECT_EQ(word("isro"), "rw");
+  std::string srvr = word("srvr");
+  EXPECT_EQ(srvr.find("Zookeeper version: 3.9.5-zabline-"), 0u);
+  EXPECT_NE(srvr.find("\nMode: leader\nNode count: 5\n"), std::string::npos) << srvr;
+  EXPECT_NE(word("stat").find("\nClients:\n /127.0.0.1:"), std::string::npos);
+  EXPECT_NE(word("mntr").find("\nzk_znode_count\t5\n"), std::string::npos);
+  EXPECT_EQ(word("conf"), "conf is not executed because it is not in the whitelist.\n");
+  node.Stop();
+  while (!node.Said(APP_STOPPED)) std::this_thread::yield();
+  EXPECT_EQ(word("srvr"), "This ZooKeeper instance is not currently serving requests\n");
+  EXPECT_EQ(word("ruok"), "imok");
+  EXPECT_EQ(word("isro"), "null");
+}
+
+TEST_F(ClientPort, ASlowReaderIsNoLongerReadFromAndLosesNothing) {
+  Zk a(node);
+  ASSERT_TRUE(a.Join());
+  ASSERT_EQ(a.Do(OP_CREATE, Create("/big", std::string(200000, 'x'))).err, ZK_OK);
+  int most = 3000, sent = 0;
+  std::string ask = Zk::Ask(0, OP_GET_DATA, Zk::Path("/big"));
+  std::string all;
+  for (int i = 0; i < most; i++) all += ask;
+  std::thread writer([&] { a.Send(all); });
+  for (int i = 0; i < most; i++, sent++) { /* 600 MB go through, a megabyte at a time */
+    Reply r = a.Next();
+    if (r.ended || r.body.size() != 200004 + 68) break;
+  }
+  writer.join();
+  EXPECT_EQ(sent, most);
+}
+
+TEST(ClientPortLimits, SoManyConnectionsFromOneAddress) {
+  TreeNode node;
+  node.config.max_client_cnxns = 3;
+  node.Lead(1);
+  node.Serve();
+  Zk a(node), b(node), c(node);
+  ASSERT_TRUE(a.Join() && b.Join() && c.Join());
+  Zk d(node);
+  EXPECT_TRUE(d.Ended());
+  EXPECT_EQ(a.Do(OP_CLOSE_SESSION).err, ZK_OK);
+  EXPECT_TRUE(a.Ended());
+  Zk e(node);
+  EXPECT_TRUE(e.Join());
+}
+
+TEST(ClientPortLimits, AConnectionWithoutALeaderEnds) {
+  TreeNode node;
+  node.Serve();
+  Zk a(node);
+  EXPECT_FALSE(a.Join());
+}
+
+}  // namespace
