@@ -290,6 +290,7 @@ def test_kazoos_recipes_work_from_several_replicas():
             for _ in range(5):
                 counter_a += 1
                 counter_b += 2
+            a.sync("/counter")  # the last one was counted at the other replica
             check(counter_a.value == 15, "counter: %r" % counter_a.value)
             queue = a.Queue("/queue")
             for i in range(5):
