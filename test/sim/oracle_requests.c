@@ -11,14 +11,14 @@
 #define ALIASES 64
 
 /* One stream of REQUESTs, named by the iteration in which it began. */
-struct session {
+struct request_stream {
   uint64_t root;
   uint32_t *crc; /* of each that was submitted */
   uint32_t cnt, cap, given;
 };
 
 static struct follower {
-  struct session at[SESSIONS];
+  struct request_stream at[SESSIONS];
   uint32_t cnt; /* sessions begun */
   struct {
     uint64_t iteration, root;
@@ -50,7 +50,7 @@ static void on_attach(const struct fast_msg *m) {
 static void on_open(struct machine *m, const struct fast_msg *o) {
   struct follower *f = &followers[m->idx];
   if (o->resumes) return; /* the same session goes on */
-  struct session *s = &f->at[f->cnt++ % SESSIONS];
+  struct request_stream *s = &f->at[f->cnt++ % SESSIONS];
   s->root = o->iteration;
   s->cnt = s->given = 0;
 }
@@ -58,7 +58,7 @@ static void on_open(struct machine *m, const struct fast_msg *o) {
 static void on_submitted(struct machine *m, const struct bytes_msg *b) {
   struct follower *f = &followers[m->idx];
   if (b->is_proposal || !f->cnt) return;
-  struct session *s = &f->at[(f->cnt - 1) % SESSIONS];
+  struct request_stream *s = &f->at[(f->cnt - 1) % SESSIONS];
   if (s->cnt == s->cap) {
     s->cap = s->cap ? 2 * s->cap : 64;
     s->crc = realloc(s->crc, s->cap * sizeof *s->crc);
@@ -83,7 +83,7 @@ static void on_given(struct machine *m, const struct bytes_msg *b) {
   struct follower *f = &followers[from];
   uint64_t root = root_of(f, m->node->bcast.peers[from].iteration);
   for (int i = 0; i < SESSIONS; i++) {
-    struct session *s = &f->at[i];
+    struct request_stream *s = &f->at[i];
     if (!root || s->root != root) continue;
     if (s->given == s->cnt || s->crc[s->given] != crc32c(b->data, b->len))
       violation("n%d is given a REQUEST of n%d that is not its next, number %u", m->idx + 1,
