@@ -2,6 +2,7 @@
 """rot.py [NAME...] - disks with bit rot: bytes of the logs of real nodes are flipped while they are down. What one
 intact copy is left of is repaired from it, and the histories and digests are equal; what none is left of is waited
 for and named, by nodes that stay up."""
+import contextlib
 import glob
 import os
 import sys
@@ -31,17 +32,19 @@ def text(i):
     return "line %05d of many" % i
 
 
+@contextlib.contextmanager
 def filled(name, cnt=400):
     """An ensemble whose nodes all hold cnt lines, and are down."""
-    c = Cluster(name, **CALM)
-    c.start()
-    for begin in range(0, cnt, 100):  # several groups
-        done = c.nodes[0].submit([text(i) for i in range(begin, begin + 100)], "--outstanding", "7")
-        check(done.returncode == 0, done.stderr.decode())
-    c.wait_equal()
-    for n in c.nodes:
-        n.kill()
-    return c
+    with Cluster(name, **CALM) as c:
+        c.start()
+        c.wait_serving()
+        for begin in range(0, cnt, 100):  # several groups
+            done = c.nodes[0].submit([text(i) for i in range(begin, begin + 100)], "--outstanding", "7")
+            check(done.returncode == 0, done.stderr.decode())
+        c.wait_equal()
+        for n in c.nodes:
+            n.kill()
+        yield c
 
 
 def holds_all(c, cnt=400):
