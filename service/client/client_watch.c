@@ -137,7 +137,7 @@ void client_event(struct client *c, enum zk_event type, struct span path, zxid_t
   jute_append_i32(&c->out, XID_EVENT);
   jute_append_i64(&c->out, (int64_t)zxid);
   jute_append_i32(&c->out, 0);
-  jute_append_i32(&c->out, type);
+  jute_append_i32(&c->out, (int32_t)type);
   jute_append_i32(&c->out, ZK_STATE_CONNECTED);
   jute_append_text(&c->out, path);
   client_end(c, begin);
