@@ -15,7 +15,9 @@ struct buffer {
 
 void buffer_free(struct buffer *b);
 static inline size_t buffer_len(const struct buffer *b) { return b->end - b->begin; }
-static inline const uint8_t *buffer_at(const struct buffer *b) { return b->data + b->begin; }
+static inline const uint8_t *buffer_at(const struct buffer *b) {
+  return b->begin ? b->data + b->begin : b->data; /* NULL while nothing was ever added */
+}
 /* buffer_room returns where len more bytes can be written; they count after buffer_added. */
 uint8_t *buffer_room(struct buffer *b, size_t len);
 void buffer_added(struct buffer *b, size_t len);

@@ -31,6 +31,7 @@ void ctl_window_send(struct ctl_window *w, struct buffer *out, size_t max_bytes,
     len += w->frame_len[i];
     if (!w->sent_ns[i]) w->sent_ns[i] = now_ns;
   }
+  if (!len) return;
   buffer_append(out, buffer_at(&w->frames) + w->sent_bytes, len);
   w->sent_bytes += len;
 }
