@@ -6,27 +6,15 @@
 
 #define SEED 1
 
-struct plan ensemble_plan(void) {
-  return (struct plan){.nodes = 3,
-                       .clients = 3,
-                       .heartbeat_us = 2000,
-                       .timeout_us = 20000,
-                       .largest_record = 1024,
-                       .record_max = 200,
-                       .ring_bytes = 65536,
-                       .mtu = 1500,
-                       .paths = 1,
-                       .segment_bytes = 65536,
-                       .snapshot_log_bytes = 1u << 30,
-                       .counter_limit = UINT32_MAX - 1,
-                       .poll_us = 500,
-                       .write_min = 20 * US,
-                       .write_max = 20 * US,
-                       .delay_min = 10 * US,
-                       .delay_max = 10 * US,
-                       .rx_ring = 512,
-                       .segment_max = 65536,
-                       .window = 16};
+struct plan ensemble_plan(void) { /* every time is a constant: what differs is the set's alone */
+  struct plan p = plan_benign();
+  p.clients = 3;
+  p.heartbeat_us = 2000;
+  p.timeout_us = 20000;
+  p.largest_record = 1024;
+  p.write_min = p.write_max = 20 * US;
+  p.delay_min = p.delay_max = 10 * US;
+  return p;
 }
 
 void ensemble_begin(const struct plan *p) {

@@ -59,3 +59,25 @@ void plan_draw(struct plan *p, struct random *r) {
   p->pace = p->fault_gap * p->faults * (uint64_t)p->clients / p->transactions;
   p->classes = (uint32_t)random_next(r) | (uint32_t)random_next(r) | 1u; /* at least one */
 }
+
+struct plan plan_benign(void) {
+  return (struct plan){.nodes = 3,
+                       .heartbeat_us = 5000,
+                       .timeout_us = 50000,
+                       .largest_record = 2048,
+                       .record_max = 200,
+                       .ring_bytes = 65536,
+                       .mtu = 1500,
+                       .paths = 1,
+                       .segment_bytes = 65536,
+                       .snapshot_log_bytes = 1u << 30,
+                       .counter_limit = UINT32_MAX - 1,
+                       .poll_us = 500,
+                       .write_min = 50 * US,
+                       .write_max = 60 * US,
+                       .delay_min = 20 * US,
+                       .delay_max = 30 * US,
+                       .rx_ring = 512,
+                       .segment_max = 65536,
+                       .window = 16};
+}

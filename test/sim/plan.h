@@ -36,4 +36,8 @@ struct plan {
 
 void plan_draw(struct plan *p, struct random *r);
 
+/* plan_benign: three nodes on a network and disks that do no harm, for whoever brings faults of its
+ * own (scene.c, test/exhaustive). */
+struct plan plan_benign(void);
+
 #endif

@@ -46,28 +46,6 @@ static void read_file(const char *name) {
 
 /* ---- the plan ---- */
 
-static struct plan benign(void) {
-  return (struct plan){.nodes = 3,
-                       .heartbeat_us = 5000,
-                       .timeout_us = 50000,
-                       .largest_record = 2048,
-                       .record_max = 200,
-                       .ring_bytes = 65536,
-                       .mtu = 1500,
-                       .paths = 1,
-                       .segment_bytes = 65536,
-                       .snapshot_log_bytes = 1u << 30,
-                       .counter_limit = UINT32_MAX - 1,
-                       .poll_us = 500,
-                       .write_min = 50 * US,
-                       .write_max = 60 * US,
-                       .delay_min = 20 * US,
-                       .delay_max = 30 * US,
-                       .rx_ring = 512,
-                       .segment_max = 65536,
-                       .window = 16};
-}
-
 static bool set_plan(struct plan *p, struct words *w) {
   const struct {
     const char *name;
@@ -278,7 +256,7 @@ static void end_scene(void) {
 }
 
 void scene_run(const struct scene_options *o) {
-  struct plan plan = benign();
+  struct plan plan = plan_benign();
   int at = 0;
   the_scene = (struct scene){.file = o->file, .end_ns = END};
   world->plan.nodes = LIMIT_VOTERS;
