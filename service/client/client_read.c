@@ -226,19 +226,20 @@ static int32_t read_add_watch(struct client *c, struct cursor *in) {
 }
 
 /* What a client missed while it had no connection is told now; for the rest it watches again. */
-static void rewatch_node(struct client *c, struct span path, bool exists, bool changed,
-                         enum zk_event event, enum watch_kind kind) {
-  if (!exists)
+static void rewatch_node(struct client *c, struct span path, const struct znode *n, bool changed,
+                         enum watch_kind kind) {
+  if (!n)
     client_event(c, EVENT_DELETED, path, ZXID_NONE);
   else if (changed)
-    client_event(c, event, path, ZXID_NONE);
+    client_event(c, kind == WATCH_DATA ? EVENT_DATA_CHANGED : EVENT_CHILDREN_CHANGED, path,
+                 ZXID_NONE);
   else
     client_watch(c, path, kind);
 }
 
 static void rewatch_data(struct client *c, struct span path, zxid_t seen) {
   const struct znode *n = find(c, path);
-  rewatch_node(c, path, n, n && n->stat.mzxid > seen, EVENT_DATA_CHANGED, WATCH_DATA);
+  rewatch_node(c, path, n, n && n->stat.mzxid > seen, WATCH_DATA);
 }
 
 static void rewatch_exists(struct client *c, struct span path, zxid_t seen) {
@@ -251,7 +252,7 @@ static void rewatch_exists(struct client *c, struct span path, zxid_t seen) {
 
 static void rewatch_child(struct client *c, struct span path, zxid_t seen) {
   const struct znode *n = find(c, path);
-  rewatch_node(c, path, n, n && n->stat.pzxid > seen, EVENT_CHILDREN_CHANGED, WATCH_CHILD);
+  rewatch_node(c, path, n, n && n->stat.pzxid > seen, WATCH_CHILD);
 }
 
 static void rewatch_persistent(struct client *c, struct span path, zxid_t seen) {
