@@ -128,7 +128,7 @@ scenarios: ## known bugs of Zab as schedules for the simulator: SCENARIO="A01*" 
 	@/usr/bin/python3 test/scenario/scenarios.py --sim $(B)/sim $(if $(RENEW),--renew) $(foreach s,$(SCENARIO),'$(s)')
 
 SET := all
-exhaustive: ## sets of schedules, run to the last: SET="cuts points pairs orders" SAMPLE=N (test/exhaustive/README.md)
+exhaustive: ## sets of schedules, run to the last: SET="cuts points pairs orders rot" SAMPLE=N (test/exhaustive/README.md)
 	@$(MAKE) --no-print-directory -j$(JOBS) $(B)/sim
 	@mkdir -p $(ROOT_B)/exhaustive
 	@$(B)/sim --exhaustive $(SET) $(if $(SAMPLE),--sample $(SAMPLE)) >$(ROOT_B)/exhaustive/last.txt; \

@@ -68,7 +68,7 @@
 #define LIMIT_SECTOR 4096
 #define LIMIT_GROUP (1u << 20) /* bytes of one group commit; one larger record may exceed it */
 #define LIMIT_SEGMENTS 65536
-#define LIMIT_HOLES 256 /* damaged places of the log that are kept apart */
+#define LIMIT_HOLES 256 /* damaged places of the log; with more the node does not start */
 
 #define LIMIT_FILES 512    /* descriptors of one node, DPDK's and the files of the store included */
 #define LIMIT_CLIENTS 1024 /* entries of app_log's client table */

@@ -45,7 +45,7 @@ static void take_along(struct replica *r, int conn, struct replica_actions *a) {
                               .counts = c->counts,
                               .tcp = c->tcp,
                               .in_place = c->in_place,
-                              .features = c->features,
+                              .features = c->features & ~(FEATURE_NEEDS_SNAP | FEATURE_YIELDS),
                               .came_us = r->now_us,
                               .resumes = c->iteration,
                               .iteration = draw_iteration(r, conn)};

@@ -46,6 +46,10 @@ void learner_on_newleader(struct replica *r, const struct packet *p, struct repl
 void learner_on_history(struct replica *r, struct replica_actions *a) {
   struct learning *l = &r->learn;
   assert(l->len == 0 && r->durable.last_zxid == l->tail);
+  if (r->durable.no_state) { /* it sent no snapshot, and we have none: not what we asked for */
+    learner_abandon(r, REASON_SYNC_ORDER, false, a);
+    return;
+  }
   if (r->durable.faulty) {
     repair_learn(r, a);
     return;

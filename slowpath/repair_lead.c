@@ -45,20 +45,28 @@ static void give_up_vote(struct replica *r, struct replica_actions *a) {
   act_disk(r, DISK_VOTE, (struct disk_msg){.type = DISK_MAY_VOTE, .flag = 0}, a);
 }
 
+/* What a snapshot of ours holds is committed, whoever has it not. */
+static bool may_discard(const struct replica *r) {
+  return r->durable.snapshot_zxid <= r->lead.ask_after;
+}
+
+static bool any_open(const struct replica *r) {
+  bool open = false;
+  for (int i = 1; i <= LIMIT_LEARNERS; i++) open |= r->conns[i].asked == ASKED_OPEN;
+  return open;
+}
+
 static void judge(struct replica *r, struct replica_actions *a) {
   struct leading *l = &r->lead;
-  bool open = false, below_log = false;
+  bool below_log = false;
   if (!l->asking) return;
-  if (quorum_has(&r->quorum, l->dont_have)) {
+  if (quorum_has(&r->quorum, l->dont_have) && may_discard(r)) {
     act_log(a, (struct log_event){.id = LOG_DISCARDED, .zxid = wanted(l)});
     ask_disk(r, REPAIR_DISCARD, a);
     return;
   }
-  for (int i = 1; i <= LIMIT_LEARNERS; i++) {
-    open |= r->conns[i].asked == ASKED_OPEN;
-    below_log |= r->conns[i].below_log;
-  }
-  if (open) return;
+  for (int i = 1; i <= LIMIT_LEARNERS; i++) below_log |= r->conns[i].below_log;
+  if (any_open(r)) return;
   if (below_log && !r->needs_snap) give_up_vote(r, a);
   l->waits = true;
 }
@@ -135,14 +143,17 @@ void repair_on_answer(struct replica *r, int conn, const struct packet *p,
     leader_close(r, conn, bad ? bad : REASON_PACKET_PHASE, a);
     return;
   }
-  bool current = l->step == LEADING_REPAIR && l->asking && c->asked == ASKED_OPEN &&
-                 m.after == l->ask_after && m.upto == l->ask_upto;
+  bool current = l->step == LEADING_REPAIR && c->asked == ASKED_OPEN && m.after == l->ask_after &&
+                 m.upto == l->ask_upto;
   if (!current) return; /* another one was faster */
   c->asked = ASKED_ANSWERED;
   c->below_log = m.answer == ANSWER_BELOW_LOG;
-  if (m.answer == ANSWER_DONT_HAVE) l->dont_have |= node_bit(c->peer_idx) & l->promised;
-  if (m.answer == ANSWER_HAVE)
+  if (m.answer == ANSWER_DONT_HAVE && c->counts) /* one whose disk is new has nothing to say (E5) */
+    l->dont_have |= node_bit(c->peer_idx) & l->promised;
+  if (m.answer == ANSWER_HAVE && l->asking)
     put(r, m.record, a);
+  else if (m.answer == ANSWER_HAVE) /* another one's is at the disk; if it does not fit, again */
+    c->asked = ASKED_NOT;
   else
     judge(r, a);
 }
@@ -163,7 +174,9 @@ zxid_t repair_waits_for(const struct replica *r) {
 }
 
 bool repair_accept_loss(struct replica *r, struct replica_actions *a) {
-  if (r->role != ROLE_LEADING || r->lead.step != LEADING_REPAIR || !r->lead.asking) return false;
+  const struct leading *l = &r->lead;
+  if (r->role != ROLE_LEADING || l->step != LEADING_REPAIR || !l->asking) return false;
+  if (!l->waits || any_open(r) || !may_discard(r)) return false; /* it may come yet */
   act_log(a, (struct log_event){.id = LOG_LOSS_ACCEPTED, .zxid = r->lead.ask_after});
   ask_disk(r, REPAIR_DISCARD, a);
   return true;

@@ -135,7 +135,7 @@ static void on_recover(struct replica *r, struct replica_actions *a) {
   if (repair_accept_loss(r, a)) return;
   if (r->phase == PHASE_STARTING || replica_counting(r) || r->durable.no_state) return;
   act_log(a, (struct log_event){.id = LOG_LOSS_ACCEPTED, .zxid = r->durable.last_zxid});
-  r->unclean = false;
+  r->unclean = r->needs_snap = false;
   if (!r->durable.may_vote)
     act_disk(r, DISK_VOTE, (struct disk_msg){.type = DISK_MAY_VOTE, .flag = 1}, a);
   else if (r->phase == PHASE_LOOKING)
@@ -148,7 +148,7 @@ static void on_app(struct replica *r, const struct app_msg *m, struct replica_ac
       fence_on_stopped(r, m, a);
       break;
     case APP_STEP_DOWN:
-      if (r->role != ROLE_LEADING || r->phase != PHASE_BROADCAST) break;
+      if (r->role != ROLE_LEADING || (r->phase != PHASE_BROADCAST && !r->lead.in_place)) break;
       r->shy_us = r->now_us + SHY_US;
       leader_step_down(r, REASON_STEP_DOWN, a);
       break;

@@ -188,7 +188,6 @@ static inline bool leader_is_unheard(const struct learner_conn *c) {
   return c->step == CONN_ACKED && !c->heard && c->counts;
 }
 void leader_step_down(struct replica *r, enum reason why, struct replica_actions *a);
-void leader_set_step(struct replica *r, enum leading_step step);
 /* leader_choose_epoch takes the next epoch above all seen, and promises it. */
 void leader_choose_epoch(struct replica *r, struct replica_actions *a);
 /* leader_may_change_epoch: a quorum goes along in place.  leader_drain asks the app for it. */

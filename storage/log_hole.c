@@ -4,17 +4,14 @@ static bool joins(const struct log_hole *before, const struct log_hole *h) {
   return before->segment == h->segment && before->to == h->from && before->upto == h->after;
 }
 
-/* When there are too many, what is whole between the last two counts as faulty, too: it is asked
- * for like the rest, and nothing is given up by that. */
 int log_hole_add(struct log *l, struct log_hole h) {
   struct log_hole *last = l->hole_cnt ? &l->holes[l->hole_cnt - 1] : NULL;
-  bool full = l->hole_cnt == LIMIT_HOLES;
-  if (last && (joins(last, &h) || (full && last->segment == h.segment))) {
+  if (last && joins(last, &h)) {
     last->to = h.to;
     last->upto = h.upto;
     return 0;
   }
-  if (full)
+  if (l->hole_cnt == LIMIT_HOLES)
     return io_fail(l->io, REASON_CORRUPT, "the log is damaged in more than %d places", LIMIT_HOLES);
   l->holes[l->hole_cnt++] = h;
   return 0;

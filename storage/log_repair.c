@@ -88,6 +88,8 @@ bool log_repair_fits(const struct log_repair *p, const struct log *l, const stru
   const struct log_hole *hole = log_hole_at(l, &p->place);
   if (!p->open || !hole || !zxid_follows(p->place.zxid, r->zxid) || r->zxid > hole->upto)
     return false;
+  if (p->given + r->size > hole->to - hole->from)
+    return false; /* what stood there was not so long */
   bool one_epoch = zxid_epoch(p->place.zxid) == zxid_epoch(hole->upto);
   return !one_epoch || r->zxid == p->place.zxid + 1;
 }
@@ -99,7 +101,10 @@ int log_repair_put(struct log_repair *p, struct log *l, const struct record *r, 
   memcpy(to, bytes, r->size);
   p->len += r->size;
   p->place.zxid = r->zxid;
-  if (r->zxid == log_hole_at(l, &p->place)->upto) log_pass(l, &p->place);
+  p->given += r->size;
+  if (r->zxid != log_hole_at(l, &p->place)->upto) return 0;
+  log_pass(l, &p->place);
+  p->given = 0;
   return 0;
 }
 

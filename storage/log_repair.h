@@ -22,6 +22,7 @@ struct log_repair {
   zxid_t from;            /* z0 */
   uint64_t begun;         /* sequence of the log then: it must not have moved meanwhile */
   struct log_place place; /* in the old log: all up to it is in the new one, or pending */
+  uint64_t given;         /* bytes that came for the hole at place */
   uint8_t *pending;
   uint32_t len;
 };

@@ -112,7 +112,7 @@ static int purge(struct store *s, bool *more) {
 
 bool store_idle(struct store *s) {
   bool more = false;
-  if (s->io.reason != REASON_NONE) return false;
+  if (s->io.reason != REASON_NONE || s->repair.open) return false; /* its place is in a segment */
   if (log_prepare(&s->log, &more) || more) return s->io.reason == REASON_NONE;
   return purge(s, &more) == 0 && more;
 }

@@ -79,12 +79,15 @@ class Load:
             poll.register(fd, select.POLLIN)
         while not self.over():
             for fd, _ in poll.poll(1000):
-                if by_fd[fd].receive():
-                    by_fd[fd].fill()
+                try:
+                    if by_fd[fd].receive():
+                        by_fd[fd].fill()
+                except OSError as e:
+                    by_fd[fd].errors.append(str(e))
 
     def join(self, seconds):
         self.thread.join(seconds)
-        return not self.thread.is_alive()
+        return not self.thread.is_alive() and bool(self.over())
 
     def gaps(self):
         """Seconds between two acknowledgements to anybody, the longest first: all, and those at which a new

@@ -60,6 +60,7 @@ static void run(uint64_t set) {
   else
     ensemble_serve(ENSEMBLE_ALL, STARTS);
   for (int i = 0; i < NODES; i++) check_store(&world->machines[i], last, gone != 0);
+  for (int i = 0; !gone && i < NODES; i++) world->machines[i].rotten = false; /* it is read back */
   if (gone && (ensemble_leader() >= 0 || !world->repairs[REPAIR_WAITED]))
     violation("no copy is left of one, and %s",
               ensemble_leader() >= 0 ? "somebody leads" : "nobody says so");

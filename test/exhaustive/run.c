@@ -256,6 +256,7 @@ static uint64_t run_whole_set(void) {
   clock_gettime(CLOCK_MONOTONIC, &from);
   uint64_t failed = count_units() ? run_set() : 1;
   clock_gettime(CLOCK_MONOTONIC, &to);
+  if (!failed && !opt.one && !atomic_load(&shared->passed)) failed = 1; /* nothing ran */
   report(failed, (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9);
   return failed;
 }
@@ -267,7 +268,7 @@ int exhaustive_main(int argc, char **argv) {
     puts(
         "usage: sim --exhaustive SET... [--sample N] [--jobs N] [--bound N] [--case UNIT[.N] "
         "[--trace]]\n"
-        "  SET       cuts, points, pairs, orders, or all (test/exhaustive/README.md)\n"
+        "  SET       cuts, points, pairs, orders, rot, or all (test/exhaustive/README.md)\n"
         "  --sample  N units of each, evenly spread, and of each some cases\n"
         "  --case    one unit, or one case of it");
     return 2;

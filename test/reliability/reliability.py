@@ -55,6 +55,7 @@ WHAT = {
     "lost write": ("a minority of nodes; 1 seed in 5", "none"),
     "misdirected write": ("a minority of nodes; 1 seed in 5", "TB Y (0-10 %)"),
     "stale read": ("a minority of nodes; 1 seed in 5", "none"),
+    "bit rot of log or snapshots, to be repaired": ("a minority of nodes", "TB Y (0-10 %)"),
     "datagram lost": ("0-50 %", "etcd 50 %, TB 30 %"),
     "datagram duplicated": ("0-50 %", "TB 50 %"),
     "datagram late": ("0-30 % by up to 20 delays", "FDB Y, TB Y"),
@@ -291,7 +292,7 @@ def load(sim):
                 except ValueError:
                     continue  # the last line of an interrupted run
                 if c["sim"] == sim:
-                    chunks[c["first"], c["cnt"]] = c
+                    chunks[c["first"], c["cnt"], tuple(c["options"])] = c
     return chunks
 
 
@@ -315,8 +316,8 @@ def campaign(args, sim, copy):
     """Returns the chunks, in the order of their seeds."""
     old = load(sim)
     planned = list(plan_of(args))
-    done = [old[f, n] for f, n, _ in planned if (f, n) in old]
-    todo = [p for p in planned if (p[0], p[1]) not in old]
+    done = [old[f, n, tuple(o)] for f, n, o in planned if (f, n, tuple(o)) in old]
+    todo = [p for p in planned if (p[0], p[1], tuple(p[2])) not in old]
     cpu = cpu_of_children()
     before, start, said = sum(c["cnt"] for c in done), time.monotonic(), time.monotonic()
     if before:

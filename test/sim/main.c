@@ -136,7 +136,8 @@ static void check_floors(const struct options *o, struct totals *t) {
   const struct {
     const char *what;
     uint64_t sum, least;
-  } floors[] = {{"elections", s->elections, 3},
+  } floors[] = {{"elections", s->elections - s->in_place, 3},
+                {"epochs in place", s->in_place, 1},
                 {"commits", s->committed, 500},
                 {"faults that took effect", s->faults, 12}};
   if (o->rows || o->seeds < FLOOR_SEEDS || o->sim.faults_max != UINT64_MAX || !t->passed) return;
