@@ -117,6 +117,46 @@ TEST(ReplicaRepair, WithoutAQuorumOfDenialsNothingIsDiscarded) {
   EXPECT_EQ(k.image(2)->entry_cnt, 2);
 }
 
+// It promised before its disk was lost; what it has not now it may have acknowledged (E5).
+TEST(ReplicaRepair, ANodeThatLostItsDiskDeniesNothing) {
+  Cluster k(5, 7, 2);
+  for (int node : {0, 3, 4}) image_push(k.image(node), 1, 1, 1, 64);
+  k.spoil(3, 2);
+  k.spoil(4, 2);
+  for (int node : {1, 2, 3, 4}) cluster_start(k.c, node);
+  cluster_run(k.c, 3000000);
+  ASSERT_EQ(cluster_logged(k.c, 4, LOG_REPAIR_WAITS), 1);
+  cluster_crash(k.c, 3);
+  struct image *lost = k.image(3);
+  lost->entry_cnt = 2;
+  lost->state.last_zxid = zxid_make(1, 2);
+  lost->state.faulty = 0;
+  lost->state.may_vote = false;
+  cluster_start(k.c, 3);
+  cluster_run(k.c, 5000000);
+  EXPECT_EQ(cluster_leader(k.c), -1);
+  EXPECT_EQ(cluster_logged(k.c, 4, LOG_DISCARDED), 0);
+  EXPECT_EQ(k.image(4)->entry_cnt, 3);
+  cluster_start(k.c, 0);
+  ASSERT_TRUE(k.settle());
+  EXPECT_TRUE(k.whole(4, 3));
+}
+
+TEST(ReplicaRepair, ALossIsNotAcceptedWhileAnAnswerIsOpen) {
+  Cluster k(3);
+  k.spoil(2, 2);
+  cluster_start(k.c, 1);
+  cluster_start(k.c, 2);
+  const struct replica *leader = cluster_replica(k.c, 2);
+  for (int i = 0; i < 100000 && !(leader->lead.step == LEADING_REPAIR && leader->lead.asking); i++)
+    cluster_run(k.c, 10);
+  ASSERT_TRUE(leader->lead.asking);
+  cluster_app(k.c, 2, APP_RECOVER);
+  ASSERT_TRUE(k.settle());
+  EXPECT_EQ(cluster_logged(k.c, 2, LOG_LOSS_ACCEPTED), 0);
+  EXPECT_TRUE(k.whole(2, 4));
+}
+
 TEST(ReplicaRepair, AloneItWaitsAndTheOperatorMayGiveUpTheRest) {
   Cluster k(1);
   k.spoil(0, 2);
@@ -170,6 +210,23 @@ TEST(ReplicaRepair, ALeaderToWhomOthersSaySoGivesUpItsVoteToo) {
   ASSERT_TRUE(k.settle());
   EXPECT_NE(cluster_leader(k.c), 2);
   EXPECT_EQ(cluster_logged(k.c, 2, LOG_VOTE_GIVEN_UP), 1);
+  EXPECT_TRUE(k.whole(2, 8));
+}
+
+// The operator said so in between: it does not ask for a snapshot that would shorten its log.
+TEST(ReplicaRepair, AVoteGivenUpAndTakenBackByTheOperatorEndsWithTheNodeBack) {
+  Cluster k(3, 7, 8);
+  for (int node : {0, 1}) image_snapshot(k.image(node), 6);
+  k.spoil(2, 1);
+  cluster_start(k.c, 1);
+  cluster_start(k.c, 2);
+  for (int i = 0; i < 1000 && !cluster_logged(k.c, 2, LOG_VOTE_GIVEN_UP); i++)
+    cluster_run(k.c, 1000);
+  ASSERT_EQ(cluster_logged(k.c, 2, LOG_VOTE_GIVEN_UP), 1);
+  cluster_app(k.c, 2, APP_RECOVER);
+  cluster_run(k.c, 1000);
+  cluster_start(k.c, 0);
+  ASSERT_TRUE(k.settle());
   EXPECT_TRUE(k.whole(2, 8));
 }
 

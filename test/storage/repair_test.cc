@@ -95,6 +95,36 @@ TEST(Repair, UntilItIsDoneNothingOfTheLogIsGivenUp) {
   EXPECT_EQ(SafeAndRepairable(d, m), "");
 }
 
+/* Its place is in a segment, and a purge moves them: the log could end there. */
+TEST(Repair, WhileItIsOpenTheDiskThreadHasNoIdleWork) {
+  Disk d;
+  Model m;
+  Log(d, m);
+  File(d, "log.00000001")[RecordAt(4096, 0) + 600] ^= 1;
+  ASSERT_TRUE(d.Open()) << d.error;
+  store_repair r = store_repair_begin(d.s);
+  ASSERT_EQ(r.step, REPAIR_NEEDS);
+  EXPECT_FALSE(store_idle(d.s));
+  auto record = PeerRecord(m, r.after);
+  ASSERT_EQ(store_repair_put(d.s, record.data(), record.size()).step, REPAIR_DONE);
+  EXPECT_TRUE(store_idle(d.s)) << "the spare segment was left to do";
+}
+
+TEST(Repair, ARecordLongerThanWhatStoodThereIsRefused) {
+  Disk d;
+  Model m;
+  Log(d, m);
+  File(d, "log.00000001")[RecordAt(4096, 0) + 600] ^= 1;
+  ASSERT_TRUE(d.Open()) << d.error;
+  ASSERT_EQ(store_repair_begin(d.s).step, REPAIR_NEEDS);
+  std::vector<uint8_t> payload(kRecord + 1), longer(record_size(kRecord + 1));
+  record_write(longer.data(), Z(1, 2), payload.data(), kRecord + 1);
+  EXPECT_EQ(store_repair_put(d.s, longer.data(), longer.size()).reason, REASON_RECORD_ORDER);
+  auto right = PeerRecord(m, Z(1, 1));
+  EXPECT_EQ(store_repair_put(d.s, right.data(), right.size()).step, REPAIR_DONE);
+  EXPECT_EQ(Compare(d.s, m), "");
+}
+
 TEST(Repair, WhatAQuorumNeverHadIsDiscardedWithWhatFollowsAndWhatWasRepairedStays) {
   Disk d;
   Model m;
