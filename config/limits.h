@@ -89,7 +89,10 @@
 #define LIMIT_CLIENT_EVENTS (16u << 20)   /* unread watch events of one client: then it is closed */
 #define LIMIT_CLIENT_IDS 4096             /* bytes of what one client has proven (addauth) */
 #define LIMIT_CLIENT_WATCHES (1u << 20)   /* of one client */
-#define LIMIT_TOUCHES 1024                /* sessions in one request */
+#define LIMIT_CLIENT_WATCH_BYTES (256u << 20) /* the same with their paths */
+#define LIMIT_WATCH_BYTES (1u << 30)          /* of all clients of one node */
+#define LIMIT_CLIENT_READ (16u << 20)         /* one answer to a multi read */
+#define LIMIT_TOUCHES 1024                    /* sessions in one request */
 #define LIMIT_DOCTOR_ROWS \
   192 /* of zabctl doctor: 8 per port, 4 per peer, some 50 for the machine and its configs */
 

@@ -50,6 +50,7 @@ enum reason app_submit(struct app_thread *t, const void *request, uint32_t len) 
   const struct app_rings *r = &t->c->rings;
   if (t->paused) return REASON_BUSY;
   if (t->state != APP_SERVING) return REASON_NOT_SERVING;
+  if (len > t->c->config->largest_record) return REASON_TOO_LARGE;
   if (!t->leading) return r->forward(r->self, request, len) ? REASON_NONE : REASON_BUSY;
   if (!may_take(t)) return REASON_BUSY;
   struct app_request q = request_of(t, request, len);
@@ -116,7 +117,7 @@ void app_propose_stop(struct app_thread *t) {
 /* One request of time's; false: there is none, or no room for it. */
 static bool tick_once(struct app_thread *t) {
   if (!may_number(t)) return false;
-  struct app_work w = t->app.ops->tick(&t->app, t->now_ms, t->pushed_back);
+  struct app_work w = t->app.ops->tick(&t->app, t->now_ms, t->pushed_back || app_space_low(t));
   struct app_request q = request_of(t, w.data, w.len);
   return w.len && prepare(t, &q) == REASON_NONE;
 }

@@ -84,6 +84,8 @@ struct client {
   uint32_t ask_cnt, ask_bytes;
   struct watch *watches;
   uint32_t watch_cnt;
+  size_t watch_bytes;
+  bool crowded;            /* it wanted more watches than it may have: its turn closes it */
   uint64_t told;           /* the last event that it was told of, or may not be */
   uint64_t received, sent; /* packets */
 };
@@ -106,10 +108,12 @@ struct client_port {
   int64_t next_session;
   uint32_t joined; /* counts revalidations */
   uint32_t ticks;
+  bool touches_due;
   uint32_t outstanding; /* asks sent and not done */
   struct watch_path *watch_paths;
   struct watch *watch_index;
   uint32_t watch_path_cnt, watch_cnt, recursive_cnt;
+  size_t watch_bytes;
   uint64_t event_number;
   struct client_stats stats;
   struct buffer scratch;
@@ -168,7 +172,7 @@ void client_touches(struct client_port *p);
 void client_read(struct client *c, const struct ask *a);
 bool client_is_read(int32_t type);
 
-/* client_auth takes an auth packet: false, and the client is to be closed behind the answer. */
+/* client_auth takes an auth packet; not ZK_OK: the client is to be closed behind the answer. */
 int32_t client_auth(struct client *c, struct cursor *record);
 void client_ids_init(struct client *c);
 struct span client_ids(const struct client *c);

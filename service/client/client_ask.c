@@ -256,13 +256,21 @@ static bool answer_first(struct client *c) {
 
 static bool has_sent(const struct client *c) {
   for (const struct ask *a = c->first; a; a = a->next)
-    if (a->state == ASK_SENT || a->state == ASK_DONE) return true;
+    if (a->state == ASK_SENT) return true;
   return false;
+}
+
+/* What stands before a write that was sent is answered before that shows, whether its client reads
+ * or not; of the rest no more than it may have unread. */
+static bool answer_all(struct client *c) {
+  bool any = false;
+  while ((!is_full(c) || has_sent(c)) && answer_first(c)) any = true;
+  return any;
 }
 
 bool client_asks(struct client *c) {
   bool worked = send_writes(c);
-  while ((!is_full(c) || has_sent(c)) && answer_first(c)) worked = true;
+  worked |= answer_all(c);
   if (c->closing) return true;
   if (worked && buffer_len(&c->in) >= 4) c->stalled = true; /* there is room again */
   return worked;
@@ -301,7 +309,7 @@ void client_heard_applied(void *port, zxid_t zxid, const void *txn, uint32_t len
   struct ask *a = asked(c, &h);
   if (a) {
     take_reply(c, a, &p->app->reply);
-    while (answer_first(c)) continue; /* before the next transaction shows */
+    answer_all(c); /* before the next transaction shows */
   } else if (h.type == OP_CLOSE_SESSION) {
     client_close(c); /* expired, or closed elsewhere */
   }

@@ -68,7 +68,11 @@ static void join_again(struct client *c) {
   uint32_t token = 0x80000000u | (uint32_t)p->thread->c->config->id << 16 | (p->joined & 0xffff);
   c->port->joined++;
   take_session(c);
-  client_ask_write(c, (int32_t)token, OP_REVALIDATE, (struct span){NULL, 0});
+  uint8_t record[4];
+  struct writer w;
+  writer_init(&w, record, sizeof record);
+  writer_i32(&w, c->timeout_ms); /* it may have been another one at another node */
+  client_ask_write(c, (int32_t)token, OP_REVALIDATE, (struct span){record, sizeof record});
 }
 
 static void put_answer(struct client *c, int32_t timeout_ms, int64_t session) {
@@ -84,6 +88,10 @@ static void put_answer(struct client *c, int32_t timeout_ms, int64_t session) {
 }
 
 void client_joined(struct client *c, int32_t err) {
+  if (err && err != ZK_SESSIONEXPIRED) { /* the session may live: it tries again, or elsewhere */
+    client_close(c);
+    return;
+  }
   if (err) {
     client_session_forget(c);
     put_answer(c, 0, 0);
@@ -152,16 +160,25 @@ static bool send_touches(struct client_port *p, const uint8_t *ids, size_t len) 
   return app_submit(p->thread, bytes, request_len(&q)) == REASON_NONE;
 }
 
-/* Half a ZooKeeper tick apart, as its followers' PINGs are; who was not told is told next time. */
+static_assert(LIMIT_RECORD_MIN >= REQUEST_HEADER_LEN + 4 + 8, "one touch fits into any record");
+
+static size_t touches_room(const struct client_port *p) {
+  size_t room = p->thread->c->config->largest_record - REQUEST_HEADER_LEN - 4;
+  return room < 8 * LIMIT_TOUCHES ? room : 8 * LIMIT_TOUCHES;
+}
+
+/* Half a ZooKeeper tick apart, as its followers' PINGs are.  If there is no room for all, the rest
+ * follows with the next call: a read-only session must not end because others write much. */
 void client_touches(struct client_port *p) {
   uint8_t ids[8 * LIMIT_TOUCHES];
-  if (!touch_period(p) || p->thread->state != APP_SERVING) return;
+  p->touches_due |= touch_period(p);
+  if (!p->touches_due || p->thread->state != APP_SERVING) return;
   int i = 0;
   while (i < p->client_cnt) {
     struct writer w;
     int begin = i;
-    writer_init(&w, ids, sizeof ids);
-    for (; i < p->client_cnt && w.next < w.end; i++) {
+    writer_init(&w, ids, touches_room(p));
+    for (; i < p->client_cnt && w.end - w.next >= 8; i++) {
       const struct client *c = p->clients[i];
       if (c->phase == CLIENT_OPEN && c->touched) writer_i64(&w, c->session);
     }
@@ -169,4 +186,5 @@ void client_touches(struct client_port *p) {
     if (len && !send_touches(p, ids, len)) return;
     for (int k = begin; k < i; k++) p->clients[k]->touched = false;
   }
+  p->touches_due = false;
 }

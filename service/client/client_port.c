@@ -198,6 +198,10 @@ static bool turn(struct client *c) {
     client_close_line(c, "it does not read its watch events");
     return true;
   }
+  if (c->crowded) {
+    client_close_line(c, "too many watches");
+    return true;
+  }
   bool worked = c->stalled && client_frames(c);
   if (!c->closing) worked |= client_asks(c);
   if (!c->closing) go_on_reading(c);

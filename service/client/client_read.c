@@ -343,6 +343,7 @@ static int32_t read_multi(struct client *c, struct cursor *in) {
     struct multi_header h = jute_multi_header(in);
     if (!in->bad && h.done) break;
     if (in->bad || !is_multi_read(h.type)) return ZK_MARSHALLINGERROR;
+    if (buffer_len(b) > LIMIT_CLIENT_READ) return ZK_BADARGUMENTS;
     size_t begin = buffer_len(b);
     jute_append_multi_header(b, h.type, false, 0);
     int32_t err = handler_of(h.type)(c, in);

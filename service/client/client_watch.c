@@ -58,6 +58,17 @@ static struct watch_path *add_path(struct client_port *p, struct span path) {
   return w;
 }
 
+/* As if each had its path for itself. */
+static size_t bytes_of(uint32_t path_len) {
+  return sizeof(struct watch) + sizeof(struct watch_path) + path_len;
+}
+
+static bool has_room(const struct client *c, struct span path) {
+  size_t more = bytes_of((uint32_t)path.len);
+  return c->watch_cnt < LIMIT_CLIENT_WATCHES && c->watch_bytes + more <= LIMIT_CLIENT_WATCH_BYTES &&
+         c->port->watch_bytes + more <= LIMIT_WATCH_BYTES;
+}
+
 static struct watch *add(struct client *c, struct watch_path *path) {
   struct client_port *p = c->port;
   struct watch *w = memory_or_end(calloc(1, sizeof *w), sizeof *w);
@@ -72,6 +83,8 @@ static struct watch *add(struct client *c, struct watch_path *path) {
   HASH_ADD(hh, p->watch_index, key, sizeof w->key, w);
   c->watch_cnt++;
   p->watch_cnt++;
+  c->watch_bytes += bytes_of(path->len);
+  p->watch_bytes += bytes_of(path->len);
   return w;
 }
 
@@ -85,6 +98,8 @@ static void remove_watch(struct watch *w) {
   if (w->kinds & WATCH_RECURSIVE) p->recursive_cnt--;
   w->client->watch_cnt--;
   p->watch_cnt--;
+  w->client->watch_bytes -= bytes_of(path->len);
+  p->watch_bytes -= bytes_of(path->len);
   HASH_DEL(p->watch_index, w);
   free(w);
   if (path->watches) return;
@@ -94,9 +109,10 @@ static void remove_watch(struct watch *w) {
 }
 
 void client_watch(struct client *c, struct span path, enum watch_kind kind) {
-  if (path.len <= 0) return;
-  if (c->watch_cnt >= LIMIT_CLIENT_WATCHES) {
-    client_close_line(c, "too many watches");
+  if (path.len <= 0 || c->closing) return;
+  if (!has_room(c, path)) { /* not here: whoever asks still reads the request */
+    c->crowded = true;
+    client_ready(c);
     return;
   }
   struct watch_path *at = find_path(c->port, path);

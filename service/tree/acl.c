@@ -236,6 +236,7 @@ struct fix {
   struct writer *w;
   uint8_t *begin; /* of the list: its count */
   int32_t cnt;
+  bool full;
 };
 
 static bool has_entry(const struct fix *f, const struct entry *e) {
@@ -251,6 +252,8 @@ static bool has_entry(const struct fix *f, const struct entry *e) {
 
 static void put_entry(struct fix *f, const struct entry *e) {
   if (f->w->bad || has_entry(f, e)) return;
+  f->full = f->cnt == LIMIT_ACL_ENTRIES;
+  if (f->full) return;
   writer_i32(f->w, e->perms);
   writer_buf(f->w, e->scheme.data, e->scheme.len);
   writer_buf(f->w, e->id.data, e->id.len);
@@ -284,6 +287,7 @@ int32_t acl_fix(struct span list, struct span ids, struct writer *w) {
       if (!entry_valid(&e)) return ZK_INVALIDACL;
       put_entry(&f, &e);
     }
+    if (f.full) return ZK_INVALIDACL;
   }
   struct writer count;
   writer_init(&count, f.begin, w->bad ? 0 : 4);

@@ -75,7 +75,13 @@ static int32_t prepare_record(struct prep *p, struct cursor *c) {
 
 /* Of a request that changes nothing, and is answered in its place in the order. */
 static int32_t answer_of(struct app_tree *t, const struct request *q) {
-  if (q->type == OP_REVALIDATE) return tracker_move(&t->tracker, q->session, q->node);
+  if (q->type == OP_REVALIDATE) {
+    struct cursor c;
+    cursor_init(&c, q->record.data, (size_t)q->record.len);
+    int32_t timeout_ms = cursor_i32(&c);
+    if (c.bad || timeout_ms <= 0) return ZK_MARSHALLINGERROR;
+    return tracker_move(&t->tracker, q->session, q->node, timeout_ms);
+  }
   return tracker_check(&t->tracker, q->session, q->node);
 }
 

@@ -125,6 +125,7 @@ static int32_t prepare_delete_container(struct prep *p, struct cursor *c) {
   if (!s.exists) return ZK_NONODE;
   if (s.child_cnt) return ZK_NOTEMPTY;
   if (s.stat.owner == 0 || owner_is_session(s.stat.owner)) return ZK_BADVERSION;
+  if (!sweep_is_over(&s.stat, p->time_ms)) return ZK_BADVERSION; /* used since it was found */
   jute_put(&p->w, path);
   remove_from_view(p, path);
   return ZK_OK;
@@ -133,6 +134,7 @@ static int32_t prepare_delete_container(struct prep *p, struct cursor *c) {
 int32_t tree_prepare_session(struct prep *p, struct cursor *c) {
   int32_t timeout_ms = cursor_i32(c);
   if (c->bad) return ZK_MARSHALLINGERROR;
+  if (!owner_is_session(p->q->session)) return ZK_BADARGUMENTS;
   writer_i32(&p->w, timeout_ms);
   tracker_add(&p->app->tracker, p->q->session, timeout_ms, p->q->node);
   return ZK_OK;
@@ -163,13 +165,19 @@ static void put_applied_ephemerals(struct prep *p, int32_t *cnt) {
 int32_t tree_prepare_close(struct prep *p) {
   struct view *v = &p->app->view;
   struct change *last = v->last;
+  struct writer before = p->w;
   uint8_t *begin = p->w.next;
   int32_t cnt = 0;
+  if (!owner_is_session(p->q->session)) return ZK_BADARGUMENTS;
   writer_i32(&p->w, 0);
   put_applied_ephemerals(p, &cnt);
   for (struct change *c = v->first; last && c; c = c->next) { /* those not yet applied */
     put_removed(p, (struct span){c->path, (int32_t)c->path_len}, &cnt);
     if (c == last) break;
+  }
+  if (p->w.bad) { /* too many to list: what belongs to the session goes all the same (apply) */
+    p->w = before;
+    writer_i32(&p->w, cnt = 0);
   }
   struct writer count;
   writer_init(&count, begin, p->w.bad ? 0 : 4);

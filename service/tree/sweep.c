@@ -2,10 +2,9 @@
 
 #include "service/tree/jute.h"
 
-static bool is_over(const struct znode *n, int64_t now_ms) {
-  if (n->child) return false;
-  if (n->stat.owner == OWNER_CONTAINER) return n->stat.cversion > 0;
-  return now_ms - n->stat.mtime_ms > (int64_t)((uint64_t)n->stat.owner & TTL_MAX);
+bool sweep_is_over(const struct znode_stat *s, int64_t now_ms) {
+  if (s->owner == OWNER_CONTAINER) return s->cversion > 0;
+  return now_ms - s->mtime_ms > (int64_t)((uint64_t)s->owner & TTL_MAX);
 }
 
 static void find(struct sweep *s, const struct owner *o, int64_t now_ms) {
@@ -13,7 +12,7 @@ static void find(struct sweep *s, const struct owner *o, int64_t now_ms) {
   int cnt = 0;
   HASH_ITER(hh, nodes, e, next) {
     if (cnt == SWEEP_MOST) return;
-    if (!is_over(e->node, now_ms)) continue;
+    if (e->node->child || !sweep_is_over(&e->node->stat, now_ms)) continue;
     struct buffer path = {0};
     tree_append_path(e->node, &path);
     jute_append_text(&s->paths, (struct span){buffer_at(&path), (int32_t)buffer_len(&path)});

@@ -20,6 +20,8 @@ struct sweep {
 
 /* sweep_tick looks if it is time to, and nothing of the last look is left; now_ms: wall clock. */
 void sweep_tick(struct sweep *s, const struct tree *t, int64_t clock_ms, int64_t now_ms);
+/* sweep_is_over: of a node without children that is a container or has a TTL. */
+bool sweep_is_over(const struct znode_stat *s, int64_t now_ms);
 void sweep_clear(struct sweep *s);
 
 #endif

@@ -52,10 +52,11 @@ int32_t tracker_check(struct tracker *k, int64_t id, uint8_t node) {
   return ZK_OK;
 }
 
-int32_t tracker_move(struct tracker *k, int64_t id, uint8_t node) {
+int32_t tracker_move(struct tracker *k, int64_t id, uint8_t node, int32_t timeout_ms) {
   struct tracked *s = find(k, id);
   if (!s) return ZK_SESSIONEXPIRED;
   s->node = node;
+  s->timeout_ms = timeout_ms;
   touch(k, s);
   return ZK_OK;
 }

@@ -41,8 +41,8 @@ void tracker_remove(struct tracker *k, int64_t id);
 /* tracker_check: may node ask in the name of session id?  ZK_OK, ZK_SESSIONEXPIRED,
  * ZK_SESSIONMOVED.  A session that no node had becomes node's.  It counts as a sign of life. */
 int32_t tracker_check(struct tracker *k, int64_t id, uint8_t node);
-/* tracker_move: the session's client has come to node. */
-int32_t tracker_move(struct tracker *k, int64_t id, uint8_t node);
+/* tracker_move: the session's client has come to node, which promised it that timeout. */
+int32_t tracker_move(struct tracker *k, int64_t id, uint8_t node, int32_t timeout_ms);
 void tracker_touch(struct tracker *k, int64_t id);
 void tracker_tick(struct tracker *k, int64_t now_ms, bool held);
 /* tracker_expired returns a session whose time is over, or NULL. */

@@ -362,6 +362,17 @@ TEST_F(AppThread, AFollowerForwardsAndHoldsWhenThereIsNoRoom) {
   EXPECT_TRUE(node.proposed.empty());
 }
 
+/* The fast lcore takes no record above largest_record: whoever asks hears it here. */
+TEST_F(AppThread, AFollowerForwardsNothingThatIsTooLarge) {
+  node.Follow(1, 0);
+  Run();
+  uint32_t most = node.config.largest_record;
+  Bytes request(most + 1);
+  EXPECT_EQ(app_submit(&thread, request.data(), most + 1), REASON_TOO_LARGE);
+  EXPECT_TRUE(node.forwarded.empty());
+  EXPECT_EQ(app_submit(&thread, request.data(), most), REASON_NONE);
+}
+
 TEST_F(AppThread, WithoutARoleNothingIsTaken) {
   EXPECT_EQ(Submit(7, 1), REASON_NOT_SERVING);
   node.instant = false;

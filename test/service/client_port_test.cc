@@ -520,6 +520,20 @@ TEST_F(ClientPort, FourLetterWordsAreAnsweredAndTheConnectionEnds) {
   EXPECT_EQ(word("isro"), "null");
 }
 
+TEST_F(ClientPort, OneAnswerHasABound) {
+  Zk a(node);
+  ASSERT_TRUE(a.Join());
+  ASSERT_EQ(a.Do(OP_CREATE, Create("/big", std::string(1000000, 'x'))).err, ZK_OK);
+  auto reads = [](int cnt) {
+    Jute j;
+    for (int i = 0; i < cnt; i++) j.I4(OP_GET_DATA).B(false).I4(-1).Raw(Zk::Path("/big"));
+    return j.I4(-1).B(true).I4(-1).s;
+  };
+  EXPECT_EQ(a.Do(OP_MULTI_READ, reads(10)).err, ZK_OK);
+  EXPECT_EQ(a.Do(OP_MULTI_READ, reads(1000)).err, ZK_BADARGUMENTS);
+  EXPECT_EQ(a.Do(OP_EXISTS, Zk::Path("/big")).err, ZK_OK);
+}
+
 TEST_F(ClientPort, ASlowReaderIsNoLongerReadFromAndLosesNothing) {
   Zk a(node);
   ASSERT_TRUE(a.Join());

@@ -300,6 +300,18 @@ TEST_F(Tree, AclsAreFixedUpAndChecked) {
   EXPECT_EQ(Do(OP_SET_DATA, SetData("/i", "x")), ZK_OK);
 }
 
+TEST_F(Tree, AnAclIsBoundedWithWhatItsAuthStandsFor) {
+  cap = 1 << 20;
+  std::vector<std::pair<std::string, std::string>> proven;
+  std::vector<Jute::Entry> acl;
+  for (int i = 0; i < 65; i++) proven.push_back({"digest", "u" + std::to_string(i) + ":hash"});
+  for (int perms = 1; perms <= 16; perms++) acl.push_back({perms, "auth", ""});
+  ids = Ids(proven);
+  EXPECT_EQ(MakeAcl("/n", acl), ZK_INVALIDACL); /* 16 x 65 */
+  acl.resize(15);
+  EXPECT_EQ(MakeAcl("/n", acl), ZK_OK);
+}
+
 TEST_F(Tree, EachDistinctAclIsKeptOnceAndNotLonger) {
   for (int i = 0; i < 10; i++)
     MakeAcl("/n" + std::to_string(i), {{1, "world", "anyone"}, {2, "ip", "10.0.0.1"}});
@@ -416,6 +428,31 @@ TEST_F(Tree, OldTransactionsThatEndASessionListNothing) {
   EXPECT_FALSE(Find("/e"));
 }
 
+/* Else it would never end, and no session behind it. */
+TEST_F(Tree, ASessionWithMoreEphemeralsThanARecordCanListEndsToo) {
+  for (int i = 0; i < 20; i++)
+    Do(OP_CREATE, Create("/" + std::string(50, static_cast<char>('a' + i)), "", CREATE_EPHEMERAL));
+  Prepare(OP_CREATE, Create("/outstanding", "", CREATE_EPHEMERAL));
+  cap = 200;
+  Prepare(OP_CLOSE_SESSION, "");
+  EXPECT_EQ(prepared.reason, REASON_NONE);
+  ApplyAll();
+  EXPECT_FALSE(tree_session(&app->tree, kSession));
+  EXPECT_FALSE(app->tree.owners);
+  EXPECT_EQ(app->tree.digest_mismatches, 0u);
+}
+
+/* The owners of containers and TTL nodes are no sessions: a peer that says so ends none of them. */
+TEST_F(Tree, WhatIsNoSessionIsNeitherMadeNorEnded) {
+  Do(OP_CREATE_CONTAINER, Create("/c", "", CREATE_CONTAINER));
+  Do(OP_CREATE, Create("/c/k"));
+  for (int64_t no : {OWNER_CONTAINER, static_cast<int64_t>(OWNER_TTL_BITS), int64_t{0}}) {
+    EXPECT_EQ(Do(OP_CLOSE_SESSION, "", no), ZK_BADARGUMENTS) << no;
+    EXPECT_EQ(Do(OP_CREATE_SESSION, Jute().I4(4000).s, no), ZK_BADARGUMENTS) << no;
+  }
+  EXPECT_TRUE(Find("/c/k"));
+}
+
 struct Tick {
   int64_t session = 0;
   int32_t type = 0;
@@ -486,18 +523,42 @@ TEST_F(Tree, ContainersGoWhenTheirLastChildHasGoneAndTtlNodesWhenTheirTimeIsOver
   EXPECT_EQ(app->tree.digest_mismatches, 0u);
 }
 
+TEST_F(Tree, ATtlNodeWrittenSinceItWasFoundStays) {
+  Do(OP_CREATE_TTL, Create("/t", "", CREATE_TTL) + Jute().I8(1000).s);
+  now_ms += 5000;
+  Do(OP_SET_DATA, SetData("/t", "again"));
+  EXPECT_EQ(Do(OP_DELETE_CONTAINER, Jute().Str("/t").s, 0), ZK_BADVERSION);
+  now_ms += 5000;
+  EXPECT_EQ(Do(OP_DELETE_CONTAINER, Jute().Str("/t").s, 0), ZK_OK);
+}
+
 TEST_F(Tree, ASessionMovesToTheNodeThatItsClientComesTo) {
   node = 2;
-  EXPECT_EQ(Do(OP_REVALIDATE, ""), ZK_OK);
+  std::string timeout = Jute().I4(4000).s;
+  EXPECT_EQ(Do(OP_REVALIDATE, timeout), ZK_OK);
   EXPECT_EQ(Do(OP_CREATE, Create("/a")), ZK_OK);
   node = 1;
   EXPECT_EQ(Do(OP_CREATE, Create("/b")), ZK_SESSIONMOVED);
   EXPECT_EQ(Do(OP_SYNC, Jute().Str("/").s), ZK_SESSIONMOVED);
-  EXPECT_EQ(Do(OP_REVALIDATE, "", 77), ZK_SESSIONEXPIRED);
+  EXPECT_EQ(Do(OP_REVALIDATE, timeout, 77), ZK_SESSIONEXPIRED);
+  EXPECT_EQ(Do(OP_REVALIDATE, ""), ZK_MARSHALLINGERROR);
   self.ops->stop(&self);
   self.ops->lead(&self, 2); /* a new leader takes whoever asks first */
   epoch = 2, counter = 0;
   EXPECT_EQ(Do(OP_CREATE, Create("/b")), ZK_OK);
+}
+
+TEST_F(Tree, ASessionThatComesBackHasTheTimeoutThatItIsPromisedThen) {
+  ASSERT_EQ(Do(OP_REVALIDATE, Jute().I4(40000).s), ZK_OK);
+  for (int i = 0; i < 390; i++) ASSERT_EQ(TickOnce(this, 100).type, 0) << i;
+}
+
+/* A transaction names session and cxid, not the node: a late multi must not answer another one. */
+TEST_F(Tree, AMultiOfASessionThatMovedIsAnErrorAndNoTransaction) {
+  ASSERT_EQ(Do(OP_REVALIDATE, Jute().I4(4000).s), ZK_OK);
+  node = 2;
+  EXPECT_EQ(Do(OP_MULTI, Multi({{OP_CREATE, Create("/m")}})), ZK_SESSIONMOVED);
+  EXPECT_FALSE(Find("/m"));
 }
 
 /* ---- snapshots ---- */
