@@ -139,11 +139,12 @@ static void do_flip(struct words *w) {
   struct machine *m = &world->machines[words_node(w)];
   zxid_t zxid;
   char found[64];
-  m->damaged = true;
-  if (words_take_zxid(w, &zxid)) {
+  if (words_take_zxid(w, &zxid)) { /* peers repair that */
+    m->rotten = true;
     scene_flip_record(m, zxid);
     return;
   }
+  m->damaged = true;
   bool one = words_take(w, "newest"), any = false;
   const char *pattern = words_next(w), *name;
   uint64_t offset = 20;
