@@ -159,6 +159,13 @@ def check_format(report, files):
             report.add(m.group(1), int(m.group(2)), "is not formatted", "clang-format -i")
 
 
+def check_mutant(report, path):
+    """A patch that the code has moved away from shows nothing any more."""
+    out = subprocess.run(["patch", "-p1", "--fuzz=0", "--dry-run", "-f", "-i", path], capture_output=True, text=True)
+    if out.returncode:
+        report.add(path, 1, "does not apply", "mend it with the code")
+
+
 def symbols(objects):
     """{path without suffix: (defined names, undefined names, mutable objects)} of the objects."""
     result = {}
@@ -247,6 +254,8 @@ def main():
         check_script(report, path, text)
         if not path.startswith("test/tidy/"):
             check_machine_paths(report, path, text)
+        if path.endswith(".patch"):
+            check_mutant(report, path)
     check_format(report, c_files)
     check_objects(report, files, args.objects)
     for line in sorted(report.lines, key=by_place):

@@ -2,6 +2,7 @@
 """Tests of the checks themselves: each is seen to report, and not to report."""
 import os
 import sys
+import tempfile
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -118,6 +119,14 @@ class Laws(unittest.TestCase):
             self.assertEqual(1, len(reported(tidy.check_machine_paths, "a", bad)), bad)
         for good in ("$dir/root/x", "build/root", "/workers", "a /rooted b", "network/home"):
             self.assertEqual([], reported(tidy.check_machine_paths, "a", good), good)
+
+    def test_a_patch_must_apply(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".patch") as patch:
+            patch.write("--- a/LICENSE\n+++ b/LICENSE\n@@ -1 +1 @@\n-no such line\n+x\n")
+            patch.flush()
+            report = tidy.Report()
+            tidy.check_mutant(report, patch.name)
+        self.assertEqual([patch.name + ":1: does not apply, mend it with the code"], report.lines)
 
     def test_libc_symbols(self):
         for good in ("memcpy", "strlen", "__assert_fail", "strcmp"):
