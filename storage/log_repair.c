@@ -6,14 +6,16 @@
 
 #define COPY_BUDGET (1u << 20) /* bytes of records copied at a time */
 
-/* Every group of ours takes the place of at least half of LIMIT_GROUP of old ones, or of one. */
+/* All that stood behind the first hole stood in these segments, though not always where they say: a
+ * misdirected group leaves a hole without a byte.  Every group of ours takes the place of at least
+ * half of LIMIT_GROUP of old ones, or of one. */
 static uint64_t size_of(const struct log *l, const struct log_hole *first) {
   uint64_t bytes = 0;
   for (int i = 0; i < l->seg_cnt; i++) {
     const struct segment *s = &l->segs[i];
     if (s->id < first->segment || s->end <= first->after) continue;
     uint64_t from = s->id == first->segment ? first->from - first->from % LIMIT_SECTOR : 0;
-    bytes += s->tail - from;
+    bytes += s->size - from;
   }
   return bytes + (2 * bytes / LIMIT_GROUP + 4) * LIMIT_SECTOR;
 }
@@ -47,22 +49,22 @@ int log_repair_begin(struct log_repair *p, struct log *l) {
 static int flush(struct log_repair *p) {
   uint32_t len = p->len;
   const struct segment *s = &p->to.segs[0];
-  assert(s->size - s->tail >= group_size(len));
+  if (s->size - s->tail < group_size(len)) return LOG_FULL;
   p->len = 0;
   return len ? log_append(&p->to, p->pending, len) : 0;
 }
 
-/* Room for one more record; groups are filled, so that the new segment is not longer than
- * planned. */
-static uint8_t *room(struct log_repair *p, uint32_t size) {
-  if (p->len && p->len + size > p->to.group_aim && flush(p)) return NULL;
-  return p->pending + p->len;
+/* Room for one more record at p->pending + p->len; groups are filled, so that the new segment is
+ * not longer than planned. */
+static int make_room(struct log_repair *p, uint32_t size) {
+  return p->len && p->len + size > p->to.group_aim ? flush(p) : 0;
 }
 
 static int copy_one(struct log_repair *p, struct log *l, const struct log_place *at,
                     const struct record *r) {
-  uint8_t *to = room(p, r->size);
-  if (!to || log_copy(l, at, r, to)) return -1;
+  int rc = make_room(p, r->size);
+  if (rc) return rc;
+  if (log_copy(l, at, r, p->pending + p->len)) return -1;
   p->len += r->size;
   p->place = *at;
   return 0;
@@ -76,7 +78,8 @@ int log_repair_copy(struct log_repair *p, struct log *l) {
     if (rc == LOG_DAMAGED)
       p->place = next; /* before the hole, maybe behind groups without records */
     if (rc != 1) return rc;
-    if (copy_one(p, l, &next, &r)) return -1;
+    rc = copy_one(p, l, &next, &r);
+    if (rc) return rc;
     bytes += r.size;
   }
   return 1;
@@ -88,23 +91,18 @@ bool log_repair_fits(const struct log_repair *p, const struct log *l, const stru
   const struct log_hole *hole = log_hole_at(l, &p->place);
   if (!p->open || !hole || !zxid_follows(p->place.zxid, r->zxid) || r->zxid > hole->upto)
     return false;
-  if (p->given + r->size > hole->to - hole->from)
-    return false; /* what stood there was not so long */
   bool one_epoch = zxid_epoch(p->place.zxid) == zxid_epoch(hole->upto);
   return !one_epoch || r->zxid == p->place.zxid + 1;
 }
 
 int log_repair_put(struct log_repair *p, struct log *l, const struct record *r, const void *bytes) {
   assert(log_repair_fits(p, l, r));
-  uint8_t *to = room(p, r->size);
-  if (!to) return -1;
-  memcpy(to, bytes, r->size);
+  int rc = make_room(p, r->size);
+  if (rc) return rc;
+  memcpy(p->pending + p->len, bytes, r->size);
   p->len += r->size;
   p->place.zxid = r->zxid;
-  p->given += r->size;
-  if (r->zxid != log_hole_at(l, &p->place)->upto) return 0;
-  log_pass(l, &p->place);
-  p->given = 0;
+  if (r->zxid == log_hole_at(l, &p->place)->upto) log_pass(l, &p->place);
   return 0;
 }
 
@@ -161,7 +159,9 @@ static void release(struct log_repair *p) {
 
 int log_repair_finish(struct log_repair *p, struct log *l) {
   assert(p->open && p->begun == l->sequence); /* one role at a time writes (5.2) */
-  int rc = flush(p) || fill_up(p) || rename_new(p, l) || adopt(p, l) ? -1 : 0;
+  int rc = flush(p);
+  if (rc == LOG_FULL) return rc;
+  if (rc || fill_up(p) || rename_new(p, l) || adopt(p, l)) rc = -1;
   release(p);
   return rc;
 }

@@ -22,12 +22,13 @@ struct log_repair {
   zxid_t from;            /* z0 */
   uint64_t begun;         /* sequence of the log then: it must not have moved meanwhile */
   struct log_place place; /* in the old log: all up to it is in the new one, or pending */
-  uint64_t given;         /* bytes that came for the hole at place */
   uint8_t *pending;
   uint32_t len;
 };
 
-/* Functions that return int: 0, or -1 with io failed.  The log has a hole. */
+/* Functions that return int: 0, -1 with io failed, or LOG_FULL: peers gave more than can have stood
+ * there, and log_repair_abort is to follow.  The log has a hole. */
+#define LOG_FULL 3
 int log_repair_begin(struct log_repair *p, struct log *l);
 /* log_repair_copy copies what is good, some at a time.  Returns 1: more to copy, LOG_DAMAGED:
  * place is before a hole, 0: all is copied, -1. */

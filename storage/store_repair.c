@@ -38,6 +38,10 @@ struct store_slice store_ask(struct store *s, zxid_t after, zxid_t upto, void *b
 static struct store_repair outcome(struct store *s, int rc) {
   struct store_repair o = {.reason = store_result(s, rc < 0 ? -1 : 0)};
   if (rc < 0) return o;
+  if (rc == LOG_FULL) {
+    log_repair_abort(&s->repair, &s->log);
+    return (struct store_repair){.reason = REASON_RECORD_ORDER};
+  }
   o.step = rc == LOG_DAMAGED ? REPAIR_NEEDS : rc == 1 ? REPAIR_COPIES : REPAIR_DONE;
   o.after = s->repair.place.zxid;
   if (rc == LOG_DAMAGED) o.upto = log_hole_at(&s->log, &s->repair.place)->upto;
@@ -65,8 +69,8 @@ struct store_repair store_repair_put(struct store *s, const void *record, size_t
     return (struct store_repair){.reason = REASON_RECORD_CRC};
   if (len && (r.size != len || !log_repair_fits(&s->repair, &s->log, &r)))
     return (struct store_repair){.reason = REASON_RECORD_ORDER};
-  if (len && log_repair_put(&s->repair, &s->log, &r, record)) return outcome(s, -1);
-  return go_on(s);
+  int rc = len ? log_repair_put(&s->repair, &s->log, &r, record) : 0;
+  return rc ? outcome(s, rc) : go_on(s);
 }
 
 /* Snapshots above go first, as with store_truncate. */

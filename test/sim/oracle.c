@@ -314,7 +314,17 @@ static void check_current(struct machine *m) {
               current);
 }
 
+/* What rotted cannot be named record by record, or nobody has it but in a snapshot: the node does not
+ * count until it has been synchronised, like a wiped one, but for its promises (E5). */
+static void gave_up_vote(struct machine *m) {
+  struct oracle_node *n = &state.node[m->idx];
+  if (!m->rotten || m->wiped || m->node->store->epochs.now.may_vote) return;
+  m->wiped = true;
+  n->acked = history_common(&state.history, n->acked, m->node->store->log.last_zxid);
+}
+
 void oracle_after_disk(struct machine *m) {
+  gave_up_vote(m);
   moved(m, m->node->store->log.last_zxid);
   check_current(m);
   if (m->wiped && m->node->store->epochs.now.may_vote) m->wiped = false;
@@ -327,20 +337,11 @@ void oracle_after_slow(struct machine *m) {
 }
 void oracle_after_app(struct machine *m) { (void)m; }
 
-/* What rotted cannot be named record by record: it does not count until it has been synchronised,
- * like a wiped one, but for its promises. */
-static void gave_up_vote(struct machine *m, struct durable_state d) {
-  struct oracle_node *n = &state.node[m->idx];
-  if (!m->rotten || d.may_vote) return;
-  m->wiped = true;
-  n->acked = history_common(&state.history, n->acked, d.last_zxid);
-}
-
 void oracle_recovered(struct machine *m) {
   struct durable_state d = store_state(m->node->store);
   note("Recovered", "zxid accepted current",
        (struct noted){m->idx, -1, {d.last_zxid, d.accepted_epoch, d.current_epoch}});
-  gave_up_vote(m, d);
+  gave_up_vote(m);
   oracle_obliged(m->idx, d, "");
   state.node[m->idx].seen_current = d.current_epoch;
   moved(m, d.last_zxid);

@@ -110,19 +110,39 @@ TEST(Repair, WhileItIsOpenTheDiskThreadHasNoIdleWork) {
   EXPECT_TRUE(store_idle(d.s)) << "the spare segment was left to do";
 }
 
-TEST(Repair, ARecordLongerThanWhatStoodThereIsRefused) {
+/* It would not fit where the whole repaired log must: a peer's word ends no node. */
+TEST(Repair, RecordsLongerThanAllThatStoodThereAreRefused) {
   Disk d;
   Model m;
-  Log(d, m);
-  File(d, "log.00000001")[RecordAt(4096, 0) + 600] ^= 1;
+  Prepare(d, m,
+          {Accepted(1), Append(Recs(1, 1, 1)), Append(Recs(1, 2, 5)), Append(Recs(1, 7, 1)), Seal()});
+  File(d, "log.00000001")[8192] ^= 1; /* the header of (1,2..6) */
   ASSERT_TRUE(d.Open()) << d.error;
   ASSERT_EQ(store_repair_begin(d.s).step, REPAIR_NEEDS);
-  std::vector<uint8_t> payload(kRecord + 1), longer(record_size(kRecord + 1));
-  record_write(longer.data(), Z(1, 2), payload.data(), kRecord + 1);
-  EXPECT_EQ(store_repair_put(d.s, longer.data(), longer.size()).reason, REASON_RECORD_ORDER);
-  auto right = PeerRecord(m, Z(1, 1));
-  EXPECT_EQ(store_repair_put(d.s, right.data(), right.size()).step, REPAIR_DONE);
-  EXPECT_EQ(Compare(d.s, m), "");
+  std::vector<uint8_t> payload(19000), longer(record_size(19000));
+  store_repair r = {};
+  for (uint32_t i = 2; i <= 6 && r.reason == REASON_NONE; i++) {
+    record_write(longer.data(), Z(1, i), payload.data(), 19000);
+    r = store_repair_put(d.s, longer.data(), longer.size());
+  }
+  EXPECT_EQ(r.reason, REASON_RECORD_ORDER);
+  EXPECT_EQ(store_state(d.s).last_zxid, m.last());
+  EXPECT_EQ(SafeAndRepairable(d, m), "");
+}
+
+/* The first groups of a segment are behind a misdirected one, the segment before is full. */
+TEST(Repair, AMisdirectedGroupMayLeaveAHoleWithoutAByte) {
+  Disk d;
+  Model m;
+  std::vector<Step> steps = {Accepted(1)};
+  for (uint32_t i = 1; i <= 19; i++) steps.push_back(Append(Recs(1, i, 1, 900)));
+  steps.push_back(Seal());
+  Prepare(d, m, steps);
+  uint8_t *p = File(d, "log.00000002");
+  memcpy(p, p + 3 * 4096, 4096); /* (1,19) over (1,16) */
+  ASSERT_TRUE(d.Open()) << d.error;
+  EXPECT_EQ(store_state(d.s).faulty, Z(1, 16));
+  EXPECT_EQ(SafeAndRepairable(d, m), "");
 }
 
 TEST(Repair, WhatAQuorumNeverHadIsDiscardedWithWhatFollowsAndWhatWasRepairedStays) {
