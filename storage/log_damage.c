@@ -200,5 +200,5 @@ int log_find_beginning(struct log *l, int idx) {
     log_index_add(s, s->base, 0);
     return log_hole_add(l, none) || go_on(l, &c, c.h.prev_zxid) < 0 ? -1 : 0;
   }
-  return log_damaged(l, s, 0, "the oldest segment has no beginning");
+  return 0;
 }

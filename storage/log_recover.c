@@ -323,8 +323,9 @@ static int keep_undecided(struct log *l, int idx, struct log_recovery *rec) {
 static int finish(struct log *l, int idx, struct log_recovery *rec) {
   if (keep_undecided(l, idx, rec)) return -1;
   rec->torn = find_torn(l, idx, rec);
-  rec->lost_tail |=
-      rec->highest >= l->sequence; /* it stands elsewhere: here it was never written */
+  bool nothing = l->sequence == 0; /* not even the beginning that every log has */
+  bool elsewhere = rec->highest >= l->sequence; /* here it was never written */
+  rec->lost_tail |= nothing || elsewhere;
   if (l->io->reason != REASON_NONE) return -1;
   int last = l->seg_cnt - 1;
   bool empty = last != idx && last != rec->torn && !is_dirty(l, &l->segs[last]);

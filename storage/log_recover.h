@@ -34,7 +34,8 @@ int log_pass_damage(struct log *l, int idx, struct log_recovery *rec);
  * -1. */
 int log_is_followed(struct log *l, int idx, const struct group_header *h);
 
-/* log_find_beginning: the first group of the oldest segment is damaged; begins behind it. */
+/* log_find_beginning: the first group of the oldest segment is damaged; begins behind it, or, where
+ * nothing of the segment is readable, with what later ones say: if nothing, the end is lost. */
 int log_find_beginning(struct log *l, int idx);
 
 /* log_damaged fails with the line about damage that is not understood. */

@@ -251,6 +251,28 @@ TEST(Damage, AMissingSegmentStopsTheNodeOrItsVote) {
   EXPECT_NE(std::string(none.error).find("log is gone"), std::string::npos) << none.error;
 }
 
+/* A young node's log is little more than its first group. */
+TEST(Damage, ALogOfWhichNothingIsReadableCostsTheVote) {
+  for (size_t groups : {0, 1, 2})
+    for (int zeros : {0, 1}) {
+      Disk d;
+      Model m;
+      std::vector<Step> steps = {Accepted(1)};
+      for (uint32_t i = 1; i <= groups; i++) steps.push_back(Append(Recs(1, i, 1)));
+      Prepare(d, m, steps);
+      uint8_t *p = File(d, "log.00000001");
+      for (size_t at = 0; at < (groups + 1) * 4096; at += 4096)
+        zeros ? (void)memset(p + at, 0, 4096) : (void)(p[at] ^= 1);
+      SCOPED_TRACE(std::to_string(groups) + (zeros ? " zeros" : " rotten"));
+      ExpectNoVote(d, m);
+      EXPECT_EQ(store_state(d.s).last_zxid, 0u);
+      ASSERT_EQ(d.Do(Append(Recs(1, 1, 3)), m), REASON_NONE); /* as a learner */
+      d.Close();
+      ASSERT_TRUE(d.Open()) << d.error;
+      EXPECT_EQ(store_state(d.s).last_zxid, Z(1, 3));
+    }
+}
+
 TEST(Damage, OneEpochCopyIsRenewedFromTheOther) {
   Disk d;
   Model m;
