@@ -227,6 +227,8 @@ static void deliver(struct pipe *p, const struct segment *s) {
     fail(p->stream, !p->dir, UV_ECONNRESET);
     return;
   }
+  if (to->error)
+    return; /* written before the writer heard of the reset: there is no such stream any more */
   if (s->kind == SEGMENT_FIN)
     p->eof = true;
   else
