@@ -4,9 +4,9 @@
  *      | g g g g | torn  |    | TRUNCATE g g IDLE g g |    | 0 0 0 ...  (spare: zeros, synced)
  *                               ^ continues the chain    ^ tail
  *
- * Groups are appended, one durable write each; a persisted sector is never rewritten.  Truncation
- * is a TRUNCATE group in a new segment; what it removed stays in the files but is dead:
- * segment.base and segment.end are clamped to it.
+ * Groups are appended, one durable write each; a persisted sector is never rewritten, but for the
+ * last group at start, with the bytes it has.  Truncation is a TRUNCATE group in a new segment; what
+ * it removed stays in the files but is dead: segment.base and segment.end are clamped to it.
  *
  *      log_base == segs[0].base <= segs[0].end <= segs[1].base <= ... <= last segment's end ==
  * last_zxid
@@ -118,6 +118,8 @@ struct log_recovery {
   bool lost_tail;          /* it held more, and nobody can say to where */
   int torn;                /* segment whose tail log_mend leaves behind; -1: none */
   char note[LIMIT_TEXT_LEN];
+  uint64_t last_segment, last_offset; /* the last group of the history; last_size 0: none */
+  uint32_t last_size;
 };
 
 /* Functions return 0, or -1 with io failed. */

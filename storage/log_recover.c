@@ -110,6 +110,9 @@ int log_accept(struct log *l, int idx, const struct group_header *h, struct log_
                 offset);
   s->tail = offset + group_size(h->len);
   s->end = h->last_zxid;
+  rec->last_segment = s->id;
+  rec->last_offset = offset;
+  rec->last_size = group_size(h->len);
   if (h->type == GROUP_TRUNCATE) log_clamp(l, h->last_zxid);
   l->last_zxid = h->last_zxid;
   l->sequence = h->sequence + 1;
@@ -257,12 +260,19 @@ static int keep_spare(struct log *l) {
   return io_open(l->io, &l->spare.file, name, DISK_READ_WRITE);
 }
 
-static int open_tail(struct log *l) {
+/* After a mere kill the last group may be readable and not yet durable (R12), and of no use is a
+ * sync: one that failed in an earlier start has marked its pages clean (E6).  So it is written
+ * again, with the bytes it has. */
+static int open_tail(struct log *l, const struct log_recovery *rec) {
   char name[IO_NAME_LEN];
-  log_segment_name(name, l->segs[l->seg_cnt - 1].id);
+  const struct segment *s = &l->segs[l->seg_cnt - 1];
+  log_segment_name(name, s->id);
   if (io_open(l->io, &l->tail_file, name, DISK_READ_WRITE)) return -1;
-  /* after a mere kill the last group may be readable and not yet durable (R12) */
-  return io_sync(l->io, &l->tail_file);
+  if (!rec->last_size || rec->last_segment != s->id) return 0; /* it was written after that one */
+  const uint8_t *p = log_window(l, s, s->size, rec->last_offset, rec->last_size);
+  if (!p) return -1;
+  memcpy(l->group, p, rec->last_size); /* free until the log is open */
+  return io_write_durable(l->io, &l->tail_file, l->group, rec->last_size, rec->last_offset);
 }
 
 /* A new segment continues the chain, with what was saved.  (A copy of the torn one: the array may
@@ -323,14 +333,14 @@ static int keep_undecided(struct log *l, int idx, struct log_recovery *rec) {
 static int finish(struct log *l, int idx, struct log_recovery *rec) {
   if (keep_undecided(l, idx, rec)) return -1;
   rec->torn = find_torn(l, idx, rec);
-  bool nothing = l->sequence == 0; /* not even the beginning that every log has */
+  bool nothing = l->sequence == 0;              /* not even the beginning that every log has */
   bool elsewhere = rec->highest >= l->sequence; /* here it was never written */
   rec->lost_tail |= nothing || elsewhere;
   if (l->io->reason != REASON_NONE) return -1;
   int last = l->seg_cnt - 1;
   bool empty = last != idx && last != rec->torn && !is_dirty(l, &l->segs[last]);
   if (l->io->reason != REASON_NONE || (empty && keep_spare(l))) return -1;
-  return open_tail(l);
+  return open_tail(l, rec);
 }
 
 /* follow_chain returns the segment in which the chain ends, or -1. */

@@ -28,7 +28,7 @@ static void check_log(int node, struct store *s) {
     struct store_slice slice = store_read(s, at, ZXID_NONE, buffer, sizeof buffer);
     if (slice.reason != REASON_NONE)
       violation("n%d: its log cannot be read behind 0x%llx: %s", node + 1, (unsigned long long)at,
-                store_error(s));
+                *store_error(s) ? store_error(s) : reason_text(slice.reason));
     if (!slice.len) break;
     for (uint32_t off = 0; off < slice.len;) {
       struct record r;

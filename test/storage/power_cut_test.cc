@@ -196,16 +196,28 @@ TEST_P(PowerCut, AtEveryOperationOfTheRecoveryAfterwardsLosesNothing) {
     }
 }
 
+// A start that ended with a failed sync of the log: the kernel takes its pages for clean (E6).
+static void FailedStart(Disk &d) {
+  for (int i = 0; const char *name = powercut_name(d.cut, i); i++) {
+    disk_file *f;
+    if (strncmp(name, "log.", 4)) continue;
+    ASSERT_EQ(d.disk.ops->open(&d.disk, name, DISK_READ_WRITE, &f), 0);
+    powercut_abandon(d.cut, f);
+    d.disk.ops->close(&d.disk, f);
+  }
+}
+
 // The process is killed, what it wrote is still in the cache; the next one must not build on it
-// unsynced.
+// unsynced, and a sync alone would not do.
 TEST_P(PowerCut, AfterAKillAndARestartLosesNothingThatTheRestartShowed) {
-  for (uint64_t op = 1; op <= ops_; op++) {
+  for (uint64_t op = 1; op <= 2 * ops_; op++) {
     Disk d(start_);
     ASSERT_TRUE(d.Open());
-    powercut_arm(d.cut, {op});
+    powercut_arm(d.cut, {(op + 1) / 2});
     auto models = RunSteps(d, model_, test_.during);
     d.Close();
     powercut_kill(d.cut);
+    if (op % 2) FailedStart(d);
     ASSERT_TRUE(d.Open()) << d.error << Where(-1, op);
     std::vector<Model> shown;
     for (const Model &m : models)
