@@ -34,6 +34,8 @@ LIMIT_S = 3000  # for the seeds of one mutant
 # A line of a report: "seed 7, event 8123, fault 3, 12345 us: what does not hold"
 VIOLATION = re.compile(r"^seed (\d+), event .*? us: (.*)$")
 DIED = re.compile(r"^seed (\d+) died, .*? us: (.*)$")
+# Of a scenario: an oracle's words, not "FILE:LINE: an expectation".
+ORACLE = re.compile(r"^\d+ us: (?!test/scenario/)(.*)$", re.M)
 FAILED = re.compile(r"^seed (\d+) FAILED")
 ASSERTION = re.compile(r"([\w/]+\.[ch]):\d+: (\w+): Assertion")
 
@@ -54,6 +56,7 @@ class Mutant:
         self.quick = head.get("Quick") == "yes"
         self.options = head.get("Options", "").split()
         self.seeds = int(head.get("Seeds", "0"))
+        self.scenario = head.get("Scenario")
 
 
 class Broken(Exception):
@@ -74,6 +77,10 @@ def copy_tree(tree, directory):
 def run(command, cwd):
     done = subprocess.run(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     return done.returncode, done.stdout
+
+
+def commit():
+    return run(["git", "rev-parse", "--short=12", "HEAD"], ROOT)[1].strip()
 
 
 def build(mutant):
@@ -135,14 +142,31 @@ def hunt(sim, mutant, seeds):
     return found
 
 
+def play(sim, scenario):
+    """Returns {} when no oracle speaks; else rule and scenario."""
+    _, output = run([sim, "--scenario", os.path.join("test", "scenario", scenario)], ROOT)
+    said = ORACLE.search(output)
+    return {"rule": said[1], "scenario": scenario} if said else {}
+
+
+def verdict(result):
+    if not result["rule"]:
+        return "SURVIVED %d seeds" % result["seeds_limit"]
+    where = "seed %d" % result["seeds_to_catch"] if result["seeds_to_catch"] else "scenario %s" % result["scenario"]
+    return "caught at %s by: %s" % (where, result["rule"])
+
+
 def try_mutant(mutant, common_seeds):
     start = time.monotonic()
     seeds = mutant.seeds or common_seeds
-    result = {"id": mutant.id, "name": mutant.name, "seeds_to_catch": None, "rule": None, "seeds_limit": seeds}
+    result = {"id": mutant.id, "name": mutant.name, "seeds_to_catch": None, "rule": None, "seeds_limit": seeds,
+              "commit": commit()}
     try:
-        result.update(hunt(build(mutant), mutant, seeds))
-        said = "caught at seed %d by: %s" % (result["seeds_to_catch"], result["rule"]) \
-            if result["rule"] else "SURVIVED %d seeds" % seeds
+        sim = build(mutant)
+        result.update(hunt(sim, mutant, seeds))
+        if not result["rule"] and mutant.scenario:
+            result.update(play(sim, mutant.scenario))
+        said = verdict(result)
         if "assert" in result:
             said += "; assert at seed %d: %s" % (result["assert_seed"], result["assert"])
     except Broken as broken:
@@ -191,10 +215,11 @@ def main():
     for mutant in chosen(args):
         results.append(try_mutant(mutant, args.seeds))
         save(results)
-    caught = [r["seeds_to_catch"] for r in results if r["rule"]]
-    if caught:
-        print("median of seeds to catch: %g (of %d caught, largest %d)" % (statistics.median(caught), len(caught),
-                                                                        max(caught)))
+    caught = [r for r in results if r["rule"]]
+    by_seed = [r["seeds_to_catch"] for r in caught if r["seeds_to_catch"]]
+    if by_seed:
+        print("median of seeds to catch: %g (of %d caught by a seed, largest %d)" % (
+            statistics.median(by_seed), len(by_seed), max(by_seed)))
     failed = len(results) - len(caught)
     print("%d passed, %d failed" % (len(caught), failed))
     return 0 if results and not failed else 1

@@ -166,8 +166,9 @@ def mutants():
         return None
     with open(MUTANTS, encoding="utf-8") as f:
         rows = json.load(f)
-    caught = [r["seeds_to_catch"] for r in rows if r.get("rule")]
-    return len(caught), len(rows), statistics.median(caught) if caught else None, rows
+    by_seed = [r["seeds_to_catch"] for r in rows if r.get("seeds_to_catch")]
+    caught = sum(1 for r in rows if r.get("rule"))
+    return caught, len(rows), statistics.median(by_seed) if by_seed else None, rows
 
 
 def class_rows(result):
@@ -218,7 +219,9 @@ def mutant_lines():
              (caught, tried, "%g" % median if median is not None else "-"), ""]
     table = [["mutant", "seeds to catch", "by"]]
     for r in sorted(rows, key=lambda r: r["id"]):
-        found = str(r["seeds_to_catch"]) if r.get("rule") else "not in %s" % r.get("seeds_limit", "?")
+        found = str(r["seeds_to_catch"]) if r.get("seeds_to_catch") else "not in %s" % r.get("seeds_limit", "?")
+        if r.get("scenario"):
+            found += "; scenario %s" % r["scenario"]
         table.append([r["name"], found, (r.get("rule") or r.get("broken", "").splitlines()[0] if r.get("broken")
                                          else r.get("rule") or "-").replace("|", "/")])
     return lines + as_table(table)

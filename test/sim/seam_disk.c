@@ -125,6 +125,7 @@ static int sim_write_durable(struct disk *d, struct disk_file *f, const void *bu
     return take_time(s, DRIVE_SYNC, name, write_time());
   int err = s->under.ops->write(&s->under, f, buf, len, off);
   if (!err) err = take_time(s, DRIVE_WRITE_DURABLE, name, write_time());
+  if (err && !s->dead) powercut_abandon(s->power, f);
   if (!err) err = s->under.ops->write_durable(&s->under, f, buf, len, off);
   return over(s, DRIVE_WRITE_DURABLE, name, err);
 }
