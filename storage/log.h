@@ -5,8 +5,8 @@
  *                               ^ continues the chain    ^ tail
  *
  * Groups are appended, one durable write each; a persisted sector is never rewritten, but for the
- * last group at start, with the bytes it has.  Truncation is a TRUNCATE group in a new segment; what
- * it removed stays in the files but is dead: segment.base and segment.end are clamped to it.
+ * last group at start, with the bytes it has.  Truncation is a TRUNCATE group in a new segment;
+ * what it removed stays in the files but is dead: segment.base and segment.end are clamped to it.
  *
  *      log_base == segs[0].base <= segs[0].end <= segs[1].base <= ... <= last segment's end ==
  * last_zxid

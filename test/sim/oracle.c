@@ -314,8 +314,8 @@ static void check_current(struct machine *m) {
               current);
 }
 
-/* What rotted cannot be named record by record, or nobody has it but in a snapshot: the node does not
- * count until it has been synchronised, like a wiped one, but for its promises (E5). */
+/* What rotted cannot be named record by record, or nobody has it but in a snapshot: the node does
+ * not count until it has been synchronised, like a wiped one, but for its promises (E5). */
 static void gave_up_vote(struct machine *m) {
   struct oracle_node *n = &state.node[m->idx];
   if (!m->rotten || m->wiped || m->node->store->epochs.now.may_vote) return;

@@ -114,8 +114,9 @@ TEST(Repair, WhileItIsOpenTheDiskThreadHasNoIdleWork) {
 TEST(Repair, RecordsLongerThanAllThatStoodThereAreRefused) {
   Disk d;
   Model m;
-  Prepare(d, m,
-          {Accepted(1), Append(Recs(1, 1, 1)), Append(Recs(1, 2, 5)), Append(Recs(1, 7, 1)), Seal()});
+  Prepare(
+      d, m,
+      {Accepted(1), Append(Recs(1, 1, 1)), Append(Recs(1, 2, 5)), Append(Recs(1, 7, 1)), Seal()});
   File(d, "log.00000001")[8192] ^= 1; /* the header of (1,2..6) */
   ASSERT_TRUE(d.Open()) << d.error;
   ASSERT_EQ(store_repair_begin(d.s).step, REPAIR_NEEDS);
