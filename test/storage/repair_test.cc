@@ -110,6 +110,39 @@ TEST(Repair, WhileItIsOpenTheDiskThreadHasNoIdleWork) {
   EXPECT_TRUE(store_idle(d.s)) << "the spare segment was left to do";
 }
 
+/* Within one epoch the next zxid is known: a peer's gap does not become ours. */
+TEST(Repair, NoRecordOfAHoleIsLeftOut) {
+  Disk d;
+  Model m;
+  Prepare(d, m, {Accepted(1), Append(Recs(1, 1, 1)), Append(Recs(1, 2, 5)), Seal()});
+  File(d, "log.00000001")[8192] ^= 1;
+  ASSERT_TRUE(d.Open()) << d.error;
+  ASSERT_EQ(store_repair_begin(d.s).step, REPAIR_NEEDS);
+  auto third = PeerRecord(m, Z(1, 2));
+  EXPECT_EQ(store_repair_put(d.s, third.data(), third.size()).reason, REASON_RECORD_ORDER);
+  EXPECT_EQ(SafeAndRepairable(d, m), "");
+}
+
+/* The new segment's name is durable before anything is acknowledged that stands in it. */
+TEST(Repair, WhatIsAppendedToARepairedLogStaysWithItsName) {
+  Disk d;
+  Model m;
+  Log(d, m);
+  File(d, "log.00000001")[RecordAt(4096, 0) + 600] ^= 1;
+  ASSERT_TRUE(d.Open()) << d.error;
+  ASSERT_EQ(store_repair_begin(d.s).step, REPAIR_NEEDS);
+  auto record = PeerRecord(m, Z(1, 1));
+  ASSERT_EQ(store_repair_put(d.s, record.data(), record.size()).step, REPAIR_DONE);
+  ASSERT_EQ(d.Do(Append(Recs(2, 4, 1)), m), REASON_NONE);
+  powercut_arm(d.cut, {1});
+  (void)store_set_accepted(d.s, 3);
+  d.Close();
+  powercut_restore(d.cut, SURVIVE_NONE, 1);
+  ASSERT_TRUE(d.Open()) << d.error;
+  EXPECT_EQ(store_state(d.s).faulty, 0u);
+  EXPECT_EQ(Compare(d.s, m), "");
+}
+
 /* It would not fit where the whole repaired log must: a peer's word ends no node. */
 TEST(Repair, RecordsLongerThanAllThatStoodThereAreRefused) {
   Disk d;
