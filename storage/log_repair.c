@@ -85,14 +85,11 @@ int log_repair_copy(struct log_repair *p, struct log *l) {
   return 1;
 }
 
-/* Within one epoch the next zxid is known.  Where a hole spans epochs the peer has seen that it has
- * its end, too (store_ask). */
+/* Within one epoch the next zxid is known (zxid_follows).  Where a hole spans epochs the peer has
+ * seen that it has its end, too (store_ask). */
 bool log_repair_fits(const struct log_repair *p, const struct log *l, const struct record *r) {
   const struct log_hole *hole = log_hole_at(l, &p->place);
-  if (!p->open || !hole || !zxid_follows(p->place.zxid, r->zxid) || r->zxid > hole->upto)
-    return false;
-  bool one_epoch = zxid_epoch(p->place.zxid) == zxid_epoch(hole->upto);
-  return !one_epoch || r->zxid == p->place.zxid + 1;
+  return p->open && hole && zxid_follows(p->place.zxid, r->zxid) && r->zxid <= hole->upto;
 }
 
 int log_repair_put(struct log_repair *p, struct log *l, const struct record *r, const void *bytes) {
