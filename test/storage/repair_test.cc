@@ -123,6 +123,23 @@ TEST(Repair, NoRecordOfAHoleIsLeftOut) {
   EXPECT_EQ(SafeAndRepairable(d, m), "");
 }
 
+TEST(Repair, AHoleEndsWhereWhatFollowsItBegins) {
+  Disk d;
+  Model m;
+  Log(d, m);
+  File(d, "log.00000001")[8192] ^= 1; /* (1,4..5),(2,1..2) */
+  ASSERT_TRUE(d.Open()) << d.error;
+  ASSERT_EQ(store_repair_begin(d.s).step, REPAIR_NEEDS);
+  for (uint32_t i = 3; i < 5; i++) {
+    auto record = PeerRecord(m, Z(1, i));
+    ASSERT_EQ(store_repair_put(d.s, record.data(), record.size()).step, REPAIR_NEEDS);
+  }
+  std::vector<uint8_t> later(record_size(4));
+  record_write(later.data(), Z(3, 1), "late", 4);
+  EXPECT_EQ(store_repair_put(d.s, later.data(), later.size()).reason, REASON_RECORD_ORDER);
+  EXPECT_EQ(SafeAndRepairable(d, m), "");
+}
+
 /* The new segment's name is durable before anything is acknowledged that stands in it. */
 TEST(Repair, WhatIsAppendedToARepairedLogStaysWithItsName) {
   Disk d;
