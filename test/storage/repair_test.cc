@@ -134,8 +134,8 @@ TEST(Repair, AHoleEndsWhereWhatFollowsItBegins) {
     auto record = PeerRecord(m, Z(1, i));
     ASSERT_EQ(store_repair_put(d.s, record.data(), record.size()).step, REPAIR_NEEDS);
   }
-  std::vector<uint8_t> later(record_size(4));
-  record_write(later.data(), Z(3, 1), "late", 4);
+  std::vector<uint8_t> payload(100), later(record_size(100));
+  record_write(later.data(), Z(3, 1), payload.data(), 100);
   EXPECT_EQ(store_repair_put(d.s, later.data(), later.size()).reason, REASON_RECORD_ORDER);
   EXPECT_EQ(SafeAndRepairable(d, m), "");
 }
