@@ -1,12 +1,15 @@
 #!/usr/bin/python3
 """in_place.py [NAME...] - the next epoch in place (design 3) with real processes under load: the leader stays,
 no client is told to come again, nothing is lost, doubled or out of order."""
+import json
 import os
 import struct
+import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from cluster import SLOW, Cluster, check, run_tests, wait_for  # noqa: E402
+from cluster import BUILD, SLOW, ZABCTL, Cluster, check, run_tests, wait_for  # noqa: E402
 from submitter import Load, Submitter  # noqa: E402
 
 # Its subject is no timeout: a busy machine must not look like a dead node.
@@ -118,8 +121,50 @@ def a_node_that_promised_more_is_let_in_and_no_client_notices():
         check_history(c, submitters)
 
 
-def measured():
-    no_client_notices_that_the_counter_ends(limit=2000, count=14000, window=8, segments=64 << 20)
+def raw_writes(directory):
+    """The longest durable write in ms, and the median in us, of three writers that link nothing of Zabline."""
+    writers = [subprocess.Popen([os.path.join(BUILD, "raw_write"), "%s/raw-%d" % (directory, i), "8000"],
+                                stdout=subprocess.PIPE) for i in range(3)]
+    said = [json.loads(w.communicate()[0]) for w in writers]
+    return max(r["max_us"] for r in said) / 1e3, sorted(r["p50_us"] for r in said)[1]
+
+
+def paced_load(node, acks, count, burst=5):
+    """One zabctl, 5,000 requests a second; returns (ms, epoch) of each acknowledgement."""
+    client = subprocess.Popen([ZABCTL, "--socket", node.socket, "submit", "--outstanding", "2000", "--acks", acks],
+                              stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    start = time.monotonic()
+    for first in range(0, count, burst):
+        client.stdin.write(b"".join(b"line %d\n" % i for i in range(first, first + burst)))
+        client.stdin.flush()
+        time.sleep(max(0, start + first / burst * 0.001 - time.monotonic()))  # paces the load
+    client.stdin.close()
+    check(client.wait() == 0, "zabctl submit ended with %d" % client.returncode)
+    with open(acks, encoding="ascii") as f:
+        rows = [line.split() for line in f]
+    check(len(rows) == count, "%d of %d acknowledged" % (len(rows), count))
+    return [(int(at) / 1e6, int(zxid, 0) >> 32) for at, _, zxid in rows]
+
+
+def measured(rounds=3, count=40000, limit=1000):
+    """The gap at a change, beside what this machine's disk does to three plain writers in the same minute: what
+    stalls those stalls the 8 durable writes in a row of a change, too."""
+    for _ in range(rounds):
+        with Cluster("in-place", counter_limit=limit, segment_bytes=64 << 20, **CALM) as c:
+            leader = c.start()
+            c.wait_serving()
+            wait_for("the next segments", lambda: all(spare_is_there(n) for n in c.nodes), 60)
+            raw_longest, raw_median = raw_writes(c.dir)
+            follower = [n for n in c.nodes if n is not leader][0]
+            acks = paced_load(follower, os.path.join(c.dir, "acks"), count)
+            check(c.wait_leader() is leader, "another leads")
+            gaps = [(after[0] - before[0], after[1] != before[1]) for before, after in zip(acks, acks[1:])]
+            changes = sorted(gap for gap, change in gaps if change)
+            check(len(changes) >= count // limit - 1, "%d changes" % len(changes))
+            print("        ms without an acknowledgement: %d changes: median %.1f, p90 %.1f, longest %.1f; elsewhere longest "
+                  "%.1f; a raw durable write of three writers: median %.2f, longest %.1f" % (
+                      len(changes), changes[len(changes) // 2], changes[len(changes) * 9 // 10], changes[-1],
+                      max(gap for gap, change in gaps if not change), raw_median / 1e3, raw_longest))
 
 
 TESTS = [no_client_notices_that_the_counter_ends, a_node_that_promised_more_is_let_in_and_no_client_notices]
