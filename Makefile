@@ -302,12 +302,18 @@ $(B)/mangler: $(B)/test/rack/mangler.o # a bad cable, for make rack-test
 	$(Q)$(CC) $(SAN_FLAGS) -o $@ $^
 
 # What no replica can beat, measured by programs that link nothing of Zabline.
-perf-programs: $(B)/raw_rtt $(B)/raw_write $(B)/raw_line $(B)/commit_loop ## build the programs that measure the limits
+perf-programs: $(B)/raw_rtt $(B)/raw_write $(B)/raw_line $(B)/commit_loop $(B)/zookeeper_client ## build the programs that measure the limits
 .PHONY: perf-programs
 $(B)/raw_rtt $(B)/raw_write $(B)/raw_line: $(B)/%: $(B)/perf/raw/%.o
 	$(call say,LD,$@)
 	$(Q)$(CC) $(SAN_FLAGS) -o $@ $^ $(DPDK_LIBS)
 $(B)/perf/raw/%.o: CFLAGS += $(DPDK_CFLAGS)
+
+# A client of ZooKeeper, on its own C library.
+$(B)/zookeeper_client: $(B)/perf/zookeeper_client.o
+	$(call say,LD,$@)
+	$(Q)$(CC) $(SAN_FLAGS) -o $@ $^ -lzookeeper_mt
+$(B)/perf/zookeeper_client.o: CFLAGS += -DTHREADED
 
 $(B)/dpdk_app/%.o $(B)/test/dpdk_app/%.o: CFLAGS += $(DPDK_CFLAGS)
 $(B)/test/dpdk_app/flow_test.o: CXXFLAGS += $(DPDK_CFLAGS)
