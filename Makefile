@@ -24,7 +24,8 @@ RACK_PACKAGES := iproute2 nftables
 PACKAGE_PACKAGES := dpkg-dev iproute2 systemd procps
 FUZZ_PACKAGES := clang libclang-rt-dev
 MODEL_PACKAGES := gcc libc6-dev python3 spin
-CI_PACKAGES := $(PACKAGES) $(RACK_PACKAGES) $(PACKAGE_PACKAGES) $(FUZZ_PACKAGES) $(MODEL_PACKAGES) git clang-format zookeeper zookeeper-bin python3-kazoo python3-jsonschema patch e2fsprogs
+PERF_PACKAGES := valgrind zookeeper libzookeeper-mt-dev openjdk-17-jdk-headless
+CI_PACKAGES := $(PACKAGES) $(RACK_PACKAGES) $(PACKAGE_PACKAGES) $(FUZZ_PACKAGES) $(MODEL_PACKAGES) git clang-format zookeeper zookeeper-bin libzookeeper-mt-dev python3-kazoo python3-jsonschema patch e2fsprogs
 
 export TSAN_OPTIONS ?= suppressions=$(CURDIR)/test/tsan.supp
 SAN_FLAGS := $(if $(findstring asan,$(SAN)),-fsanitize=address) $(if $(findstring ubsan,$(SAN)),-fsanitize=undefined -fno-sanitize-recover=undefined) $(if $(findstring tsan,$(SAN)),-fsanitize=thread -DRTE_USE_C11_MEM_MODEL) $(if $(findstring fuzzer,$(SAN)),-fsanitize=fuzzer-no-link)
@@ -104,12 +105,13 @@ rack-test: ## ensembles in network namespaces, hostile networks (as root); QUICK
 	@$(MAKE) --no-print-directory -j$(JOBS) all $(B)/mangler
 	@ZABLINE_BUILD=$(B) QUICK=$(QUICK) test/rack/rack.sh $(TESTS)
 
-perf: ## commit latency against the raw round trip and the raw durable write (needs a quiet machine)
+perf: ## commit latency beside its limits, a client's figures beside ZooKeeper's (needs a quiet machine)
 	@$(MAKE) --no-print-directory deps
+	@test/deps.sh $(PERF_PACKAGES)
 	@$(MAKE) --no-print-directory -j$(JOBS) all perf-programs
-	@test/deps.sh valgrind
 	@ZABLINE_BUILD=$(B) perf/commit_instructions
 	@ZABLINE_BUILD=$(B) perf/commit_latency
+	@ZABLINE_BUILD=$(B) perf/vs_zookeeper
 
 SEED := 1
 SEEDS := 1

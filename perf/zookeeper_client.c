@@ -1,13 +1,13 @@
 /* zookeeper_client.c - what a client of ZooKeeper gets, by ZooKeeper's own C client: the same
  * program for every server that speaks its protocol.
  *
- *     zookeeper_client HOSTS latency COUNT   one synchronous set of 100 bytes after the other: COUNT
- *                                            at each host in turn
+ *     zookeeper_client HOSTS latency COUNT   one synchronous set of 100 bytes after the other,
+ *                                            COUNT at each host in turn
  *     zookeeper_client HOSTS writes SECONDS  asynchronous sets, OUTSTANDING at each host
  *     zookeeper_client HOSTS reads SECONDS   the same with gets
  *     zookeeper_client HOSTS create COUNT    COUNT znodes of 100 bytes, 1,000 below each parent
- *     zookeeper_client HOSTS gap SECONDS     synchronous sets of one session at any of the hosts; the
- *                                            longest time without an answer
+ *     zookeeper_client HOSTS gap SECONDS     synchronous sets of one session at any of the hosts:
+ *                                            the longest time without an answer
  *
  * HOSTS as ZooKeeper's clients take it: host:port,host:port.  `gap` says "ready" when writes go
  * through; SECONDS count from there, and a write that fails is tried again.
@@ -54,7 +54,8 @@ static _Noreturn void fail(const char *what, int rc) {
 
 static const char *data(void) {
   static const char bytes[SIZE + 1] =
-      "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456"
+      "01234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901"
+      "23456"
       "789";
   return bytes;
 }
