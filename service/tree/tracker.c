@@ -9,7 +9,7 @@ static struct tracked *find(const struct tracker *k, int64_t id) {
 }
 
 static void touch(struct tracker *k, struct tracked *s) {
-  s->deadline_ms = k->clock_ms + s->timeout_ms;
+  s->deadline_ms = k->clock_ms + s->timeout_ms + TRACKER_STEP_MS;
 }
 
 void tracker_remove(struct tracker *k, int64_t id) {

@@ -5,7 +5,8 @@
  *
  * Time is counted here and not read: each tick adds what has passed, but at most TRACKER_STEP_MS,
  * and nothing while requests are held back, so that no stall of our own and no step of the clock
- * ends a session.
+ * ends a session.  A sign of life may come just before the tick that counts the time up to it, so a
+ * session has one step more than its timeout.
  *
  * Owner: app thread.  Blocks: no.  Allocates: per session.  Source: zookeeper/client.md 2.2;
  * features.md complaint 2. */
@@ -17,7 +18,7 @@
 
 #include "service/tree/tree.h"
 
-#define TRACKER_STEP_MS 500
+#define TRACKER_STEP_MS 100 /* between two ticks */
 
 struct tracked {
   int64_t id;

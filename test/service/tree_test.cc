@@ -480,10 +480,10 @@ Tick TickOnce(Leader *l, int64_t ms, bool held = false) {
 
 TEST_F(Tree, SessionsExpireWhenSilentAndNeverByOurOwnStall) {
   for (int i = 0; i < 95; i++) ASSERT_EQ(TickOnce(this, 100).type, 0);
-  ASSERT_EQ(TickOnce(this, 3600 * 1000).type,
-            0); /* the clock jumped, or we stood still: half a second */
+  ASSERT_EQ(TickOnce(this, 3600 * 1000).type, 0); /* the clock jumped, or we stood still: a tick */
   for (int i = 0; i < 100; i++) ASSERT_EQ(TickOnce(this, 100, true).type, 0);
-  Tick t = TickOnce(this, 100); /* the first tick only starts the count; 9.4 + 0.5 + 0.1 s */
+  for (int i = 0; i < 5; i++) ASSERT_EQ(TickOnce(this, 100).type, 0);
+  Tick t = TickOnce(this, 100); /* the first only starts the count; 9.4 + 0.1 + 0.5 + 0.1 s */
   EXPECT_EQ(t.session, kSession);
   EXPECT_EQ(t.type, OP_CLOSE_SESSION);
   EXPECT_FALSE(tree_session(&app->tree, kSession));
@@ -497,6 +497,14 @@ TEST_F(Tree, ATouchKeepsASessionAlive) {
     EXPECT_EQ(Prepare(OP_TOUCH, Jute().I8(77).I8(kSession).s, 0), "");
     EXPECT_EQ(prepared.reason, REASON_NONE); /* and no transaction */
   }
+}
+
+/* 99 ms behind a tick: the next one, 1 ms later, counts 100 ms. */
+TEST_F(Tree, ASessionHasItsWholeTimeoutFromAnySignOfLife) {
+  for (int i = 0; i < 50; i++) ASSERT_EQ(TickOnce(this, 100).type, 0);
+  Prepare(OP_TOUCH, Jute().I8(kSession).s, 0);
+  for (int i = 0; i < 100; i++) ASSERT_EQ(TickOnce(this, 100).type, 0) << i;
+  EXPECT_EQ(TickOnce(this, 100).session, kSession);
 }
 
 TEST_F(Tree, ContainersGoWhenTheirLastChildHasGoneAndTtlNodesWhenTheirTimeIsOver) {
