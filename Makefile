@@ -279,10 +279,10 @@ SIM_PRODUCT := $(addprefix $(B)/dpdk_app/,arena.o node.o open_error.o rings_app.
   $(foreach l,proto fastpath,$(call obj_of,$(l))) $(filter-out $(B)/storage/disk_real.o,$(call obj_of,storage)) \
   $(filter-out $(B)/config/log.o,$(call obj_of,config)) \
   $(addprefix $(B)/service/app_,apply.o catchup.o log.o log_snapshot.o propose.o role.o snapshot.o thread.o) $(addprefix $(B)/service/,buffer.o clients.o kept.o) \
-  $(patsubst %.c,$(B)/%.o,$(wildcard service/tree/*.c))
+  $(patsubst %.c,$(B)/%.o,$(wildcard service/tree/*.c service/client/*.c))
 $(B)/sim: $(patsubst %.c,$(B)/%.o,$(wildcard test/sim/*.c test/exhaustive/*.c)) $(B)/test/harness/disk_powercut.o $(SIM_PRODUCT)
 	$(call say,LD,$@)
-	$(Q)$(CC) -O2 $(LTO) $(SAN_FLAGS) -o $@ $^ -lcjson -lz -lm
+	$(Q)$(CC) -O2 $(LTO) $(SAN_FLAGS) -o $@ $^ -lcjson -lz -lcrypto -lm
 
 # The fuzzers (clang only; `make fuzz` sets CC and SAN): one program for each file of test/fuzz/.
 FUZZERS := $(patsubst test/fuzz/%.cc,$(B)/fuzz_%,$(wildcard test/fuzz/*.cc))

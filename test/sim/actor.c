@@ -4,6 +4,7 @@
 #include "test/sim/fault.h"
 #include "test/sim/oracle.h"
 #include "test/sim/world.h"
+#include "test/sim/zk.h"
 
 #define TURN_NS 300   /* of a turn, and as much again by chance */
 #define POLL_NS 1500  /* a polling thread notices something within */
@@ -151,7 +152,7 @@ static void run_slow(void *arg) {
     } else {
       turn_done(0, false);
     }
-    uv_seam_run(m);
+    uv_seam_run(m, THREAD_SLOW);
   }
 }
 
@@ -164,6 +165,7 @@ static void run_app(void *arg) {
   app_thread_init(&m->app, &m->app_config);
   m->app_runs = true;
   oracle_listen(m);
+  zk_node_open(m);
   const struct app_rings *r = &m->app_config.rings;
   uint64_t tick = world->now;
   bool busy = false;
@@ -172,19 +174,24 @@ static void run_app(void *arg) {
     m->app.now_ms = (int64_t)(machine_clock_ns(m) / MS) + m->wall_ms;
     if (world->now >= tick && m->app.state != APP_DEAD) {
       app_thread_tick(&m->app);
+      zk_node_tick(m);
       if (ticks++ % 10 == 0) app_thread_ask_free(&m->app);
       tick = world->now + APP_TICK;
     }
     bool worked = app_thread_turn(&m->app);
     worked |= submitters_turn(m);
+    worked |= zk_node_turn(m);
     oracle_after_app(m);
     actor_positions(m);
     if (worked) {
       busy = true;
       turn_done(0, false);
+      uv_seam_run(m, THREAD_APP);
       continue;
     }
-    struct app_nap nap = app_thread_nap(&m->app, submitters_wait(m), busy && !submitters_urgent(m));
+    bool waits = submitters_wait(m) || zk_node_waits(m);
+    bool urgent = submitters_urgent(m) || zk_node_urgent(m);
+    struct app_nap nap = app_thread_nap(&m->app, waits, busy && !urgent);
     uint64_t retry = world->now + APP_RETRY_MS * MS;
     busy = false;
     if (nap.sleep) {
@@ -193,6 +200,7 @@ static void run_app(void *arg) {
     } else {
       turn_done(0, false);
     }
+    uv_seam_run(m, THREAD_APP);
   }
 }
 

@@ -32,7 +32,7 @@ static void later(int i, uint64_t delay) {
 }
 
 void submitters_init(void) {
-  state = (struct submitters_state){.cnt = world->plan.clients};
+  state = (struct submitters_state){.cnt = world->plan.tree ? 0 : world->plan.clients};
   world->submitters = &state;
   for (int i = 0; i < CLIENTS; i++) made[i].sequence = 0;
   for (int i = 0; i < state.cnt; i++) {

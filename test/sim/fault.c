@@ -88,7 +88,8 @@ static void link_hit(int from, int to, int path) {
 }
 
 void fault_link_hit(int from, int to, int path) {
-  if (state.drawn && !state.healed) link_hit(from, to, path);
+  bool ours = from < LIMIT_VOTERS && to < LIMIT_VOTERS; /* clients have cuts of their own */
+  if (ours && state.drawn && !state.healed) link_hit(from, to, path);
 }
 
 /* ---- standing faults and their ends ---- */

@@ -17,6 +17,7 @@ enum event_kind {
   EVENT_FAULT,    /* the nemesis has its turn */
   EVENT_UNDO,     /* who: slot of a fault that ends; number: its serial */
   EVENT_BOOT,     /* who: machine; number: its incarnation */
+  EVENT_ZK,       /* who: client of the tree; number: of its newest event */
   EVENT_KINDS
 };
 

@@ -15,6 +15,7 @@ struct history_record {
   uint32_t crc, size;        /* of the transaction; bytes of its record */
   uint64_t digest;           /* of the app's state behind it; 0: nobody was there yet */
   uint64_t client, sequence; /* 0: none */
+  uint64_t full;             /* of a tree: digest of all that there is, 0: nobody has looked */
 };
 
 struct history_epoch {

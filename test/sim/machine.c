@@ -11,6 +11,7 @@
 #include "test/sim/oracle.h"
 #include "test/sim/scene.h"
 #include "test/sim/world.h"
+#include "test/sim/zk.h"
 
 #define CLUSTER "simulated"
 #define IP_BASE 0x0a000001u /* 10.0.0.1: node 1 */
@@ -65,6 +66,11 @@ static void configure(struct config *c, int idx) {
                        .snapshots_kept = 3,
                        .counter_limit = p->counter_limit,
                        .app_keep = 100000};
+  if (p->tree) {
+    c->app = CONFIG_APP_TREE;
+    c->client_port = ZK_PORT;
+    c->container_check_ms = 200;
+  }
   strcpy(c->cluster, CLUSTER);
   c->cluster_id = crc32c(CLUSTER, strlen(CLUSTER));
   snprintf(c->data_dir, sizeof c->data_dir, "%d", idx);
@@ -89,7 +95,7 @@ void machine_init(struct machine *m, int idx) {
   m->clock_ppm = 1000000;
   m->clock_from = world->now;
   m->clock_base = SIM_START + random_below(&world->random_turn, 1000 * SECOND);
-  m->loop.data = m;
+  m->loop.data = m->app_loop.data = m;
   configure(&m->config, idx);
   m->drive = sim_disk_new(idx);
   int code = node_format(&m->config, false);
@@ -149,13 +155,14 @@ static void unwind_disk(struct machine *m) {
   world->current = before;
 }
 
-static void free_process(struct machine *m, enum machine_end how) {
+static void free_process(struct machine *m) {
   if (m->slow) {
     slow_turn_close(m->slow);
-    uv_seam_end(m, how);
+    uv_seam_end(m, THREAD_SLOW);
     memset(m->slow->replica.lent, 0, sizeof m->slow->replica.lent); /* nobody has it any more */
     slow_turn_free(m->slow);
   }
+  zk_node_close(m);
   if (m->app_runs) app_thread_free(&m->app);
   node_close(m->node);
   free(m->node);
@@ -183,7 +190,7 @@ void machine_end(struct machine *m, enum machine_end how) {
   end(m, how);
   unwind_disk(m);
   actor_stop(m, THREAD_DISK);
-  free_process(m, how);
+  free_process(m);
   sim_disk_restore(m->drive, how);
 }
 

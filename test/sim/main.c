@@ -30,12 +30,13 @@ struct totals {
 static void usage(void) {
   puts(
       "usage: sim [--seed K] [--seeds N] [--trace] [--twice] [--verbose] [--shrink] [--faults N] "
-      "[--counter N]\n"
+      "[--counter N] [--tree]\n"
       "       sim --scenario FILE [--trace] [--seed K]\n"
       "       sim --exhaustive SET [...]\n"
       "  --trace    print what happens\n"
       "  --twice    each seed twice: the traces must be the same\n"
       "  --verbose  one line for each seed\n"
+      "  --tree     the application is the tree, with ZooKeeper's clients\n"
       "  --memory   durability `memory` in every seed\n"
       "  --storage  disks damage what they hold, too\n"
       "  --counter  an epoch ends with transaction N of it: a next one in place\n"
@@ -60,6 +61,7 @@ static bool parse(struct options *o, int argc, char **argv) {
                  : !strcmp(a, "--shrink")  ? &o->shrink
                  : !strcmp(a, "--counts")  ? &o->counts
                  : !strcmp(a, "--rows")    ? &o->rows
+                 : !strcmp(a, "--tree")    ? &o->sim.tree
                  : !strcmp(a, "--storage") ? &o->sim.storage
                  : !strcmp(a, "--memory")  ? &o->sim.memory
                                            : NULL;
@@ -191,9 +193,10 @@ static void shrink(const struct options *o, uint64_t seed) {
   char counter[24] = "";
   if (o->sim.counter) snprintf(counter, sizeof counter, " --counter %u", o->sim.counter);
   fprintf(stderr,
-          "shortest failing prefix: %llu faults: build/gcc/sim --seed %llu --faults %llu%s%s%s\n",
+          "shortest failing prefix: %llu faults: build/gcc/sim --seed %llu --faults %llu%s%s%s%s\n",
           (unsigned long long)fails, (unsigned long long)seed, (unsigned long long)fails,
-          o->sim.memory ? " --memory" : "", o->sim.storage ? " --storage" : "", counter);
+          o->sim.tree ? " --tree" : "", o->sim.memory ? " --memory" : "",
+          o->sim.storage ? " --storage" : "", counter);
 }
 
 /* Returns the next seed: behind the last one, or behind one that failed. */

@@ -8,6 +8,8 @@
 #include "test/sim/fault.h"
 #include "test/sim/probe.h"
 #include "test/sim/scene.h"
+#include "test/sim/tcp.h"
+#include "test/sim/zk.h"
 
 #define POLL_NS 1500
 
@@ -166,6 +168,8 @@ void datagram_forget(struct machine *m) {
 
 bool stream_is_cut(int from, int to, uint16_t port) {
   const struct network *n = world->network;
+  if (from >= HOST_CLIENTS) return zk_client_is_cut(from - HOST_CLIENTS);
+  if (to >= HOST_CLIENTS) return zk_client_is_cut(to - HOST_CLIENTS);
   bool election = port == world->machines[from].config.peers[0].election_port;
   return n->stream_cut[from][to] || (election ? n->election_cut : n->quorum_cut)[from][to];
 }

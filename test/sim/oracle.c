@@ -12,6 +12,7 @@
 #include "test/sim/oracle_state.h"
 #include "test/sim/probe.h"
 #include "test/sim/scene.h"
+#include "test/sim/zk.h"
 
 static struct oracle state;
 
@@ -57,7 +58,8 @@ static void on_proposed(struct machine *m, const struct bytes_msg *b) {
     violation("n%d numbers 0x%llx behind counter %u", m->idx + 1, (unsigned long long)b->zxid,
               h->epoch[e].cnt);
   struct history_record *r = history_add(h, b->zxid);
-  struct app_log_txn t = app_log_txn_read(b->data, b->len);
+  struct app_log_txn t = {0};
+  if (!world->plan.tree) t = app_log_txn_read(b->data, b->len);
   r->crc = crc32c(b->data, b->len);
   r->size = record_size(b->len);
   if (t.type == APP_LOG_RECORD) {
@@ -364,7 +366,7 @@ void oracle_process_ends(struct machine *m, enum machine_end how) {
 
 /* ---- delivery ---- */
 
-static struct machine *machine_of_app(struct app *a) {
+struct machine *oracle_machine_of(const struct app *a) {
   for (int i = 0; i < world->plan.nodes; i++) {
     struct machine *m = &world->machines[i];
     if (m->node && m->node->app.self == a->self) return m;
@@ -395,21 +397,23 @@ static void check_digest(struct machine *m, struct app *a, zxid_t zxid) {
 }
 
 static void watched_apply(struct app *a, zxid_t zxid, const void *txn, uint32_t len) {
-  struct machine *m = machine_of_app(a);
+  struct machine *m = oracle_machine_of(a);
   struct app *real = &m->node->app;
   check_delivery(m, real, zxid, crc32c(txn, len));
   if (probe && probe->deliver) probe->deliver(m, zxid);
   real->ops->apply(real, zxid, txn, len);
   check_digest(m, real, zxid);
+  zk_applied(m, zxid, txn, len);
 }
 
 static bool watched_restore_end(struct app *a, zxid_t zxid) {
-  struct machine *m = machine_of_app(a);
+  struct machine *m = oracle_machine_of(a);
   struct app *real = &m->node->app;
   if (!real->ops->restore_end(real, zxid)) return false;
   if (!is_committed(zxid))
     violation("n%d restores 0x%llx, which is not committed", m->idx + 1, (unsigned long long)zxid);
   if (zxid) check_digest(m, real, zxid);
+  if (zxid) zk_restored(m, zxid);
   note("Restored", "zxid", (struct noted){m->idx, -1, {zxid}});
   return true;
 }
@@ -419,11 +423,12 @@ struct app oracle_app(struct machine *m) {
   ops = *m->node->app.ops;
   ops.apply = watched_apply;
   ops.restore_end = watched_restore_end;
+  if (m->node->app_tree) zk_watch_app(&ops);
   return (struct app){&ops, m->node->app.self};
 }
 
 static void applied(void *self, zxid_t zxid, const void *txn, uint32_t len) {
-  submitters_applied(self, zxid, txn, len);
+  if (!world->plan.tree) submitters_applied(self, zxid, txn, len);
 }
 
 static void serving(void *self) {

@@ -43,6 +43,8 @@ void oracle_promised(struct machine *m, uint32_t epoch); /* its disk knows */
 void oracle_wiped(struct machine *m);                    /* what it held and knew is gone */
 void oracle_process_ends(struct machine *m, enum machine_end how);
 struct app oracle_app(struct machine *m); /* the node's app, watched */
+/* oracle_machine_of: whose app it is, watched or not. */
+struct machine *oracle_machine_of(const struct app *a);
 void oracle_listen(struct machine *m);
 
 /* ---- clients ---- */

@@ -1,6 +1,7 @@
 #include "test/sim/plan.h"
 
 #include "test/sim/world.h"
+#include "test/sim/zk.h"
 
 static uint32_t pick(struct random *r, const uint32_t *from, uint32_t cnt) {
   return from[random_below(r, cnt)];
@@ -58,6 +59,16 @@ void plan_draw(struct plan *p, struct random *r) {
   p->faults = 24 + (uint32_t)random_below(r, 16);
   p->pace = p->fault_gap * p->faults * (uint64_t)p->clients / p->transactions;
   p->classes = (uint32_t)random_next(r) | (uint32_t)random_next(r) | 1u; /* at least one */
+}
+
+void plan_tree(struct plan *p, struct random *r) {
+  p->tree = true;
+  p->largest_record = PICK(r, 2048, 8192);
+  p->snapshot_log_bytes = PICK(r, 8192, 16384, 65536, 1u << 20);
+  p->transactions = 300 + (uint32_t)random_below(r, 300);
+  p->clients = (int)random_between(r, 2, ZK_CLIENTS);
+  p->window = (int)PICK(r, 1, 2, 4, ZK_WINDOW);
+  p->pace = p->fault_gap * p->faults * (uint64_t)p->clients / p->transactions;
 }
 
 struct plan plan_benign(void) {

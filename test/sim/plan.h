@@ -13,6 +13,7 @@
 struct plan {
   int nodes;
   bool memory; /* durability */
+  bool tree;   /* the application is the tree, with clients of its own (zk.h) */
   uint32_t heartbeat_us, timeout_us, ring_bytes, largest_record, mtu;
   uint32_t segment_bytes, snapshot_log_bytes, counter_limit;
   int paths; /* fast addresses of each node */
@@ -35,6 +36,8 @@ struct plan {
 };
 
 void plan_draw(struct plan *p, struct random *r);
+/* plan_tree makes it one of the tree and its clients; r: a stream of its own. */
+void plan_tree(struct plan *p, struct random *r);
 
 /* plan_benign: three nodes on a network and disks that do no harm, for whoever brings faults of its
  * own (scene.c, test/exhaustive). */

@@ -1,6 +1,8 @@
-/* uv.h on the simulated network: what sock_uv.c, dial_uv.c and lobby_uv.c call of libuv.
+/* uv.h on the simulated network: what sock_uv.c, dial_uv.c, lobby_uv.c and the client port call of
+ * libuv.
  *
- * As there, callbacks come only while the loop runs (uv_seam_run). */
+ * As there, callbacks come only while the loop runs (uv_seam_run): the slow thread has one, and the
+ * app thread another. */
 #include <arpa/inet.h>
 #include <assert.h>
 #include <netdb.h>
@@ -10,6 +12,7 @@
 
 #include "test/sim/oracle.h"
 #include "test/sim/tcp.h"
+#include "test/sim/zk.h"
 
 #define READS 16 /* of one handle in one run of the loop */
 #define WAKE_NS 20000
@@ -25,6 +28,7 @@ struct write {
 struct sim_tcp {
   uv_tcp_t *handle;
   struct machine *machine;
+  enum thread_id thread;
   struct sim_tcp *next;
   bool listening, reading, closing, connect_due, stuck;
   uint16_t port;
@@ -53,31 +57,37 @@ static struct tcp *line_of(const struct sim_tcp *t) {
   return t->stream && t->stream->serial == t->serial ? t->stream : NULL;
 }
 
-static void wake(struct machine *m) {
-  actor_wake(&m->actor[THREAD_SLOW], random_below(&world->random_turn, WAKE_NS));
+static void wake(const struct sim_tcp *t) {
+  actor_wake(&t->machine->actor[t->thread], random_below(&world->random_turn, WAKE_NS));
 }
 
 void tcp_changed(struct tcp_end *e) {
-  if (e->tcp) wake(e->tcp->machine);
+  if (e->tcp) wake(e->tcp);
+  if (e->zk) zk_client_wake(e->zk);
+}
+
+static struct sim_tcp *listener_of(const struct machine *m, uint16_t port) {
+  for (int i = 0; i < THREAD_CNT; i++)
+    for (struct sim_tcp *t = m->tcps[i]; t; t = t->next)
+      if (t->listening && !t->closing && t->port == port) return t;
+  return NULL;
 }
 
 bool tcp_arrived(struct machine *m, struct tcp *s) {
-  for (struct sim_tcp *t = m->tcps; t; t = t->next) {
-    if (!t->listening || t->closing || t->port != s->port) continue;
-    if (t->waiting_cnt == LIMIT_LOBBY) return false;
-    t->waiting[t->waiting_cnt++] = s;
-    wake(m);
-    return true;
-  }
-  return false;
+  struct sim_tcp *t = listener_of(m, s->port);
+  if (!t || t->waiting_cnt == LIMIT_LOBBY) return false;
+  t->waiting[t->waiting_cnt++] = s;
+  wake(t);
+  return true;
 }
 
 void tcp_connected(struct tcp *s, int error) {
   struct sim_tcp *t = s->end[0].tcp;
+  if (s->end[0].zk) zk_client_connected(s->end[0].zk, error);
   if (!t) return;
   t->connect_due = true;
   t->connect_error = error;
-  wake(t->machine);
+  wake(t);
 }
 
 /* ---- libuv's interface ---- */
@@ -104,8 +114,10 @@ int uv_tcp_init(uv_loop_t *loop, uv_tcp_t *h) {
   h->loop = loop;
   h->type = UV_TCP;
   h->u.reserved[0] = t;
-  *t = (struct sim_tcp){.handle = h, .machine = m, .next = m->tcps};
-  m->tcps = t;
+  *t = (struct sim_tcp){.handle = h, .machine = m};
+  t->thread = loop == &m->app_loop ? THREAD_APP : THREAD_SLOW;
+  t->next = m->tcps[t->thread];
+  m->tcps[t->thread] = t;
   return 0;
 }
 
@@ -172,7 +184,7 @@ int uv_read_start(uv_stream_t *h, uv_alloc_cb alloc, uv_read_cb read) {
   t->reading = true;
   t->on_alloc = alloc;
   t->on_read = read;
-  wake(t->machine); /* as epoll does, if anything is there */
+  wake(t); /* as epoll does, if anything is there */
   return 0;
 }
 
@@ -194,7 +206,7 @@ int uv_try_write(uv_stream_t *h, const uv_buf_t *bufs, unsigned cnt) {
   if (error) return error == UV_ENOTCONN ? UV_EBADF : UV_EPIPE;
   if (t->writes) return UV_EAGAIN;
   uint32_t done = tcp_write(t->stream, t->side, bufs[0].base, (uint32_t)bufs[0].len);
-  oracle_bytes(t->machine, t->stream, t->side, bufs[0].base, done);
+  if (t->thread == THREAD_SLOW) oracle_bytes(t->machine, t->stream, t->side, bufs[0].base, done);
   return done ? (int)done : UV_EAGAIN;
 }
 
@@ -218,7 +230,7 @@ void uv_close(uv_handle_t *h, uv_close_cb cb) {
   struct tcp *s = line_of(t);
   if (s) tcp_close(s, t->side);
   for (int i = 0; i < t->waiting_cnt; i++) tcp_close(t->waiting[i], 1);
-  wake(t->machine);
+  wake(t);
 }
 
 int uv_tcp_getpeername(const uv_tcp_t *h, struct sockaddr *name, int *len) {
@@ -237,6 +249,22 @@ int uv_ip_name(const struct sockaddr *a, char *dst, size_t size) {
              ? 0
              : UV_EINVAL;
 }
+
+int uv_ip4_addr(const char *ip, int port, struct sockaddr_in *a) {
+  *a = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+  return inet_pton(AF_INET, ip, &a->sin_addr) == 1 ? 0 : UV_EINVAL;
+}
+
+int uv_ip6_addr(const char *ip, int port, struct sockaddr_in6 *a) {
+  *a = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port)};
+  return inet_pton(AF_INET6, ip, &a->sin6_addr) == 1 ? 0 : UV_EINVAL;
+}
+
+int uv_inet_ntop(int af, const void *src, char *dst, size_t size) {
+  return inet_ntop(af, src, dst, (socklen_t)size) ? 0 : UV_EINVAL;
+}
+
+int uv_is_closing(const uv_handle_t *h) { return tcp_of(h)->closing; }
 
 int uv_getaddrinfo(uv_loop_t *loop, uv_getaddrinfo_t *req, uv_getaddrinfo_cb cb, const char *host,
                    const char *service, const struct addrinfo *hints) {
@@ -309,7 +337,7 @@ static void run_write(struct sim_tcp *t) {
       continue;
     }
     uint32_t done = tcp_write(t->stream, t->side, w->bytes, w->len);
-    oracle_bytes(t->machine, t->stream, t->side, w->bytes, done);
+    if (t->thread == THREAD_SLOW) oracle_bytes(t->machine, t->stream, t->side, w->bytes, done);
     w->bytes += done;
     w->len -= done;
     if (w->len) return;
@@ -317,8 +345,8 @@ static void run_write(struct sim_tcp *t) {
   }
 }
 
-static void run_close(struct machine *m) {
-  for (struct sim_tcp **at = &m->tcps; *at;) {
+static void run_close(struct machine *m, enum thread_id thread) {
+  for (struct sim_tcp **at = &m->tcps[thread]; *at;) {
     struct sim_tcp *t = *at;
     if (!t->closing) {
       at = &t->next;
@@ -332,18 +360,17 @@ static void run_close(struct machine *m) {
   }
 }
 
-void uv_seam_run(struct machine *m) {
-  for (struct sim_tcp *t = m->tcps; t; t = t->next) {
+void uv_seam_run(struct machine *m, enum thread_id thread) {
+  for (struct sim_tcp *t = m->tcps[thread]; t; t = t->next) {
     run_connect(t);
     run_accept(t);
     run_read(t);
     run_write(t);
   }
-  run_close(m);
+  run_close(m, thread);
 }
 
-void uv_seam_end(struct machine *m, enum machine_end how) {
-  (void)how;
-  run_close(m);
-  assert(!m->tcps);
+void uv_seam_end(struct machine *m, enum thread_id thread) {
+  run_close(m, thread);
+  assert(!m->tcps[thread]);
 }

@@ -16,6 +16,7 @@
 #include "test/sim/probe.h"
 #include "test/sim/scene.h"
 #include "test/sim/world.h"
+#include "test/sim/zk.h"
 
 #define LIMIT_TIME (120 * SECOND)
 #define HEAL_LIMIT (30 * SECOND)
@@ -136,12 +137,14 @@ void sim_begin(const struct sim_options *o) {
   world->trace = trace;
   char counter[24] = "";
   if (o->counter) snprintf(counter, sizeof counter, " --counter %u", o->counter);
-  snprintf(world->options, sizeof world->options, "%s%s%s", o->memory ? " --memory" : "",
-           o->storage ? " --storage" : "", counter);
+  snprintf(world->options, sizeof world->options, "%s%s%s%s", o->tree ? " --tree" : "",
+           o->memory ? " --memory" : "", o->storage ? " --storage" : "", counter);
   plan_draw(&world->plan, &r);
   struct random own = {o->seed ^ 0xa10};
   world->plan.promises = random_below(&own, 4) == 0;
   world->scripted = o->plan != NULL;
+  struct random tree = {o->seed ^ 0x7ee};
+  if (o->tree) plan_tree(&world->plan, &tree);
   if (o->plan) world->plan = *o->plan;
   if (o->counter) world->plan.counter_limit = o->counter;
   world->plan.memory |= o->memory;
@@ -163,6 +166,7 @@ void sim_begin(const struct sim_options *o) {
                                                .who = i,
                                                .number = world->machines[i].incarnation});
   submitters_init();
+  zk_begin(random_next(&tree));
   cover_begin();
   faults_init(o->faults_max);
 }
@@ -172,6 +176,7 @@ void sim_finish(void) {
   network_free();
   tcps_free();
   submitters_free();
+  zk_end();
   oracle_free();
 }
 
@@ -194,6 +199,9 @@ static void dispatch(const struct sim_event *e) {
       break;
     case EVENT_CLIENT:
       submitters_event(e->who, e->number);
+      break;
+    case EVENT_ZK:
+      zk_client_event(e->who, e->number);
       break;
     case EVENT_BOOT:
       if (!world->machines[e->who].node && world->machines[e->who].incarnation == e->number)
@@ -227,9 +235,9 @@ void sim_run_until(bool (*done)(void), uint64_t limit, const char *what) {
 
 /* ---- the two parts of a seed: trouble, then what must work when it is over ---- */
 
-static bool enough(void) {
-  return faults_done() && world->submitters->acked >= world->plan.transactions;
-}
+static uint64_t acked(void) { return world->plan.tree ? zk_acked() : world->submitters->acked; }
+
+static bool enough(void) { return faults_done() && acked() >= world->plan.transactions; }
 
 static uint64_t trouble_ends;
 
@@ -295,6 +303,7 @@ static bool all_take_part(void) {
 }
 
 static bool all_served(void) {
+  if (world->plan.tree) return zk_clients_served();
   for (int i = 0; i < world->submitters->cnt; i++)
     if (world->submitters->at[i].acked < world->submitters->at[i].wanted) return false;
   return true;
@@ -338,11 +347,13 @@ struct sim_result sim_run(const struct sim_options *o) {
   int cnt = choose_core(core);
   heal(core, cnt);
   submitters_pin(core, cnt);
+  zk_clients_pin(core, cnt);
   uint64_t healed = world->now;
   sim_run_until(all_served, HEAL_LIMIT, "after healing, a new write");
   healed_nodes = 0;
   for (int i = 0; i < cnt; i++) healed_nodes |= (nodeset_t)1u << core[i];
   sim_run_until(all_take_part, HEAL_LIMIT, "after healing, every node of the majority serves");
+  if (world->plan.tree) sim_run_until(zk_sessions_settled, HEAL_LIMIT, "dead sessions expire");
   oracle_end();
   struct oracle_totals t = oracle_totals();
   struct sim_result r = {.events = world->events,
@@ -352,7 +363,7 @@ struct sim_result sim_run(const struct sim_options *o) {
                          .elections = t.elections,
                          .in_place = t.in_place,
                          .committed = t.committed,
-                         .acked = world->submitters->acked,
+                         .acked = acked(),
                          .images = t.images,
                          .cover = *cover_of_run()};
   for (int i = 0; i < FAULT_CLASSES; i++) r.faults += r.count[i] = faults_effective()[i];

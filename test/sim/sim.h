@@ -15,6 +15,7 @@ struct sim_options {
   bool live;               /* print the trace */
   uint32_t counter;        /* last number of each epoch, whatever the plan says; 0: as planned */
   bool memory;             /* durability `memory`, whatever the plan says */
+  bool tree;               /* the application is the tree */
   bool storage;            /* disks damage what they hold, too (FAULTS_OF_STORAGE) */
   const struct plan *plan; /* NULL: drawn.  Else: no faults, and nobody boots by itself */
 };

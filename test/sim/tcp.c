@@ -91,10 +91,13 @@ struct tcp *tcp_connect(int from, int to, uint16_t port, struct sim_tcp *tcp) {
   return s;
 }
 
+static bool is_off(int host) {
+  return host < HOST_CLIENTS && world->machines[host].state == MACHINE_OFF;
+}
+
 static bool is_cut(const struct tcp *s) {
   int a = s->end[0].machine, b = s->end[1].machine;
-  return stream_is_cut(a, b, s->port) || stream_is_cut(b, a, s->port) ||
-         world->machines[a].state == MACHINE_OFF || world->machines[b].state == MACHINE_OFF;
+  return stream_is_cut(a, b, s->port) || stream_is_cut(b, a, s->port) || is_off(a) || is_off(b);
 }
 
 static void fail(struct tcp *s, int side, int error) {
@@ -270,7 +273,7 @@ static void arrive(struct pipe *p) {
 bool tcp_next(const struct pipe *p, uint64_t *at) {
   if (!p->stream || !p->head) return false;
   *at = p->head->at;
-  return world->machines[p->stream->end[!p->dir].machine].state != MACHINE_OFF;
+  return !is_off(p->stream->end[!p->dir].machine);
 }
 
 void tcp_arrive(struct pipe *p) {
@@ -287,7 +290,7 @@ void tcp_segment_event(void *pipe, uint64_t serial) {
   p->pending = false;
   int from = s->end[p->dir].machine, to = s->end[!p->dir].machine;
   if (!p->head) return;
-  if (stream_is_cut(from, to, s->port) || world->machines[to].state == MACHINE_OFF) {
+  if (stream_is_cut(from, to, s->port) || is_off(to)) {
     stall(p);
     return;
   }
@@ -304,7 +307,8 @@ void tcp_close(struct tcp *s, int side) {
   if (e->closed) return;
   e->closed = true;
   e->tcp = NULL;
-  if (world->machines[e->machine].state == MACHINE_OFF) {
+  e->zk = NULL;
+  if (is_off(e->machine)) {
     pipe_clear(out); /* without a word */
   } else if (s->open && !e->error && !s->end[!side].closed) {
     bool unread = in->in_to > in->in_from || in->head;

@@ -10,6 +10,10 @@
 #include "test/sim/world.h"
 
 struct segment;
+struct zk_client;
+
+/* Hosts: machines from 0, clients (zk_client.c) from here on. */
+#define HOST_CLIENTS LIMIT_VOTERS
 
 struct pipe { /* one direction: pipe[i] is written by end[i] */
   struct tcp *stream;
@@ -25,8 +29,9 @@ struct pipe { /* one direction: pipe[i] is written by end[i] */
 };
 
 struct tcp_end {
-  int machine;
-  struct sim_tcp *tcp; /* NULL: not yet accepted */
+  int machine;          /* its host */
+  struct sim_tcp *tcp;  /* NULL: not yet accepted */
+  struct zk_client *zk; /* instead of tcp */
   bool closed, patient;
   int error; /* what its owner is told; 0: none */
 };

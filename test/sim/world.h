@@ -90,9 +90,10 @@ struct machine {
   pos_t seen_durable, seen_applied, seen_holds; /* by the poll of the fast lcore */
 
   struct sim_disk *drive;
-  struct sim_tcp *tcps; /* libuv's handles of this process */
-  uv_loop_t loop;       /* data: the machine */
-  struct sim_queue *rx; /* [port]: datagrams that the NIC has taken */
+  struct sim_tcp *tcps[THREAD_CNT]; /* libuv's handles of this process, by the loop they are of */
+  uv_loop_t loop, app_loop;         /* data: the machine */
+  struct client_port *clients;      /* of the tree (zk_node.c) */
+  struct sim_queue *rx;             /* [port]: datagrams that the NIC has taken */
 };
 
 /* ---- the world ---- */
@@ -187,8 +188,8 @@ void datagram_arrive(void *ptr);
 void datagram_forget(struct machine *m); /* its NIC's rings are empty */
 
 /* ---- seam_uv.c, tcp.c ---- */
-void uv_seam_run(struct machine *m); /* libuv's loop, once */
-void uv_seam_end(struct machine *m, enum machine_end how);
+void uv_seam_run(struct machine *m, enum thread_id t); /* its libuv loop, once */
+void uv_seam_end(struct machine *m, enum thread_id t);
 void tcp_segment_event(void *pipe, uint64_t serial);
 void tcp_event(void *stream, uint64_t serial);
 void tcps_free(void);
