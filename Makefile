@@ -70,7 +70,7 @@ TEST_TOOLS := $(B)/memif_mangler $(B)/fault_disk.so
 
 .DEFAULT_GOAL := all
 .PHONY: all help deps deps-ci deps-rack build-tests objects test unit processes abuse rack-test perf demo model fuzz tidy fresh-test clean
-.PHONY: install uninstall deb package-test sim sim-twice scenarios mutants exhaustive reliability
+.PHONY: install uninstall deb package-test sim sim-twice sim-tree scenarios mutants exhaustive reliability
 .DELETE_ON_ERROR:
 
 all: $(B)/zabd $(B)/zabctl ## build zabd and zabctl (build/zabd and build/zabctl, if neither CC nor SAN is given)
@@ -122,6 +122,10 @@ sim: ## the simulator: SEEDS=N seeds from SEED=K on (test/sim/README.md)
 sim-twice: ## each seed twice: the traces must be the same, byte for byte
 	@$(MAKE) --no-print-directory -j$(JOBS) $(B)/sim
 	@$(B)/sim --twice --seed $(SEED) --seeds $(SEEDS)
+
+sim-tree: ## the same with the tree and ZooKeeper's clients: SEEDS=N SEED=K
+	@$(MAKE) --no-print-directory -j$(JOBS) $(B)/sim
+	@$(B)/sim --tree --shrink --seed $(SEED) --seeds $(SEEDS)
 
 SCENARIO :=
 RENEW :=

@@ -21,6 +21,7 @@
 #define LIMIT_TIME (120 * SECOND)
 #define HEAL_LIMIT (30 * SECOND)
 #define TAIL 60
+#define SETTLED "after healing, clients live in their sessions, and no other is left"
 
 static struct world the_world;
 struct world *world = &the_world;
@@ -353,12 +354,13 @@ struct sim_result sim_run(const struct sim_options *o) {
   healed_nodes = 0;
   for (int i = 0; i < cnt; i++) healed_nodes |= (nodeset_t)1u << core[i];
   sim_run_until(all_take_part, HEAL_LIMIT, "after healing, every node of the majority serves");
-  if (world->plan.tree) sim_run_until(zk_sessions_settled, HEAL_LIMIT, "dead sessions expire");
+  uint64_t took = world->now - healed;
+  if (world->plan.tree) sim_run_until(zk_sessions_settled, HEAL_LIMIT, SETTLED);
   oracle_end();
   struct oracle_totals t = oracle_totals();
   struct sim_result r = {.events = world->events,
                          .virtual_us = world->now / US,
-                         .heal_us = (world->now - healed) / US,
+                         .heal_us = took / US,
                          .hash = world->trace.hash,
                          .elections = t.elections,
                          .in_place = t.in_place,

@@ -51,8 +51,8 @@ uint64_t zk_acked(void); /* writes, of all */
  * answer to a write.  zk_clients_served: each has it. */
 void zk_clients_pin(const int *nodes, int cnt);
 bool zk_clients_served(void);
-/* zk_sessions_settled: each lives well in its session, long enough to be expired wrongly; all other
- * sessions have ended. */
+/* zk_sessions_settled: each has lived in its session for longer than its timeout; all other sessions
+ * have ended. */
 bool zk_sessions_settled(void);
 
 #endif

@@ -78,7 +78,7 @@ static void dial(struct zk_client *c) {
   c->line = tcp_connect(HOST_CLIENTS + c->idx, c->node, ZK_PORT, NULL);
   c->serial = c->line->serial;
   c->line->end[0].zk = c;
-  c->since = c->heard = world->now;
+  c->heard = world->now;
 }
 
 void zk_client_connected(struct zk_client *c, int error) {
@@ -117,11 +117,11 @@ static void on_greeting(struct zk_client *c, struct cursor *in) {
   if ((c->session && c->session != session) || timeout_ms != c->asked_ms)
     violation("client %d asks for session 0x%llx of %d ms and gets 0x%llx of %d", c->idx,
               (unsigned long long)c->session, c->asked_ms, (unsigned long long)session, timeout_ms);
+  if (!c->session) c->since = world->now;
   c->session = session;
   c->timeout_ms = timeout_ms;
   memcpy(c->password, password.data, sizeof c->password);
   c->phase = ZK_OPEN;
-  c->since = world->now;
   note("ClientConnected", "client session",
        (struct noted){c->node, -1, {(uint64_t)c->idx, (uint64_t)session}});
   if (zk_watch_any(c)) zk_write_watches(c);
@@ -195,10 +195,10 @@ static void work(struct zk_client *c) {
   }
 }
 
-/* Now and then, about as often as the nemesis; some last longer than a session. */
+/* All of them together about as often as the nemesis; some last longer than a session. */
 static void suffer(struct zk_client *c) {
-  uint64_t odds = 4 * world->plan.fault_gap / (world->plan.pace ? world->plan.pace : 1) + 2;
-  if (zk.pinned || between(0, odds)) return;
+  if (zk.pinned || world->now < c->suffers) return;
+  c->suffers = world->now + between(0, 2 * world->plan.fault_gap * (uint64_t)zk.cnt);
   uint64_t time = random_tail(&zk.random, MS, 2 * timeout_ns(c) + 10 * MS);
   switch (between(0, 3)) {
     case 0:
@@ -270,6 +270,7 @@ void zk_begin(uint64_t seed) {
     struct zk_client *c = &zk.client[i];
     c->idx = i;
     c->node = (int)between(0, (uint64_t)world->plan.nodes - 1);
+    c->suffers = between(0, 2 * world->plan.fault_gap * (uint64_t)zk.cnt);
     at(c, world->now + between(0, RETRY));
   }
 }
@@ -295,6 +296,7 @@ void zk_clients_pin(const int *nodes, int cnt) {
     c->node = nodes[i % cnt];
     c->paused_to = c->cut_to = 0;
     c->wanted = c->acked + 1;
+    c->since = world->now;
     at(c, world->now);
   }
 }
@@ -310,8 +312,8 @@ bool zk_sessions_settled(void) {
   for (int i = 0; i < zk.cnt; i++) {
     const struct zk_client *c = &zk.client[i];
     ids[i] = c->session;
-    uint64_t lives = world->now - c->since;
-    if (c->phase != ZK_OPEN || lives < timeout_ns(c) * 3 / 2) return false;
+    uint64_t lived = world->now - c->since;
+    if (c->phase != ZK_OPEN || lived < timeout_ns(c) * 3 / 2) return false;
   }
   return zk_sessions_left(ids, zk.cnt) == 0;
 }

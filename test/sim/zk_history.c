@@ -143,6 +143,7 @@ static struct zk_state look(const struct tree *t, const char *path, zxid_t zxid)
                             .len = n->data ? (int32_t)n->data->len : 0,
                             .children = (int32_t)n->child_cnt,
                             .pzxid = n->stat.pzxid};
+  s.owner = n->stat.owner;
   s.sequence = n->stat.cversion;
   s.crc = n->data ? crc32c(n->data->bytes, n->data->len) : crc32c("", 0);
   return s;
@@ -223,6 +224,19 @@ static void make_session(const struct step *x, const struct txn_header *h) {
   HASH_ADD(hh, sessions, id, sizeof s->id, s);
 }
 
+/* The leader's own: of a container that had children and has none, of a TTL node whose time since it
+ * was written is over. */
+static void check_swept(const struct step *x, const struct txn_header *h, struct cursor c) {
+  char name[ZK_PATH] = "";
+  struct span path = jute_text(&c);
+  if (path.len > 0 && path.len < ZK_PATH) memcpy(name, path.data, (size_t)path.len);
+  const struct zk_state *s = zk_state_at(name, x->zxid - 1);
+  int64_t ttl = (int64_t)((uint64_t)s->owner & TTL_MAX);
+  bool over = s->owner == OWNER_CONTAINER ? s->sequence > 0 : h->time_ms - s->stat.mtime_ms > ttl;
+  if (!s->exists || s->stat.children || !s->owner || s->stat.owner || !over)
+    violation("0x%llx sweeps %s away, whose time is not over", (unsigned long long)x->zxid, name);
+}
+
 static void take_op(const struct step *x, int32_t type, struct cursor *c) {
   switch (type) {
     case OP_CREATE:
@@ -290,6 +304,7 @@ static void extend(const struct tree *t, const void *txn, uint32_t len) {
   frontier = h.zxid;
   if (!find_path("/")) keep(t, "/", 0); /* the first transaction makes a session */
   bool done = h.type != TXN_ERROR;
+  if (h.type == OP_DELETE_CONTAINER) check_swept(&x, &h, c);
   if (h.type == OP_CREATE_SESSION)
     make_session(&x, &h);
   else if (h.type == OP_CLOSE_SESSION)

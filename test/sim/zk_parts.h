@@ -28,6 +28,7 @@ struct zk_state { /* of a path, from this transaction on */
   zxid_t zxid;
   bool exists;
   struct zk_stat stat;
+  int64_t owner;    /* as stored: container and TTL, too */
   int32_t sequence; /* of its next sequential child */
   uint32_t crc;     /* of the data */
 };
@@ -125,9 +126,10 @@ struct zk_client {
   char made[4][ZK_PATH];       /* names with a sequence */
   uint32_t made_cnt;
   /* time */
-  uint64_t heard, said, next, since;
+  uint64_t heard, said, next;
+  uint64_t since; /* it lives in this session, undisturbed by us */
   /* faults of its own */
-  uint64_t paused_to, cut_to;
+  uint64_t paused_to, cut_to, suffers;
   uint64_t acked, wanted;
 };
 

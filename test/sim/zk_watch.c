@@ -85,6 +85,7 @@ void zk_watch_event(struct zk_client *c, zxid_t zxid, struct cursor *in) {
                   ? false
                   : take(c, path, ZK_WATCHED_DATA, (enum zk_event)type, zxid);
   bool of_children = type == EVENT_CHILDREN_CHANGED || type == EVENT_DELETED;
+  if (zxid == ZXID_NONE && data) of_children = false; /* told for each list (client.md 8) */
   bool child = of_children && take(c, path, ZK_WATCHED_CHILD, (enum zk_event)type, zxid);
   if (!data && !child)
     violation("client %d is told of event %d of %s at 0x%llx, which it does not watch (any more)",
