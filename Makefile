@@ -20,12 +20,13 @@ say = $(if $(V),,@echo "  $(1) $(2)")
 
 # Debian packages: to build and test; and what CI and `make tidy` use on top.
 PACKAGES := make gcc g++ libc6-dev pkg-config python3 libdpdk-dev libbpf-dev libcjson-dev libuv1-dev libgtest-dev uthash-dev zlib1g-dev libssl-dev strace
+DEMO_PACKAGES := zookeeper-bin
 RACK_PACKAGES := iproute2 nftables
 PACKAGE_PACKAGES := dpkg-dev iproute2 systemd procps
 FUZZ_PACKAGES := clang libclang-rt-dev
 MODEL_PACKAGES := gcc libc6-dev python3 spin
 PERF_PACKAGES := valgrind zookeeper libzookeeper-mt-dev openjdk-17-jdk-headless
-CI_PACKAGES := $(PACKAGES) $(RACK_PACKAGES) $(PACKAGE_PACKAGES) $(FUZZ_PACKAGES) $(MODEL_PACKAGES) git clang-format zookeeper zookeeper-bin libzookeeper-mt-dev python3-kazoo python3-jsonschema patch e2fsprogs
+CI_PACKAGES := $(PACKAGES) $(RACK_PACKAGES) $(PACKAGE_PACKAGES) $(FUZZ_PACKAGES) $(MODEL_PACKAGES) git clang-format $(DEMO_PACKAGES) zookeeper libzookeeper-mt-dev python3-kazoo python3-jsonschema patch e2fsprogs
 
 export TSAN_OPTIONS ?= suppressions=$(CURDIR)/test/tsan.supp
 SAN_FLAGS := $(if $(findstring asan,$(SAN)),-fsanitize=address) $(if $(findstring ubsan,$(SAN)),-fsanitize=undefined -fno-sanitize-recover=undefined) $(if $(findstring tsan,$(SAN)),-fsanitize=thread -DRTE_USE_C11_MEM_MODEL) $(if $(findstring fuzzer,$(SAN)),-fsanitize=fuzzer-no-link)
@@ -150,8 +151,8 @@ mutants: ## known bugs brought back: does the simulator see them? MUTANT=ID SEED
 	@$(MAKE) --no-print-directory -j$(JOBS) CC=gcc SAN= $(ROOT_B)/gcc/sim
 	@/usr/bin/python3 test/mutants/mutants.py $(if $(filter-out file,$(origin SEEDS)),--seeds $(SEEDS)) $(if $(SAMPLE),--sample $(SAMPLE)) $(MUTANT)
 
-demo: ## install what is missing, build, show three replicas surviving kill -9 and SIGSTOP
-	@$(MAKE) --no-print-directory deps
+demo: ## install what is missing, build, show three replicas surviving kill -9 and SIGSTOP, and ZooKeeper's client on them
+	@test/deps.sh $(PACKAGES) $(DEMO_PACKAGES)
 	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@INPUT="$(INPUT)" ./test/demo/demo.sh
 

@@ -5,11 +5,11 @@ kazoo (python3-kazoo) and the C client's command line (zookeeper-bin); installed
 """
 import os
 import socket
-import subprocess
 import sys
 import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from cli_mt import CLI, Cli  # noqa: E402
 from cluster import Cluster, Failed, Skipped, check, run_tests, wait_for  # noqa: E402
 
 try:
@@ -22,7 +22,6 @@ try:
 except ImportError:
     KazooClient = None
 
-CLI = "/usr/lib/zookeeper/bin/cli_mt"
 TICK_MS = 500  # sessions live 1 to 10 s
 
 
@@ -365,7 +364,7 @@ def test_the_c_client_reads_and_watches_what_another_replica_writes():
     with ensemble("c-client") as c:
         c.start()
         c.wait_serving()
-        with Cli(c.nodes[0]) as a, Cli(c.nodes[1]) as b:
+        with Cli(hosts(c.nodes[:1])) as a, Cli(hosts(c.nodes[1:2])) as b:
             check("name = /c" in a.do("create +e /c"), "create")
             check("rc = 0" in a.do("set /c hello"), "set")
             b.do("sync /c")
@@ -375,37 +374,6 @@ def test_the_c_client_reads_and_watches_what_another_replica_writes():
             check("other" in b.do("get /c"), "get: " + b.said)
             b.do("delete /c")
             check("rc = -101" in b.do("get /c"), "get: " + b.said)
-
-
-class Cli:
-    """The C client's command line, one command after the other."""
-
-    def __init__(self, node):
-        self.node, self.said, self.process = node, "", None
-
-    def __enter__(self):
-        self.process = subprocess.Popen([CLI, "127.0.0.1:%d" % port(self.node)], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        threading.Thread(target=self.listen, daemon=True).start()
-        wait_for("the session", lambda: "Got a new session id" in self.said)
-        return self
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
-
-    def listen(self):
-        for chunk in iter(lambda: os.read(self.process.stdout.fileno(), 4096), b""):
-            self.said += chunk.decode(errors="replace")
-
-    def do(self, command):
-        """What it says to command, up to the answer's time."""
-        before = len(self.said)
-        self.process.stdin.write(command.encode() + b"\n")
-        self.process.stdin.flush()
-        wait_for("an answer to " + command, lambda: "rc = " in self.said[before:])
-        wait_for("all of it", lambda: self.said.endswith("\n"))
-        return self.said[before:]
 
 
 TESTS = [v for k, v in sorted(globals().items()) if k.startswith("test_")]

@@ -221,6 +221,16 @@ class Cluster:
     def wait_leader(self, seconds=20):
         return wait_for("a serving leader", self.leader, seconds)
 
+    def leader_but(self, kept):
+        """The leader; if that is node `kept`, it is asked to step down first."""
+        def settled():
+            leader = self.leader()
+            if leader is kept:
+                kept.ctl("step-down")
+                return None
+            return leader
+        return wait_for("a leader that is not node %d" % kept.id, settled)
+
     def wait_serving(self, nodes=None, seconds=20):
         """All of nodes (default: all that run) serve."""
         for n in nodes or self.up():

@@ -4,8 +4,9 @@
 INPUT=file names the lines (default: the output of `dpkg -l`). They are repeated and submitted at a node
 that is not hit. At one third the leader is killed with -9 (and started again); at two thirds the new
 leader is stopped with SIGSTOP and continued after 1,000 further acknowledgements. Then each node's
-history is read back and compared with the input. Writes build/demo/summary.json; exit status 0 only if
-nothing acknowledged was lost, nothing is twice or out of order, and all three are identical.
+history is read back and compared with the input. Then ZooKeeper's own client is shown at the tree (tree.py).
+Writes build/demo/summary.json; exit status 0 only if nothing acknowledged was lost, nothing is twice or out of
+order, all three are identical, and ZooKeeper's client has seen all that it should.
 """
 import hashlib
 import json
@@ -18,10 +19,11 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "cluster"))
+import tree  # noqa: E402
 from cluster import ZABCTL, Cluster, Failed, Node, wait_for  # noqa: E402
 
 CONFIGS, OUT = "config/dev3", "build/demo"
-LINES_MIN, LINES_MAX, PLANNED = 100000, 900000, 300000
+LINES_MIN, LINES_MAX, PLANNED = 100000, 900000, 200000
 OUTSTANDING = 512
 FURTHER_ACKS = 1000
 WINDOW_BEFORE_S, WINDOW_AFTER_S = 1, 10
@@ -129,17 +131,6 @@ def say(text):
     print("demo: " + text, flush=True)
 
 
-def leader_but(cluster, kept):
-    """The leader; if it is the node that is not to be hit, it is asked to step down first."""
-    def settled():
-        leader = cluster.leader()
-        if leader is kept:
-            kept.ctl("step-down")
-            return None
-        return leader
-    return wait_for("a leader that is not node %d" % kept.id, settled)
-
-
 def progress(submitter, count, what):
     while not submitter.reached(count):
         if sys.stderr.isatty():
@@ -153,7 +144,7 @@ def progress(submitter, count, what):
 def run_faults(cluster, kept, submitter):
     """Kills, then hangs, the leader; returns the times of the two signals in ns."""
     progress(submitter, submitter.target // 3, "next: kill -9 of the leader")
-    victim = leader_but(cluster, kept)
+    victim = cluster.leader_but(kept)
     killed_ns = time.monotonic_ns()
     victim.signal(signal.SIGKILL)
     victim.process.wait()
@@ -167,7 +158,7 @@ def run_faults(cluster, kept, submitter):
         time.sleep(0.005)
     say("node %d is back and follows" % victim.id)
     progress(submitter, 2 * submitter.target // 3, "next: SIGSTOP of the leader")
-    hung = leader_but(cluster, kept)
+    hung = cluster.leader_but(kept)
     if len(submitter.acks) + 30 * FURTHER_ACKS > submitter.target:
         submitter.target = min(len(submitter.acks) + 100 * FURTHER_ACKS, LINES_MAX)
     hung_ns = time.monotonic_ns()
@@ -211,7 +202,6 @@ def compare(cluster, submitter):
 
 
 def summarize(cluster, submitter, report, signals, compared):
-    checksum = compared.pop("input_checksum")
     summary = {"nodes": len(cluster.nodes), "submitted": submitter.fed, "acknowledged": len(submitter.acks)}
     summary.update(compared)
     summary.update({
@@ -220,43 +210,61 @@ def summarize(cluster, submitter, report, signals, compared):
         "failover_hang_ms": round(gap_ms(submitter.acks, signals[1]), 1),
         "commit_p50_us": report["ack_p50_us"], "commit_p99_us": report["ack_p99_us"],
         "throughput_per_s": round(report["throughput_per_s"]), "durability": cluster.durability})
+    return summary
+
+
+def show(summary, checksum):
     with open(OUT + "/summary.json", "w") as f:
         json.dump(summary, f, indent=1)
         f.write("\n")
     print("\n  %-34s %s" % ("input checksum", checksum))
     for key, value in summary.items():
+        if not isinstance(value, dict):
+            print("  %-34s %s" % (key.replace("_", " "), value))
+    print("  with ZooKeeper's client:")
+    for key, value in summary["tree"].items():
         print("  %-34s %s" % (key.replace("_", " "), value))
     print()
-    return summary
 
 
 def good(s):
     return (s["lost"] == s["duplicated"] == s["out_of_order"] == 0 and s["identical"] and
-            s["acknowledged"] == s["submitted"] >= LINES_MIN)
+            s["acknowledged"] == s["submitted"] >= LINES_MIN and tree.good(s["tree"]))
+
+
+def log_part():
+    """The log's half: what goes into the summary, and the input's checksum."""
+    lines = input_lines()
+    with Dev3() as cluster:
+        cluster.prepare()
+        say("starting three zabd of %s" % CONFIGS)
+        cluster.start()
+        cluster.wait_serving()
+        kept = min((n for n in cluster.nodes if n is not cluster.leader()), key=lambda n: n.id)
+        say("node %d leads; submitting at node %d, %d outstanding" %
+            (cluster.leader().id, kept.id, OUTSTANDING))
+        submitter = Submitter(kept, lines)
+        signals = run_faults(cluster, kept, submitter)
+        report = submitter.finish()
+        cluster.wait_equal()
+        compared = compare(cluster, submitter)
+        checksum = compared.pop("input_checksum")
+        summary = summarize(cluster, submitter, report, signals, compared)
+        for n in cluster.nodes:
+            n.stop()
+    return summary, checksum
 
 
 def main():
     try:
-        lines = input_lines()
-        with Dev3() as cluster:
-            cluster.prepare()
-            say("starting three zabd of %s" % CONFIGS)
-            cluster.start()
-            cluster.wait_serving()
-            kept = min((n for n in cluster.nodes if n is not cluster.leader()), key=lambda n: n.id)
-            say("node %d leads; submitting at node %d, %d outstanding" %
-                (cluster.leader().id, kept.id, OUTSTANDING))
-            submitter = Submitter(kept, lines)
-            signals = run_faults(cluster, kept, submitter)
-            report = submitter.finish()
-            cluster.wait_equal()
-            summary = summarize(cluster, submitter, report, signals, compare(cluster, submitter))
-            for n in cluster.nodes:
-                n.stop()
+        summary, checksum = log_part()
+        summary["tree"] = tree.run(OUT + "/tree", say)
+        show(summary, checksum)
     except Failed as e:
-        say("FAILED: %s (logs: %s/zabd-*.log)" % (e, OUT))
+        say("FAILED: %s (logs: %s/zabd-*.log, %s/tree/zabd-*.log)" % (e, OUT, OUT))
         return 1
-    say("nothing lost, nothing twice, all three identical" if good(summary) else "FAILED: see the table")
+    say("nothing lost, nothing twice, all three identical, and ZooKeeper's client saw it through"
+        if good(summary) else "FAILED: see the table")
     return 0 if good(summary) else 1
 
 
