@@ -5,6 +5,8 @@
 
 #include "config/config_key.h"
 
+#define SHA1_BASE64_LEN 28
+
 static int check_ids(struct reader *r) {
   const struct config *c = r->c;
   for (int i = 0; i < c->peer_cnt; i++)
@@ -89,6 +91,45 @@ static int check_paths(struct reader *r) {
   return 0;
 }
 
+/* What stands there is not shown: who reads the log is not the super user. */
+static int check_super(struct reader *r) {
+  static const char base64[] =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  const char *text = r->c->super_digest, *colon = strchr(text, ':');
+  if (!*text) return 0;
+  size_t len = colon ? strlen(colon + 1) : 0;
+  if (colon && colon != text && len == SHA1_BASE64_LEN && colon[len] == '=' &&
+      strspn(colon + 1, base64) == len - 1)
+    return 0;
+  return reader_fail(r,
+                     "super_digest: found a text of %zu bytes, allowed: USER:HASH, the HASH as "
+                     "`printf USER:PASSWORD | openssl sha1 -binary | base64` gives it",
+                     strlen(text));
+}
+
+static const char words[] = "conf cons crst dump envi isro mntr ruok srst srvr stat wchc wchp wchs";
+
+static bool is_word(const char *word, size_t len) {
+  for (const char *p = words; len == 4; p += 5) {
+    if (memcmp(p, word, 4) == 0) return true;
+    if (!p[4]) return false;
+  }
+  return len == 1 && *word == '*';
+}
+
+static int check_words(struct reader *r) {
+  const char *p = r->c->four_letter_words;
+  for (p += strspn(p, ", "); *p; p += strspn(p, ", ")) {
+    size_t len = strcspn(p, ", ");
+    if (!is_word(p, len))
+      return reader_fail(r,
+                         "four_letter_words: found %.*s, allowed: *, or some of %s", (int)len, p,
+                         words);
+    p += len;
+  }
+  return 0;
+}
+
 static int by_id(const void *a, const void *b) {
   return ((const struct config_peer *)a)->id - ((const struct config_peer *)b)->id;
 }
@@ -96,7 +137,7 @@ static int by_id(const void *a, const void *b) {
 int config_check(struct reader *r) {
   static int (*const checks[])(struct reader *) = {check_ids,         check_voters, check_tcp_ports,
                                                    config_check_fast, check_times,  check_sizes,
-                                                   check_paths};
+                                                   check_paths,       check_super,  check_words};
   for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++)
     if (checks[i](r)) return -1;
   qsort(r->c->peers, (size_t)r->c->peer_cnt, sizeof r->c->peers[0], by_id);

@@ -19,6 +19,7 @@
 static const char *const roles[] = {"voter", "observer", NULL};
 static const char *const durabilities[] = {"sync", "memory", NULL};
 static const char *const apps[] = {"log", "tree", NULL};
+static const char *const quotas[] = {"enforce", "warn", NULL};
 static const char *const idles[] = {"spin", "yield", "sleep", NULL};
 static const char *const embedded_eal[] = {"--no-huge", "-m", "256", "--no-pci", NULL};
 
@@ -92,6 +93,12 @@ static const struct key top_keys[] = {
     {"app", KEY_CHOICE, AT(config, app), .choices = apps, .text = "log or tree"},
     {"client_port", KEY_NUMBER, AT(config, client_port), RANGE(1, 65535, 2181)},
     {"max_client_cnxns", KEY_NUMBER, AT(config, max_client_cnxns), RANGE(0, 1000000, 60)},
+    {"global_outstanding_limit", KEY_NUMBER, AT(config, global_outstanding_limit),
+     RANGE(1, 1000000, 10000)},
+    {"quota", KEY_CHOICE, AT(config, quota), .choices = quotas, .text = "enforce or warn"},
+    {"super_digest", KEY_TEXT, AT(config, super_digest), .text = ""},
+    {"four_letter_words", KEY_TEXT, AT(config, four_letter_words),
+     .text = "srvr, ruok, mntr, isro, stat"},
     {"container_check_ms", KEY_NUMBER, AT(config, container_check_ms), RANGE(100, DAY_MS, 60000)},
     {"control_socket", KEY_TEXT, AT(config, control_socket), .text = ""},
     {"app_keep", KEY_NUMBER, AT(config, app_keep), RANGE(1, 100000000, 1000000)},

@@ -21,6 +21,8 @@
 #define LIMIT_ARG_LEN 512            /* one EAL or device argument */
 #define LIMIT_TEXT_LEN 512           /* one error line, one build string */
 #define LIMIT_CONFIG_FILE (1u << 20) /* bytes of one node's JSON file */
+#define LIMIT_SUPER_DIGEST 256       /* config "super_digest" */
+#define LIMIT_WORDS_LEN 128          /* config "four_letter_words" */
 #define LIMIT_CORE 1023              /* largest core number of config "cores" */
 
 #define LIMIT_RECORD_HEADER 16 /* crc32c, payload length, zxid */
@@ -85,6 +87,7 @@
 #define LIMIT_CLIENT_CONNS 16384          /* ZooKeeper clients on one node */
 #define LIMIT_CLIENT_ASKS 1024            /* requests of one client that wait for their answers */
 #define LIMIT_CLIENT_ASK_BYTES (4u << 20) /* the same in bytes: then it is not read from */
+#define LIMIT_ASK_BYTES (256u << 20)      /* of all clients: then who has some is not read from */
 #define LIMIT_CLIENT_OUT (1u << 20)       /* unread answers of one client: then none is made */
 #define LIMIT_CLIENT_EVENTS (16u << 20)   /* unread watch events of one client: then it is closed */
 #define LIMIT_CLIENT_IDS 4096             /* bytes of what one client has proven (addauth) */

@@ -47,6 +47,11 @@ static void stop(struct app_thread *t) {
   say_stopped(t);
 }
 
+static void tell_status(struct app_thread *t, const struct status *s) {
+  const struct app_listener *l = t->clients.lent == s ? &t->clients : &t->listener;
+  if (l->status) l->status(l->self);
+}
+
 void app_role_on_message(struct app_thread *t, const struct app_msg *m) {
   switch (m->type) {
     case APP_LEAD:
@@ -63,7 +68,7 @@ void app_role_on_message(struct app_thread *t, const struct app_msg *m) {
       stop(t);
       break;
     case APP_STATUS:
-      if (t->listener.status) t->listener.status(t->listener.self);
+      tell_status(t, m->status);
       break;
     case APP_PUSH_BACK:
       t->pushed_back = m->on;

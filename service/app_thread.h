@@ -26,6 +26,7 @@ struct app_listener {
   void (*serving)(void *self);
   void (*stopped)(void *self);
   void (*status)(void *self); /* APP_STATUS came back */
+  const struct status *lent;  /* with it: which of several is meant; NULL: any other's */
 };
 
 struct app_catchup {

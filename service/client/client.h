@@ -6,7 +6,8 @@
  *                      |       so that it shows none of the writes behind it
  *
  * One file for each part: client_port.c (sockets), client_ask.c (the queue), client_connect.c
- * (sessions), client_read.c, client_watch.c, client_auth.c, client_words.c (four-letter words).
+ * (sessions), client_read.c, client_watch.c, client_auth.c, client_limits.c,
+ * client_words.c (four-letter words), client_mntr.c (metrics).
  *
  * Why the app thread: reads need no copy and no lock, and a watch event stands in a client's output
  * before any answer that shows its change, because both are put there by the one who applies.
@@ -56,6 +57,16 @@ enum client_phase {
 
 struct watch;
 
+struct summary {
+  uint64_t cnt, sum, min, max;
+};
+static inline void summary_add(struct summary *s, uint64_t v) {
+  if (!s->cnt || v < s->min) s->min = v;
+  if (v > s->max) s->max = v;
+  s->sum += v;
+  s->cnt++;
+}
+
 struct client {
   struct client_port *port;
   int idx; /* in port->clients */
@@ -85,13 +96,24 @@ struct client {
   struct watch *watches;
   uint32_t watch_cnt;
   size_t watch_bytes;
+  bool warned;             /* of its large packets: once */
   bool crowded;            /* it wanted more watches than it may have: its turn closes it */
   uint64_t told;           /* the last event that it was told of, or may not be */
   uint64_t received, sent; /* packets */
+  bool waits_status;       /* to answer mntr */
+  int64_t since_ms, last_ms;
+  int32_t last_type, last_xid;
+  zxid_t last_zxid;
+  struct summary latency; /* ms */
 };
 
 struct client_stats {
-  uint64_t received, sent, latency_cnt, latency_sum, latency_min, latency_max;
+  uint64_t received, sent, bytes_in, bytes_out;
+  struct summary latency, reads, updates; /* ms */
+  uint64_t accepted, sessionless, not_running, auth_failed, too_long;
+  uint64_t events[EVENT_CHILDREN_CHANGED + 1]; /* watch events sent, by type */
+  uint64_t answer_last, answer_min, answer_max; /* bytes of answers */
+  uint64_t throttled;                           /* times that a client was not read from */
 };
 
 struct client_port {
@@ -110,12 +132,18 @@ struct client_port {
   uint32_t ticks;
   bool touches_due;
   uint32_t outstanding; /* asks sent and not done */
+  uint32_t ask_cnt;     /* of all clients; ask_bytes too */
+  uint64_t ask_bytes;
+  int64_t throttle_line_ms; /* of the last line about it */
   struct watch_path *watch_paths;
   struct watch *watch_index;
   uint32_t watch_path_cnt, watch_cnt, recursive_cnt;
   size_t watch_bytes;
   uint64_t event_number;
   struct client_stats stats;
+  struct status status; /* lent to the slow thread while status_asked */
+  bool status_asked;
+  int64_t start_ms, lead_ms; /* since when, of this port and of the leader here; 0: not yet, none */
   struct buffer scratch;
 };
 
@@ -172,6 +200,15 @@ void client_touches(struct client_port *p);
 void client_read(struct client *c, const struct ask *a);
 bool client_is_read(int32_t type);
 
+/* client_limits.c: lines about sizes; a client that is throttled is not read from. */
+void client_close_too_long(struct client *c, int32_t len);
+void client_note_request(struct client *c, const uint8_t *data, uint32_t len);
+void client_note_answer(struct client *c, const struct ask *a, size_t len);
+void client_note_too_large(const struct client *c, const struct ask *a);
+bool client_is_throttled(const struct client *c);
+void client_note_throttled(struct client *c);
+const char *client_op_name(int32_t type);
+
 /* client_auth takes an auth packet; not ZK_OK: the client is to be closed behind the answer. */
 int32_t client_auth(struct client *c, struct cursor *record);
 void client_ids_init(struct client *c);
@@ -179,6 +216,22 @@ struct span client_ids(const struct client *c);
 
 /* client_words answers a four-letter word; false: it is none. */
 bool client_words(struct client *c, const uint8_t *word);
+/* client_say appends text to what c is answered; client_say_version its first line. */
+void client_say(struct client *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+const char *client_mode(const struct client *c);
+/* client_decimal is v as Java prints it with at most four places: "0.0", "3.7662". */
+struct decimal {
+  char text[32];
+};
+struct decimal client_decimal(double v);
+double client_average(const struct summary *s);
+/* client_mntr asks the slow thread first; client_heard_status goes on when it has answered. */
+void client_mntr(struct client *c);
+void client_heard_status(void *port);
+void client_watches_by_session(struct client *c);
+void client_watches_by_path(struct client *c);
+/* client_watching counts the clients that watch anything. */
+uint32_t client_watching(const struct client_port *p);
 
 enum watch_kind { WATCH_DATA = 1, WATCH_CHILD = 2, WATCH_PERSISTENT = 4, WATCH_RECURSIVE = 8 };
 

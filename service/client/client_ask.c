@@ -45,6 +45,12 @@ static void add_error(struct client *c, int32_t xid, int32_t type, int32_t err) 
   a->err = err;
 }
 
+/* As a server without SASL: no token, and no error. */
+static void add_sasl(struct client *c, int32_t xid) {
+  add_error(c, xid, OP_SASL, ZK_OK);
+  jute_append_i32(&c->last->reply, -1);
+}
+
 /* Not in the order of the others, as there: later requests may need it, earlier ones do not. */
 static void take_auth(struct client *c, struct cursor *record) {
   int32_t err = client_auth(c, record);
@@ -54,6 +60,7 @@ static void take_auth(struct client *c, struct cursor *record) {
   jute_append_i32(&c->out, err);
   client_end(c, begin);
   if (err) c->last_words = true;
+  c->port->stats.auth_failed += err != 0;
 }
 
 static void take_request(struct client *c, const uint8_t *data, uint32_t len) {
@@ -73,6 +80,8 @@ static void take_request(struct client *c, const uint8_t *data, uint32_t len) {
     add_error(c, XID_PING, type, ZK_OK);
   else if (client_is_read(type))
     add_read(c, xid, type, record);
+  else if (type == OP_SASL)
+    add_sasl(c, xid);
   else if (type == OP_RECONFIG)
     add_error(c, xid, type, ZK_RECONFIGDISABLED);
   else
@@ -82,15 +91,12 @@ static void take_request(struct client *c, const uint8_t *data, uint32_t len) {
 /* The next whole frame's length, or 0: not there yet, or the connection is being closed. */
 static uint32_t next_frame(struct client *c) {
   if (c->closing || c->last_words || c->phase == CLIENT_JOINING || buffer_len(&c->in) < 4) return 0;
-  if (c->phase == CLIENT_NEW && client_words(c, buffer_at(&c->in))) return 0;
+  if (c->waits_status || (c->phase == CLIENT_NEW && client_words(c, buffer_at(&c->in)))) return 0;
   struct cursor in;
   cursor_init(&in, buffer_at(&c->in), 4);
   int32_t len = cursor_i32(&in);
   if (len < 0 || (uint32_t)len > LIMIT_CLIENT_PACKET) {
-    char line[LIMIT_TEXT_LEN];
-    snprintf(line, sizeof line, "Len error %d: a packet may have %u bytes", len,
-             LIMIT_CLIENT_PACKET);
-    client_close_line(c, line);
+    client_close_too_long(c, len);
     return 0;
   }
   if (len < 8) {
@@ -105,7 +111,8 @@ static bool is_full(const struct client *c) {
 }
 
 static bool has_room(const struct client *c) {
-  return !is_full(c) && c->ask_cnt < LIMIT_CLIENT_ASKS && c->ask_bytes < LIMIT_CLIENT_ASK_BYTES;
+  return !is_full(c) && c->ask_cnt < LIMIT_CLIENT_ASKS && c->ask_bytes < LIMIT_CLIENT_ASK_BYTES &&
+         !client_is_throttled(c);
 }
 
 bool client_frames(struct client *c) {
@@ -116,6 +123,7 @@ bool client_frames(struct client *c) {
     const uint8_t *data = buffer_at(&c->in) + 4;
     c->received++;
     c->port->stats.received++;
+    client_note_request(c, data, len);
     if (c->phase == CLIENT_NEW)
       client_connect(c, data, len);
     else
@@ -140,6 +148,8 @@ struct ask *client_ask_add(struct client *c, enum ask_state state, int32_t xid, 
   c->last = a;
   c->ask_cnt++;
   c->ask_bytes += len;
+  c->port->ask_cnt++;
+  c->port->ask_bytes += len;
   return a;
 }
 
@@ -160,6 +170,8 @@ static void pop(struct client *c) {
   if (!c->first) c->last = NULL;
   c->ask_cnt--;
   c->ask_bytes -= a->len;
+  c->port->ask_cnt--;
+  c->port->ask_bytes -= a->len;
   if (a->state == ASK_SENT) c->port->outstanding--;
   buffer_free(&a->reply);
   free(a);
@@ -197,6 +209,7 @@ static bool send_writes(struct client *c) {
       c->port->outstanding++;
     } else {
       counters_add(c->port->thread->c->own_counters, r, 1);
+      if (r == REASON_TOO_LARGE) client_note_too_large(c, a);
       done(c, a, error_of(r));
     }
   }
@@ -217,10 +230,16 @@ static void note_latency(struct client *c, const struct ask *a) {
   struct client_stats *s = &c->port->stats;
   int64_t ms = c->port->thread->now_ms - a->since_ms;
   uint64_t took = ms > 0 ? (uint64_t)ms : 0;
-  if (!s->latency_cnt || took < s->latency_min) s->latency_min = took;
-  if (took > s->latency_max) s->latency_max = took;
-  s->latency_sum += took;
-  s->latency_cnt++;
+  summary_add(&s->latency, took);
+  summary_add(&c->latency, took);
+  if (is_write(a->type))
+    summary_add(&s->updates, took);
+  else if (client_is_read(a->type))
+    summary_add(&s->reads, took);
+  c->last_ms = c->port->thread->now_ms;
+  c->last_type = a->type;
+  c->last_xid = a->xid;
+  c->last_zxid = c->port->app->tree.applied;
 }
 
 static void answer_done(struct client *c, const struct ask *a) {
@@ -244,11 +263,13 @@ static void answer_done(struct client *c, const struct ask *a) {
 static bool answer_first(struct client *c) {
   struct ask *a = c->first;
   if (!a || c->last_words || (a->state != ASK_READ && a->state != ASK_DONE)) return false;
+  size_t before = buffer_len(&c->out);
   if (a->state == ASK_READ)
     client_read(c, a);
   else
     answer_done(c, a);
   if (c->closing) return false;
+  client_note_answer(c, a, buffer_len(&c->out) - before);
   note_latency(c, a);
   pop(c);
   return true;

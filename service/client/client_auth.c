@@ -1,7 +1,8 @@
 /* Who a client is: its address, and what it has proven with auth packets.
  *
  * digest: anybody may be anybody whose password he knows: the id is
- * "user:base64(sha1(user:password))", and ACLs name it.  Source: zookeeper/client.md 7. */
+ * "user:base64(sha1(user:password))", and ACLs name it.  x509 and sasl need TLS and SASL, which are
+ * not here: they fail as at a server without them.  Source: zookeeper/client.md 7. */
 #include <openssl/evp.h>
 #include <string.h>
 
@@ -31,6 +32,12 @@ struct span client_ids(const struct client *c) {
   return (struct span){buffer_at(&c->ids), (int32_t)buffer_len(&c->ids)};
 }
 
+/* As there: whose id is that of the config may do everything, from then on. */
+static bool is_super(const struct client *c, struct span id) {
+  const char *super = c->port->thread->c->config->super_digest;
+  return *super && path_is(id, super);
+}
+
 static int32_t add_digest(struct client *c, struct span auth) {
   uint8_t hash[SHA1_LEN], base64[BASE64_LEN];
   const uint8_t *colon = auth.len > 0 ? memchr(auth.data, ':', (size_t)auth.len) : NULL;
@@ -41,6 +48,8 @@ static int32_t add_digest(struct client *c, struct span auth) {
   buffer_append(&id, auth.data, (size_t)(colon - auth.data) + 1);
   buffer_append(&id, base64, BASE64_LEN - 1);
   struct span s = {buffer_at(&id), (int32_t)buffer_len(&id)};
+  if (is_super(c, s) && !acl_has_id(client_ids(c), span_of("super"), span_of("")))
+    put_id(c, span_of("super"), span_of(""));
   bool known = acl_has_id(client_ids(c), span_of("digest"), s);
   bool fits = buffer_len(&c->ids) + buffer_len(&id) + 16 <= LIMIT_CLIENT_IDS;
   if (!known && fits) put_id(c, span_of("digest"), s);

@@ -130,6 +130,7 @@ void client_connect(struct client *c, const uint8_t *data, uint32_t len) {
   if (in.bad) {
     client_close_line(c, "a connect request that is malformed");
   } else if (c->port->thread->state != APP_SERVING) {
+    c->port->stats.not_running++;
     client_close(c); /* "not running": it tries another node, or later */
   } else if (seen > c->port->app->tree.applied) {
     refuse_ahead(c, seen);

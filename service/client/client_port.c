@@ -39,6 +39,7 @@ void client_end(struct client *c, size_t begin) {
   struct writer w;
   writer_init(&w, c->out.data + c->out.begin + begin, 4);
   writer_i32(&w, (int32_t)(buffer_len(&c->out) - begin - 4));
+  c->port->stats.bytes_out += buffer_len(&c->out) - begin;
   c->sent++;
   c->port->stats.sent++;
   client_ready(c);
@@ -166,7 +167,7 @@ static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *buf) {
 }
 
 static bool may_read(const struct client *c) {
-  return !c->last_words && c->ask_cnt < LIMIT_CLIENT_ASKS &&
+  return !c->last_words && !client_is_throttled(c) && c->ask_cnt < LIMIT_CLIENT_ASKS &&
          c->ask_bytes < LIMIT_CLIENT_ASK_BYTES && buffer_len(&c->in) <= LIMIT_CLIENT_PACKET + 4;
 }
 
@@ -178,11 +179,13 @@ static void on_read(uv_stream_t *s, ssize_t len, const uv_buf_t *buf) {
     return;
   }
   buffer_added(&c->in, (size_t)len);
+  c->port->stats.bytes_in += (uint64_t)len;
   c->touched = true;
   c->silent_ticks = 0;
   c->stalled = true;
   client_ready(c);
   if (may_read(c)) return;
+  if (client_is_throttled(c)) client_note_throttled(c);
   uv_read_stop(s);
   c->reading = false;
 }
@@ -284,6 +287,8 @@ static void on_connection(uv_stream_t *server, int status) {
     client_ids_init(c);
     c->idx = p->client_cnt;
     p->clients[p->client_cnt++] = c;
+    p->stats.accepted++;
+    c->since_ms = p->thread->now_ms;
     go_on_reading(c);
   }
 }
@@ -327,7 +332,11 @@ int client_port_open(struct client_port *p, struct app_thread *t, uv_loop_t *loo
   if (!p->app) return 0;
   p->client_max = descriptors_for_clients();
   t->clients =
-      (struct app_listener){.self = p, .applied = client_heard_applied, .stopped = heard_stopped};
+      (struct app_listener){.self = p,
+                            .applied = client_heard_applied,
+                            .stopped = heard_stopped,
+                            .status = client_heard_status,
+                            .lent = &p->status};
   p->app->tree.listener = (struct tree_listener){.self = p, .event = client_heard_event};
   uv_tcp_init(loop, &p->listener);
   p->listener.data = p;
@@ -351,14 +360,24 @@ void client_port_close(struct client_port *p) {
  * meanwhile is read before the next tick. */
 static void check_silence(struct client *c) {
   int64_t silent_ms = (int64_t)++c->silent_ticks * CLIENT_TICK_MS;
-  if (c->phase != CLIENT_OPEN && silent_ms > SESSIONLESS_MS)
+  if (c->phase != CLIENT_OPEN && silent_ms > SESSIONLESS_MS) {
+    c->port->stats.sessionless++;
     client_close(c);
-  else if (c->phase == CLIENT_OPEN && silent_ms > c->timeout_ms)
+  } else if (c->phase == CLIENT_OPEN && silent_ms > c->timeout_ms) {
     client_close(c);
+  }
+}
+
+static void note_time(struct client_port *p) {
+  const struct app_thread *t = p->thread;
+  if (!p->start_ms) p->start_ms = t->now_ms;
+  bool leads = t->leading && t->state == APP_SERVING;
+  if (leads != (p->lead_ms != 0)) p->lead_ms = leads ? t->now_ms : 0;
 }
 
 void client_port_tick(struct client_port *p) {
   if (!p->app) return;
+  note_time(p);
   for (int i = p->client_cnt - 1; i >= 0; i--) check_silence(p->clients[i]);
   client_touches(p);
 }

@@ -145,6 +145,38 @@ void client_unwatch_all(struct client *c) {
   while (c->watches) remove_watch(c->watches);
 }
 
+/* ---- wchs, wchc, wchp ---- */
+
+uint32_t client_watching(const struct client_port *p) {
+  uint32_t cnt = 0;
+  for (int i = 0; i < p->client_cnt; i++) cnt += p->clients[i]->watches != NULL;
+  return cnt;
+}
+
+void client_watches_by_session(struct client *c) {
+  for (int i = 0; i < c->port->client_cnt; i++) {
+    const struct client *o = c->port->clients[i];
+    if (o->watches) client_say(c, "0x%llx\n", (unsigned long long)o->session);
+    for (const struct watch *w = o->watches; w; w = w->client_next) {
+      buffer_append(&c->out, "\t", 1);
+      buffer_append(&c->out, w->path->bytes, w->path->len);
+      buffer_append(&c->out, "\n", 1);
+    }
+  }
+  client_say(c, "\n");
+}
+
+void client_watches_by_path(struct client *c) {
+  const struct watch_path *path, *next;
+  HASH_ITER(hh, c->port->watch_paths, path, next) {
+    buffer_append(&c->out, path->bytes, path->len);
+    buffer_append(&c->out, "\n", 1);
+    for (const struct watch *w = path->watches; w; w = w->next)
+      client_say(c, "\t0x%llx\n", (unsigned long long)w->client->session);
+  }
+  client_say(c, "\n");
+}
+
 /* ---- events ---- */
 
 void client_event(struct client *c, enum zk_event type, struct span path, zxid_t zxid) {
@@ -158,6 +190,7 @@ void client_event(struct client *c, enum zk_event type, struct span path, zxid_t
   jute_append_text(&c->out, path);
   client_end(c, begin);
   c->event_bytes += buffer_len(&c->out) - begin;
+  c->port->stats.events[type]++;
 }
 
 struct fire {

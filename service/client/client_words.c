@@ -1,15 +1,16 @@
-/* Four-letter words: a connection that begins with one is answered in text and closed. */
+/* Four-letter words: a connection that begins with one is answered in text and closed.  Which ones
+ * are answered, four_letter_words in the config says. */
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "service/client/client.h"
 
 #define COMPATIBLE "3.9.5" /* what its clients may expect */
 
-static void say(struct client *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void say(struct client *c, const char *format, ...) {
+void client_say(struct client *c, const char *format, ...) {
   char line[LIMIT_TEXT_LEN];
   va_list args;
   va_start(args, format);
@@ -19,122 +20,215 @@ static void say(struct client *c, const char *format, ...) {
   buffer_append(&c->out, line, (size_t)len < sizeof line ? (size_t)len : sizeof line - 1);
 }
 
-static bool is_serving(const struct client *c) { return c->port->thread->state == APP_SERVING; }
-
-static bool say_not_serving(struct client *c) {
-  if (is_serving(c)) return false;
-  say(c, "This ZooKeeper instance is not currently serving requests\n");
-  return true;
+double client_average(const struct summary *s) {
+  return s->cnt ? (double)s->sum / (double)s->cnt : 0;
 }
 
-static const char *mode(const struct client *c) {
+struct decimal client_decimal(double v) {
+  struct decimal d;
+  int len = snprintf(d.text, sizeof d.text, "%.4f", v);
+  while (len > 2 && d.text[len - 1] == '0' && d.text[len - 2] != '.') d.text[--len] = 0;
+  return d;
+}
+
+static bool is_serving(const struct client *c) { return c->port->thread->state == APP_SERVING; }
+
+const char *client_mode(const struct client *c) {
   const struct config *config = c->port->thread->c->config;
   if (config->peer_cnt == 1) return "standalone";
   if (c->port->thread->leading) return "leader";
   return config->peers[config->self_idx].role == ROLE_OBSERVER ? "observer" : "follower";
 }
 
-static double average(const struct client_stats *s) {
-  return s->latency_cnt ? (double)s->latency_sum / (double)s->latency_cnt : 0;
-}
-
-static void say_version(struct client *c) {
-  say(c, "Zookeeper version: %s-zabline-%s, built on %s\n", COMPATIBLE, ZABLINE_VERSION,
-      c->port->thread->c->build);
+static void say_version(struct client *c, const char *before) {
+  client_say(c, "%s%s-zabline-%s, built on %s\n", before, COMPATIBLE, ZABLINE_VERSION,
+             c->port->thread->c->build);
 }
 
 static void say_server(struct client *c) {
   const struct client_port *p = c->port;
   const struct client_stats *s = &p->stats;
-  say(c, "Latency min/avg/max: %llu/%.4g/%llu\n", (unsigned long long)s->latency_min, average(s),
-      (unsigned long long)s->latency_max);
-  say(c, "Received: %llu\nSent: %llu\n", (unsigned long long)s->received,
-      (unsigned long long)s->sent);
-  say(c, "Connections: %d\nOutstanding: %u\n", p->client_cnt, p->outstanding);
-  say(c, "Zxid: 0x%llx\nMode: %s\n", (unsigned long long)p->app->tree.applied, mode(c));
-  say(c, "Node count: %llu\n", (unsigned long long)p->app->tree.node_cnt + 1);
+  client_say(c, "Latency min/avg/max: %llu/%s/%llu\n", (unsigned long long)s->latency.min,
+             client_decimal(client_average(&s->latency)).text, (unsigned long long)s->latency.max);
+  client_say(c, "Received: %llu\nSent: %llu\n", (unsigned long long)s->received,
+             (unsigned long long)s->sent);
+  client_say(c, "Connections: %d\nOutstanding: %u\n", p->client_cnt, p->ask_cnt);
+  client_say(c, "Zxid: 0x%llx\nMode: %s\n", (unsigned long long)p->app->tree.applied,
+             client_mode(c));
+  client_say(c, "Node count: %llu\n", (unsigned long long)p->app->tree.node_cnt + 1);
 }
 
 static void word_srvr(struct client *c) {
-  if (say_not_serving(c)) return;
-  say_version(c);
+  say_version(c, "Zookeeper version: ");
   say_server(c);
+}
+
+static void say_client(struct client *c, const struct client *o) {
+  client_say(c, " /%s:%u[%d](queued=%u,recved=%llu,sent=%llu", o->address, o->from_port,
+             o->phase == CLIENT_OPEN, o->ask_cnt, (unsigned long long)o->received,
+             (unsigned long long)o->sent);
 }
 
 static void word_stat(struct client *c) {
-  if (say_not_serving(c)) return;
-  say_version(c);
-  say(c, "Clients:\n");
+  say_version(c, "Zookeeper version: ");
+  client_say(c, "Clients:\n");
   for (int i = 0; i < c->port->client_cnt; i++) {
-    const struct client *o = c->port->clients[i];
-    say(c, " /%s:%u[%d](queued=%u,recved=%llu,sent=%llu)\n", o->address, o->from_port,
-        o->phase == CLIENT_OPEN, o->ask_cnt, (unsigned long long)o->received,
-        (unsigned long long)o->sent);
+    say_client(c, c->port->clients[i]);
+    client_say(c, ")\n");
   }
-  say(c, "\n");
+  client_say(c, "\n");
   say_server(c);
 }
 
-static void word_ruok(struct client *c) { say(c, "imok"); }
-static void word_isro(struct client *c) { say(c, is_serving(c) ? "rw" : "null"); }
-
-static uint64_t ephemerals(const struct tree *t) {
-  const struct owner *o, *next;
-  uint64_t cnt = 0;
-  HASH_ITER(hh, t->owners, o, next) {
-    if (owner_is_session(o->id)) cnt += o->cnt;
-  }
-  return cnt;
+static const char *last_op(const struct client *c) {
+  return c->latency.cnt ? client_op_name(c->last_type) : "NA";
 }
 
-static void say_number(struct client *c, const char *name, uint64_t value) {
-  say(c, "zk_%s\t%llu\n", name, (unsigned long long)value);
+static void word_cons(struct client *c) {
+  for (int i = 0; i < c->port->client_cnt; i++) {
+    const struct client *o = c->port->clients[i];
+    say_client(c, o);
+    if (o->phase == CLIENT_OPEN)
+      client_say(c,
+                 ",sid=0x%llx,lop=%s,est=%lld,to=%d,lcxid=0x%x,lzxid=0x%llx,lresp=%lld,llat=0,"
+                 "minlat=%llu,avglat=%lld,maxlat=%llu",
+                 (unsigned long long)o->session, last_op(o), (long long)o->since_ms, o->timeout_ms,
+                 (unsigned)o->last_xid, (unsigned long long)o->last_zxid, (long long)o->last_ms,
+                 (unsigned long long)o->latency.min, (long long)client_average(&o->latency),
+                 (unsigned long long)o->latency.max);
+    client_say(c, ")\n");
+  }
+  client_say(c, "\n");
+}
+
+static void word_crst(struct client *c) {
+  for (int i = 0; i < c->port->client_cnt; i++) {
+    struct client *o = c->port->clients[i];
+    o->received = o->sent = 0;
+    o->latency = (struct summary){0};
+  }
+  client_say(c, "Connection stats reset.\n");
+}
+
+static void word_srst(struct client *c) {
+  struct client_stats *s = &c->port->stats;
+  s->received = s->sent = 0;
+  s->latency = (struct summary){0};
+  client_say(c, "Server stats reset.\n");
+}
+
+static void word_conf(struct client *c) {
+  const struct config *config = c->port->thread->c->config;
+  client_say(c, "clientPort=%u\nsecureClientPort=-1\ndataDir=%.200s\ndataLogDir=%.200s\n",
+             config->client_port, config->data_dir, config->data_dir);
+  client_say(c, "tickTime=%u\nmaxClientCnxns=%d\n", config->tick_ms, config->max_client_cnxns);
+  client_say(c, "minSessionTimeout=%u\nmaxSessionTimeout=%u\n", 2 * config->tick_ms,
+             20 * config->tick_ms);
+  client_say(c, "clientPortListenBacklog=-1\nserverId=%u\n", config->id);
+  if (config->peer_cnt == 1) return;
+  const struct config_peer *self = &config->peers[config->self_idx];
+  char text[LIMIT_CONFIG_TEXT];
+  client_say(c, "initLimit=%u\nsyncLimit=%u\nelectionAlg=3\n", config->init_limit,
+             config->sync_limit);
+  client_say(c, "electionPort=%u\nquorumPort=%u\npeerType=%d\nmembership: \n", self->election_port,
+             self->quorum_port, self->role == ROLE_OBSERVER);
+  buffer_append(&c->out, text, (size_t)config_quorum_text(config, text));
+  client_say(c, "\n");
+}
+
+static void say_ephemerals(struct client *c, const struct owner *o) {
+  const struct owned *e, *next;
+  client_say(c, "0x%llx:\n", (unsigned long long)o->id);
+  HASH_ITER(hh, o->nodes, e, next) {
+    buffer_append(&c->out, "\t", 1);
+    tree_append_path(e->node, &c->out);
+    buffer_append(&c->out, "\n", 1);
+  }
+}
+
+static void word_dump(struct client *c) {
+  const struct tree *t = &c->port->app->tree;
+  const struct session *s, *next;
+  const struct owner *o, *next_owner;
+  uint32_t cnt = 0;
+  client_say(c, "SessionTracker dump:\nGlobal Sessions(%u):\n", HASH_COUNT(t->sessions));
+  HASH_ITER(hh, t->sessions, s, next)
+  client_say(c, "0x%llx\t%dms\n", (unsigned long long)s->id, s->timeout_ms);
+  HASH_ITER(hh, t->owners, o, next_owner) cnt += owner_is_session(o->id);
+  client_say(c, "ephemeral nodes dump:\nSessions with Ephemerals (%u):\n", cnt);
+  HASH_ITER(hh, t->owners, o, next_owner) {
+    if (owner_is_session(o->id)) say_ephemerals(c, o);
+  }
+}
+
+static void word_envi(struct client *c) {
+  char host[LIMIT_HOST_LEN] = "";
+  gethostname(host, sizeof host - 1);
+  client_say(c, "Environment:\n");
+  say_version(c, "zookeeper.version=");
+  client_say(c, "host.name=%s\n", host);
+}
+
+static void word_wchs(struct client *c) {
+  const struct client_port *p = c->port;
+  client_say(c, "%u connections watching %u paths\nTotal watches:%u\n", client_watching(p),
+             p->watch_path_cnt, p->watch_cnt);
 }
 
 static void word_mntr(struct client *c) {
-  const struct client_port *p = c->port;
-  const struct tree *t = &p->app->tree;
-  if (say_not_serving(c)) return;
-  say(c, "zk_version\t%s-zabline-%s, built on %s\n", COMPATIBLE, ZABLINE_VERSION,
-      p->thread->c->build);
-  say(c, "zk_server_state\t%s\n", mode(c));
-  say(c, "zk_avg_latency\t%.4g\n", average(&p->stats));
-  say_number(c, "min_latency", p->stats.latency_min);
-  say_number(c, "max_latency", p->stats.latency_max);
-  say_number(c, "packets_received", p->stats.received);
-  say_number(c, "packets_sent", p->stats.sent);
-  say_number(c, "num_alive_connections", (uint64_t)p->client_cnt);
-  say_number(c, "outstanding_requests", p->outstanding);
-  say_number(c, "znode_count", t->node_cnt + 1);
-  say_number(c, "watch_count", p->watch_cnt);
-  say_number(c, "ephemerals_count", ephemerals(t));
-  say_number(c, "approximate_data_size", t->data_bytes);
-  say_number(c, "global_sessions", HASH_COUNT(t->sessions));
-  say_number(c, "digest_mismatches_count", t->digest_mismatches);
-  say_number(c, "connection_rejected", counters_get(p->thread->c->own_counters, REASON_CONN_LIMIT));
+  say_version(c, "zk_version\t");
+  client_mntr(c);
 }
+
+static void word_ruok(struct client *c) { client_say(c, "imok"); }
+static void word_isro(struct client *c) { client_say(c, is_serving(c) ? "rw" : "null"); }
 
 struct word {
   const char *text;
-  void (*answer)(struct client *c); /* NULL: known, and not on the list of those allowed */
+  void (*answer)(struct client *c); /* NULL: known, and never answered */
+  bool always;                      /* also when not serving */
 };
 
 static const struct word words[] = {
-    {"srvr", word_srvr}, {"stat", word_stat}, {"ruok", word_ruok}, {"isro", word_isro},
-    {"mntr", word_mntr}, {"conf", NULL},      {"cons", NULL},      {"crst", NULL},
-    {"dirs", NULL},      {"dump", NULL},      {"envi", NULL},      {"gtmk", NULL},
-    {"hash", NULL},      {"stmk", NULL},      {"srst", NULL},      {"wchc", NULL},
-    {"wchp", NULL},      {"wchs", NULL},
+    {"srvr", word_srvr, false},
+    {"stat", word_stat, false},
+    {"ruok", word_ruok, true},
+    {"isro", word_isro, true},
+    {"mntr", word_mntr, false},
+    {"conf", word_conf, false},
+    {"cons", word_cons, false},
+    {"crst", word_crst, false},
+    {"dump", word_dump, false},
+    {"envi", word_envi, true},
+    {"srst", word_srst, false},
+    {"wchc", client_watches_by_session, false},
+    {"wchp", client_watches_by_path, false},
+    {"wchs", word_wchs, false},
+    {"dirs", NULL, false},
+    {"gtmk", NULL, false},
+    {"hash", NULL, false},
+    {"stmk", NULL, false},
 };
+
+static bool is_allowed(const struct client *c, const struct word *w) {
+  const char *list = c->port->thread->c->config->four_letter_words;
+  return w->answer && (strchr(list, '*') || strstr(list, w->text));
+}
+
+static void answer(struct client *c, const struct word *w) {
+  if (!is_allowed(c, w))
+    client_say(c, "%s is not executed because it is not in the whitelist.\n", w->text);
+  else if (!w->always && !is_serving(c))
+    client_say(c, "This ZooKeeper instance is not currently serving requests\n");
+  else
+    w->answer(c);
+}
 
 bool client_words(struct client *c, const uint8_t *word) {
   for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
     if (memcmp(word, words[i].text, 4) != 0) continue;
-    if (words[i].answer)
-      words[i].answer(c);
-    else
-      say(c, "%s is not executed because it is not in the whitelist.\n", words[i].text);
-    c->last_words = true;
+    answer(c, &words[i]);
+    c->last_words = !c->waits_status;
     client_ready(c);
     return true;
   }

@@ -260,12 +260,12 @@ static void put_entry(struct fix *f, const struct entry *e) {
   f->cnt++;
 }
 
-/* "auth": one entry for each id that was proven; an address is not. */
+/* "auth": one entry for each id that was proven; an address is not, and the super user needs none. */
 static bool put_auth(struct fix *f, int32_t perms, struct span ids) {
   struct ids_cursor i = ids_begin(ids);
   bool any = false;
   while (ids_next(&i)) {
-    if (!path_is(i.scheme, "digest") && !path_is(i.scheme, "super")) continue;
+    if (!path_is(i.scheme, "digest")) continue;
     put_entry(f, &(struct entry){perms, i.scheme, i.id});
     any = true;
   }

@@ -8,8 +8,6 @@
 #include "service/tree/jute.h"
 #include "service/tree/tree_snapshot.h"
 
-#define DIGEST_VERSION 2
-
 static_assert(TXN_HEADER_LEN + 4 <= LIMIT_ERROR_TXN, "an error transaction fits");
 static_assert(TXN_HEADER_LEN + 4 + JUTE_DIGEST_LEN <= LIMIT_ERROR_TXN, "a session's too");
 
@@ -105,7 +103,7 @@ static struct app_prepared prepare(struct app *a, const struct app_request *r, v
   cursor_init(&c, q.record.data, (size_t)q.record.len);
   int32_t err = prepare_record(&p, &c);
   if (err) return (struct app_prepared){REASON_NONE, put_error(r, &q, err, txn)};
-  writer_i32(&p.w, DIGEST_VERSION);
+  writer_i32(&p.w, TREE_DIGEST_VERSION);
   writer_i64(&p.w, (int64_t)view_digest(&t->view));
   if (p.w.bad) view_rollback(&t->view, r->zxid, digest);
   if (p.w.bad) return (struct app_prepared){REASON_TOO_LARGE, 0};

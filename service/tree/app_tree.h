@@ -17,6 +17,7 @@
 
 #include "service/app.h"
 #include "service/tree/jute.h"
+#include "service/tree/quota.h"
 #include "service/tree/request.h"
 #include "service/tree/sweep.h"
 #include "service/tree/tracker.h"
@@ -33,6 +34,7 @@ struct app_tree {
   struct view view;
   struct tracker tracker;
   struct sweep sweep;
+  struct quota_policy quota; /* who creates it sets node_id and warn_only */
   bool leading;
   struct tree_reply reply;
   struct buffer work; /* the last request of tick */
@@ -67,6 +69,8 @@ int32_t tree_prepare_session(struct prep *p, struct cursor *record);
 int32_t tree_prepare_close(struct prep *p);
 /* tree_prepare_check_session: as of each write, in its place. */
 int32_t tree_prepare_check_session(struct prep *p);
+/* tree_prepare_quota: path will have so much more. */
+int32_t tree_prepare_quota(struct prep *p, struct span path, struct quota_use more);
 int32_t tree_prepare_may(struct prep *p, int32_t acl, int32_t perm);
 
 /* tree_apply applies txn and leaves the answer in reply. */

@@ -7,6 +7,7 @@
 #include "config/limits.h"
 #include "service/tree/app_tree.h"
 #include "service/tree/jute.h"
+#include "service/tree/quota.h"
 #include "proto/txn.h"
 
 struct apply {
@@ -82,6 +83,8 @@ static int32_t apply_create(const struct apply *a, int32_t type, struct cursor *
                                      acls_take(&t->acls, m.acl), &s});
   jute_append_text(a->out, m.path);
   if (type != OP_CREATE) jute_append_stat(a->out, n);
+  quota_made(t, m.path);
+  quota_count(t, m.path, (struct quota_use){1, m.data.len > 0 ? m.data.len : 0});
   tell(t, EVENT_CREATED, m.path, n->acl);
   tell_parent(t, m.path, parent);
   return ZK_OK;
@@ -101,7 +104,9 @@ static int32_t remove_path(const struct apply *a, struct span path) {
   if (!n || !parent || n->child) return ZK_NONODE;
   int32_t acl = n->acl;
   acls_hold(&t->acls, acl);
+  int64_t bytes = n->data ? n->data->len : 0;
   tree_remove(t, n);
+  quota_count(t, path, (struct quota_use){-1, -bytes});
   tell(t, EVENT_DELETED, path, acl);
   tell_parent(t, path, parent);
   acls_drop(&t->acls, acl);
@@ -119,6 +124,7 @@ static int32_t apply_set_data(const struct apply *a, struct cursor *c) {
   if (c->bad) return ZK_MARSHALLINGERROR;
   struct znode *n = tree_find(a->t, path);
   if (!n) return ZK_NONODE;
+  int64_t bytes = (data.len > 0 ? data.len : 0) - (int64_t)(n->data ? n->data->len : 0);
   tree_change(a->t, n);
   n->stat.version = version;
   n->stat.mtime_ms = a->h.time_ms;
@@ -126,6 +132,7 @@ static int32_t apply_set_data(const struct apply *a, struct cursor *c) {
   tree_set_data(a->t, n, blob_of(data));
   tree_changed(a->t, n);
   jute_append_stat(a->out, n);
+  quota_count(a->t, path, (struct quota_use){0, bytes});
   tell(a->t, EVENT_DATA_CHANGED, path, n->acl);
   return ZK_OK;
 }
@@ -276,7 +283,7 @@ static void compare_digest(struct tree *t, struct cursor *c) {
   if (c->bad || c->end - c->next != JUTE_DIGEST_LEN) return;
   int32_t version = cursor_i32(c);
   uint64_t digest = (uint64_t)cursor_i64(c);
-  if (version == 2 && digest != t->digest) t->digest_mismatches++;
+  if (version == TREE_DIGEST_VERSION && digest != t->digest) t->digest_mismatches++;
 }
 
 void tree_apply(struct tree *t, const void *txn, uint32_t len, struct tree_reply *reply) {

@@ -11,6 +11,10 @@ int32_t tree_prepare_may(struct prep *p, int32_t acl, int32_t perm) {
   return acl_allows(acls_list(&p->app->tree.acls, acl), p->q->ids, perm) ? ZK_OK : ZK_NOAUTH;
 }
 
+int32_t tree_prepare_quota(struct prep *p, struct span path, struct quota_use more) {
+  return quota_check(&p->app->quota, &p->app->tree, path, more, p->time_ms);
+}
+
 static int32_t check_version(int32_t is, int32_t wanted) {
   return wanted == -1 || wanted == is ? ZK_OK : ZK_BADVERSION;
 }
@@ -49,16 +53,26 @@ static int32_t prepare_delete(struct prep *p, struct cursor *c) {
   return ZK_OK;
 }
 
+/* The znode that is to be changed or checked, if who asks may. */
+static int32_t see(struct prep *p, struct span path, int32_t perm, struct seen *s) {
+  int32_t err = tree_prepare_check_session(p);
+  if (err) return err;
+  if (!path_valid(path)) return ZK_BADARGUMENTS;
+  *s = view_get(&p->app->view, path);
+  return s->exists ? tree_prepare_may(p, s->acl, perm) : ZK_NONODE;
+}
+
+static int64_t more_bytes(const struct blob *is, struct span data) {
+  return (data.len > 0 ? data.len : 0) - (int64_t)(is ? is->len : 0);
+}
+
 static int32_t prepare_set_data(struct prep *p, struct cursor *c) {
   struct span path = jute_text(c), data = jute_data(c);
   int32_t version = cursor_i32(c);
   if (c->bad) return ZK_MARSHALLINGERROR;
-  int32_t err = tree_prepare_check_session(p);
-  if (err) return err;
-  if (!path_valid(path)) return ZK_BADARGUMENTS;
-  struct seen s = view_get(&p->app->view, path);
-  if (!s.exists) return ZK_NONODE;
-  err = tree_prepare_may(p, s.acl, PERM_WRITE);
+  struct seen s;
+  int32_t err = see(p, path, PERM_WRITE, &s);
+  if (!err) err = tree_prepare_quota(p, path, (struct quota_use){0, more_bytes(s.data, data)});
   if (!err) err = check_version(s.stat.version, version);
   if (err) return err;
   s.stat.version = next_version(s.stat.version);
@@ -103,12 +117,8 @@ static int32_t prepare_check(struct prep *p, struct cursor *c) {
   struct span path = jute_text(c);
   int32_t version = cursor_i32(c);
   if (c->bad) return ZK_MARSHALLINGERROR;
-  int32_t err = tree_prepare_check_session(p);
-  if (err) return err;
-  if (!path_valid(path)) return ZK_BADARGUMENTS;
-  struct seen s = view_get(&p->app->view, path);
-  if (!s.exists) return ZK_NONODE;
-  err = tree_prepare_may(p, s.acl, PERM_READ);
+  struct seen s;
+  int32_t err = see(p, path, PERM_READ, &s);
   if (!err) err = check_version(s.stat.version, version);
   if (err) return err;
   jute_put(&p->w, path);
@@ -182,7 +192,9 @@ int32_t tree_prepare_close(struct prep *p) {
   struct writer count;
   writer_init(&count, begin, p->w.bad ? 0 : 4);
   writer_i32(&count, cnt);
-  if (!p->w.bad) tracker_remove(&p->app->tracker, p->q->session);
+  if (p->w.bad) return ZK_OK;
+  tracker_remove(&p->app->tracker, p->q->session);
+  p->app->tracker.expired += p->q->node == 0; /* our own request: nobody's client */
   return ZK_OK;
 }
 

@@ -92,6 +92,8 @@ int32_t tree_prepare_create(struct prep *p, int32_t type, const struct create_re
   if (!path_valid(path)) return ZK_BADARGUMENTS;
   if (view_get(v, path).exists) return ZK_NODEEXISTS;
   if (owner_is_session(parent.stat.owner)) return ZK_NOCHILDRENFOREPHEMERALS;
+  err = tree_prepare_quota(p, path, (struct quota_use){1, r->data.len > 0 ? r->data.len : 0});
+  if (err) return err;
   parent.stat.cversion = (int32_t)((uint32_t)parent.stat.cversion + 1);
   parent.stat.pzxid = p->zxid;
   parent.child_cnt++;

@@ -8,6 +8,9 @@
  * ends a session.  A sign of life may come just before the tick that counts the time up to it, so a
  * session has one step more than its timeout.
  *
+ * A heap has them by when they are to be looked at.  A sign of life, the common event, only moves
+ * the deadline; who is found on top with a later one is put back, at most once in each timeout.
+ *
  * Owner: app thread.  Blocks: no.  Allocates: per session.  Source: zookeeper/client.md 2.2;
  * features.md complaint 2. */
 #ifndef ZABLINE_SERVICE_TREE_TRACKER_H
@@ -25,13 +28,18 @@ struct tracked {
   int32_t timeout_ms;
   uint8_t node; /* that serves it; 0: not heard of yet */
   int64_t deadline_ms;
+  int64_t due_ms; /* when it is to be looked at: not after its deadline */
+  uint32_t heap_idx;
   UT_hash_handle hh;
 };
 
 struct tracker {
   struct tracked *sessions;
+  struct tracked **heap; /* by due_ms, the first one on top */
+  uint32_t heap_cnt, heap_cap;
   int64_t clock_ms; /* own count */
   int64_t last_ms;  /* wall clock of the last tick, 0: none yet */
+  uint64_t expired; /* sessions ended for their silence */
 };
 
 void tracker_clear(struct tracker *k);
@@ -47,6 +55,6 @@ int32_t tracker_move(struct tracker *k, int64_t id, uint8_t node, int32_t timeou
 void tracker_touch(struct tracker *k, int64_t id);
 void tracker_tick(struct tracker *k, int64_t now_ms, bool held);
 /* tracker_expired returns a session whose time is over, or NULL. */
-const struct tracked *tracker_expired(const struct tracker *k);
+const struct tracked *tracker_expired(struct tracker *k);
 
 #endif

@@ -95,8 +95,18 @@ static void set_crc(struct znode *n) {
   buffer_free(&path);
 }
 
+/* All above n have so many more znodes and bytes below them; both wrap. */
+static void count_below(const struct znode *n, uint32_t cnt, uint64_t bytes) {
+  for (struct znode *p = n->parent; p; p = p->parent) {
+    p->below_cnt += cnt;
+    p->below_bytes += bytes;
+  }
+}
+
 void tree_set_data(struct tree *t, struct znode *n, struct blob *data) {
-  t->data_bytes += (data ? data->len : 0) - (uint64_t)(n->data ? n->data->len : 0);
+  uint64_t more = (data ? data->len : 0) - (uint64_t)(n->data ? n->data->len : 0); /* wraps */
+  t->data_bytes += more;
+  count_below(n, 0, more);
   blob_drop(n->data);
   n->data = data;
   set_crc(n);
@@ -112,7 +122,7 @@ static struct znode **bucket(const struct tree *t, uint32_t hash) {
   return &t->buckets[hash & t->bucket_mask];
 }
 
-static struct znode *child_of(const struct tree *t, const struct znode *parent, struct span name) {
+struct znode *tree_child(const struct tree *t, const struct znode *parent, struct span name) {
   uint32_t hash = hash_of(parent, name);
   struct znode *n = *bucket(t, hash);
   for (; n; n = n->bucket_next) {
@@ -132,7 +142,7 @@ struct znode *tree_find(const struct tree *t, struct span path) {
     const uint8_t *slash = memchr(p, '/', (size_t)(end - p));
     struct span name = {p, (int32_t)((slash ? slash : end) - p)};
     if (!name.len) return NULL;
-    n = child_of(t, n, name);
+    n = tree_child(t, n, name);
     p += name.len;
   }
   return n;
@@ -159,15 +169,6 @@ struct znode *tree_next(const struct znode *n) {
   if (n->child) return n->child;
   while (n && !n->next) n = n->parent;
   return n ? n->next : NULL;
-}
-
-uint64_t tree_descendants(const struct znode *n) {
-  uint64_t cnt = 0;
-  const struct znode *end = n;
-  while (end && !end->next) end = end->parent;
-  end = end ? end->next : NULL;
-  for (const struct znode *p = tree_next(n); p != end; p = tree_next(p)) cnt++;
-  return cnt;
 }
 
 /* ---- owners ---- */
@@ -201,6 +202,7 @@ static void own(struct tree *t, struct znode *n) {
   e->node = n;
   HASH_ADD_PTR(o->nodes, node, e);
   o->cnt++;
+  t->ephemeral_cnt += owner_is_session(id);
 }
 
 static void disown(struct tree *t, struct znode *n) {
@@ -209,8 +211,10 @@ static void disown(struct tree *t, struct znode *n) {
   if (!o) return;
   HASH_FIND_PTR(o->nodes, &n, e);
   if (!e) return;
+  if (t->swept == e) t->swept = e->hh.next;
   HASH_DEL(o->nodes, e);
   free(e);
+  t->ephemeral_cnt -= owner_is_session(o->id);
   if (--o->cnt) return;
   HASH_DEL(t->owners, o);
   free(o);
@@ -256,6 +260,7 @@ struct znode *tree_add(struct tree *t, const struct tree_new *in) {
   set_crc(n);
   own(t, n);
   t->node_cnt++;
+  count_below(n, 1, n->data ? n->data->len : 0);
   t->data_bytes += n->name_len + 1 + (n->data ? n->data->len : 0);
   tree_changed(t, n);
   return n;
@@ -278,6 +283,7 @@ void tree_remove(struct tree *t, struct znode *n) {
   tree_change(t, n);
   if (t->snapshot.next == n) t->snapshot.next = tree_next(n);
   disown(t, n);
+  count_below(n, UINT32_MAX, -(uint64_t)(n->data ? n->data->len : 0));
   unlink_child(t, n);
   t->node_cnt--;
   t->data_bytes -= n->name_len + 1 + (n->data ? n->data->len : 0);

@@ -7,7 +7,7 @@
  *   +-- ...
  *
  * The table is our own and not uthash: uthash's handle is 56 bytes, and needs the whole path as the
- * key; here it is 12 bytes, and a znode is 160 bytes, its name and its data.
+ * key; here it is 12 bytes, and a znode is 152 bytes, its name and its data.
  *
  * The digest is the wrapping sum over all znodes outside /zookeeper/ (storage.md 8).  A znode keeps
  * the CRC of its path and data, so a change of its Stat alone costs 60 bytes of CRC-32.
@@ -33,6 +33,7 @@
 #define OWNER_CONTAINER INT64_MIN
 #define OWNER_TTL_BITS 0xff00000000000000u
 #define TTL_MAX 0xffffffffff
+#define TREE_DIGEST_VERSION 2
 
 /* Shared by a znode, its outstanding changes and a reply that is under way. */
 struct blob {
@@ -62,10 +63,12 @@ struct znode {
   struct znode_stat stat;
   int32_t acl;
   uint32_t child_cnt;
+  uint32_t below_cnt; /* all below it, at any depth; below_bytes: their data */
   uint32_t hash;     /* of the path */
   uint32_t crc;      /* CRC-32 of path and data */
   uint32_t snapshot; /* the last one that has it, or did not need it */
   uint32_t name_len : 31, in_zookeeper : 1;
+  uint64_t below_bytes;
   char name[];
 };
 
@@ -137,6 +140,8 @@ struct tree {
   zxid_t applied;
   struct acls acls;
   struct owner *owners;
+  struct owned *swept; /* that the sweep looks at next (sweep.c) */
+  uint64_t ephemeral_cnt;
   struct session *sessions;
   struct tree_listener listener;
   struct tree_snapshot snapshot;
@@ -157,6 +162,7 @@ void tree_own_nodes(struct tree *t);
 
 /* tree_find returns the znode, or NULL; "" is the root too. */
 struct znode *tree_find(const struct tree *t, struct span path);
+struct znode *tree_child(const struct tree *t, const struct znode *parent, struct span name);
 
 struct tree_new {
   struct znode *parent;
@@ -178,7 +184,6 @@ void tree_set_data(struct tree *t, struct znode *n, struct blob *data);
 void tree_append_path(const struct znode *n, struct buffer *b);
 /* tree_next returns the node behind n, parents first; NULL at the end. */
 struct znode *tree_next(const struct znode *n);
-uint64_t tree_descendants(const struct znode *n);
 
 /* znode_crc, znode_digest: storage.md 8: CRC-32 of path and data, continued by the Stat. */
 uint32_t znode_crc(struct span path, struct span data);

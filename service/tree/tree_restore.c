@@ -5,9 +5,6 @@
 #include "config/limits.h"
 #include "service/tree/tree_snapshot.h"
 
-#define MAGIC 0x5a4b534e
-#define VERSION 2
-#define DIGEST_VERSION 2
 #define ITEM_MAX (2u * LIMIT_RECORD_MAX) /* no item is longer */
 
 /* Without a byte behind it, it leaves the initial tree. */
@@ -24,7 +21,7 @@ static bool take_header(struct tree *t, struct cursor *c) {
   cursor_i64(c); /* dbid: means nothing */
   t->restore.left = cursor_i32(c);
   t->restore.step = t->restore.left ? RESTORE_SESSIONS : RESTORE_ACL_COUNT;
-  return c->bad || (magic == MAGIC && version == VERSION && t->restore.left >= 0);
+  return c->bad || (magic == SNAPSHOT_MAGIC && version == SNAPSHOT_VERSION && t->restore.left >= 0);
 }
 
 static bool take_session(struct tree *t, struct cursor *c) {
@@ -111,7 +108,7 @@ static bool take_digest(struct tree *t, struct cursor *c) {
   int32_t version = cursor_i32(c);
   t->restore.digest = (uint64_t)cursor_i64(c);
   t->restore.step = RESTORE_SEAL2;
-  return c->bad || version == DIGEST_VERSION;
+  return c->bad || version == TREE_DIGEST_VERSION;
 }
 
 static bool take_zxid(struct tree *t, struct cursor *c) {

@@ -4,9 +4,6 @@
 #include <string.h>
 #include <zlib.h>
 
-#define MAGIC 0x5a4b534e /* "ZKSN" */
-#define VERSION 2
-#define DIGEST_VERSION 2
 #define SESSION_LEN 12u
 #define NODE_LEN 76u /* of a node record without path and data */
 
@@ -106,8 +103,8 @@ void tree_snapshot_begin(struct tree *t) {
                                        .digest = t->digest,
                                        .next = t->root,
                                        .adler = (uint32_t)adler32(0, NULL, 0)};
-  stage_i32(t, MAGIC);
-  stage_i32(t, VERSION);
+  stage_i32(t, SNAPSHOT_MAGIC);
+  stage_i32(t, SNAPSHOT_VERSION);
   stage_i64(t, UINT64_MAX);
   stage_tables(t);
 }
@@ -116,7 +113,7 @@ static void stage_trailer(struct tree *t) {
   stage_end_of_nodes(t);
   stage_seal(t);
   stage_i64(t, t->snapshot.zxid);
-  stage_i32(t, DIGEST_VERSION);
+  stage_i32(t, TREE_DIGEST_VERSION);
   stage_i64(t, t->snapshot.digest);
   stage_seal(t);
   stage_i64(t, t->snapshot.zxid);

@@ -13,6 +13,9 @@
 
 #include "service/tree/tree.h"
 
+#define SNAPSHOT_MAGIC 0x5a4b534e /* "ZKSN" */
+#define SNAPSHOT_VERSION 2
+
 void tree_snapshot_begin(struct tree *t);
 /* tree_snapshot_next fills at most cap bytes; 0: the end. */
 uint32_t tree_snapshot_next(struct tree *t, void *buf, uint32_t cap);

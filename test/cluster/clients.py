@@ -14,8 +14,8 @@ from cluster import Cluster, Failed, Skipped, check, run_tests, wait_for  # noqa
 
 try:
     from kazoo.client import KazooClient, KazooState
-    from kazoo.exceptions import (BadVersionError, NoAuthError, NoNodeError, NodeExistsError, NotEmptyError,
-                                  RolledBackError)
+    from kazoo.exceptions import (BadVersionError, KazooException, NoAuthError, NoNodeError, NodeExistsError,
+                                  NotEmptyError, RolledBackError)
     from kazoo.protocol.states import EventType
     from kazoo.recipe.cache import TreeCache
     from kazoo.security import OPEN_ACL_UNSAFE, make_digest_acl
@@ -356,6 +356,81 @@ def test_four_letter_words_are_answered():
             check("Node count: 5\n" in srvr, srvr)
             check("zk_znode_count\t5\n" in word(n, "mntr"), "mntr")
             check(word(n, "dump") == "dump is not executed because it is not in the whitelist.\n", "dump")
+
+
+def refused(attempt, code):
+    """The attempt fails with ZooKeeper's error code."""
+    try:
+        attempt()
+    except KazooException as e:
+        check(e.code == code, "error %d instead of %d" % (e.code, code))
+        return True
+    except Exception as e:  # a code that this kazoo does not know
+        check(str(code) in str(e), "not %d: %r" % (code, e))
+        return True
+    return False
+
+
+def test_quotas_hold_on_every_replica_and_after_a_leader_kill():
+    with ensemble("quota") as c:
+        leader = c.start()
+        c.wait_serving()
+        others = [n for n in c.nodes if n is not leader]
+        with Client(others) as a, Client(others[1:]) as b:
+            a.create("/q", b"12345")
+            quota = "/zookeeper/quota/q/"
+            a.create(quota + "zookeeper_limits", b"count=-1,bytes=-1=;byteHardLimit=20;countHardLimit=3", makepath=True)
+            a.create(quota + "zookeeper_stats", b"")
+
+            def stats(client):
+                client.retry(client.sync, quota)
+                return client.retry(client.get, quota + "zookeeper_stats")[0]
+            b.sync("/q")
+            b.create("/q/1", b"x")
+            b.create("/q/2", b"x")
+            check(refused(lambda: b.create("/q/3", b""), -125), "a fourth znode of three")
+            check(refused(lambda: a.set("/q/1", b"y" * 15), -125), "21 bytes of 20")
+            check(stats(a) == stats(b) == b"count=3,bytes=7", "stats: %r %r" % (stats(a), stats(b)))
+            leader.kill()
+            c.wait_leader()
+            check(stats(a) == b"count=3,bytes=7", "stats after the kill: %r" % stats(a))
+            wait_for("the quota to hold under the new leader",
+                     lambda: refused(lambda: a.retry(a.create, "/q/4"), -125))
+            a.retry(a.delete, "/q/1")
+            a.retry(a.create, "/q/4")
+            check(stats(b) == b"count=3,bytes=6", "stats at the end: %r" % stats(b))
+            said = "".join(n.log() for n in c.nodes)
+            check("Quota exceeded: /q [current count=4, hard limit=3]: refused" in said, "no line in the logs")
+
+
+def test_the_super_user_may_do_everything():
+    with ensemble("super", super_digest="super:lK75jTNcA+U9vtVEw5vB51mj/w4=") as c:
+        c.start()
+        c.wait_serving()
+        with Client([c.nodes[0]]) as a, Client([c.nodes[1]]) as b:
+            a.add_auth("digest", "me:mine")
+            a.create("/mine", b"x", acl=[make_digest_acl("me", "mine", all=True)])
+            b.add_auth("digest", "super:guess")
+            b.sync("/mine")
+            check(refused(lambda: b.set_acls("/mine", OPEN_ACL_UNSAFE), -102), "a stranger got in")
+            b.add_auth("digest", "super:secret")
+            b.set_acls("/mine", OPEN_ACL_UNSAFE)
+            check(b.get("/mine")[0] == b"x", "get")
+
+
+def test_a_leader_tells_of_its_followers_and_of_more_if_it_may():
+    with ensemble("more-words", four_letter_words="*") as c:
+        leader = c.start()
+        c.wait_serving()
+        wait_for("two followers", lambda: "zk_synced_followers\t2\n" in word(leader, "mntr"))
+        with Client([leader]) as a:
+            a.create("/e", b"", ephemeral=True)
+            check("\t/e\n" in word(leader, "dump"), "dump")
+            check("sid=0x%x" % a.client_id[0] in word(leader, "cons"), "cons")
+        follower = next(n for n in c.nodes if n is not leader)
+        mntr = word(follower, "mntr")
+        check("zk_server_state\tfollower\n" in mntr and "zk_learners" not in mntr, mntr)
+        check("server.1=" in word(follower, "conf"), "conf")
 
 
 def test_the_c_client_reads_and_watches_what_another_replica_writes():

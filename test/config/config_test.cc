@@ -130,6 +130,9 @@ TEST(Config, FillsEveryDefault) {
   EXPECT_EQ(0xfffffffeu, c.counter_limit);
   EXPECT_STREQ("d/control.sock", c.control_socket);
   EXPECT_STREQ("", c.ports[0].args);
+  EXPECT_STREQ("srvr, ruok, mntr, isro, stat", c.four_letter_words);
+  EXPECT_STREQ("", c.super_digest);
+  EXPECT_EQ(CONFIG_QUOTA_ENFORCE, c.quota);
 }
 
 TEST(Config, ClusterIdIsTheCrc32cOfTheName) {
@@ -225,11 +228,28 @@ const Mistake kMistakes[] = {
      "heartbeat_us, timeout_us, tick_ms, init_limit, sync_limit, finalize_ms, "
      "disk_timeout_ms, min_free_bytes, segment_bytes, snapshot_log_bytes, "
      "snapshots_kept, counter_limit, app, client_port, max_client_cnxns, "
+     "global_outstanding_limit, quota, super_digest, four_letter_words, "
      "container_check_ms, control_socket, app_keep"},
     {"peers[1].fast.Ip", "\"10.0.0.1\"",
      "peers[1].fast.Ip: found an unknown key, allowed: ip, udp_port, mac, port"},
     {"cores.fats", "1", "cores.fats: found an unknown key, allowed: fast, disk, slow, app"},
     {"peers[2].id", "3", "peers[2].id: found 3, which peers[0] has too, allowed: each id once"},
+    {"quota", "\"no\"", "quota: found \"no\", allowed: enforce or warn"},
+    {"super_digest", "\"super:secret\"",
+     "super_digest: found a text of 12 bytes, allowed: USER:HASH, the HASH as `printf "
+     "USER:PASSWORD | openssl sha1 -binary | base64` gives it"},
+    {"super_digest", "\":D/InIHSb7yEEbrWz8b9l71RjZJU=\"",
+     "super_digest: found a text of 29 bytes, allowed: USER:HASH, the HASH as `printf "
+     "USER:PASSWORD | openssl sha1 -binary | base64` gives it"},
+    {"super_digest", "\"super:D/InIHSb7yEEbrWz8b9l71RjZJ U\"",
+     "super_digest: found a text of 34 bytes, allowed: USER:HASH, the HASH as `printf "
+     "USER:PASSWORD | openssl sha1 -binary | base64` gives it"},
+    {"four_letter_words", "\"srvr, ping\"",
+     "four_letter_words: found ping, allowed: *, or some of conf cons crst dump envi isro mntr "
+     "ruok srst srvr stat wchc wchp wchs"},
+    {"four_letter_words", "\"srvr ruo\"",
+     "four_letter_words: found ruo, allowed: *, or some of conf cons crst dump envi isro mntr "
+     "ruok srst srvr stat wchc wchp wchs"},
     {"id", "4", "id: found 4, allowed: the id of one of peers[]"},
     {"id", "255", "id: found 255, allowed: a whole number from 1 to 254"},
     {"peers", "[]", "peers: found a list of 0, allowed: a list of 1 to 8 objects"},
@@ -533,6 +553,12 @@ TEST(Config, KeepsWhatIsGivenInsteadOfADefault) {
   EXPECT_EQ(0, memcmp(mac, r.c->peers[0].fast[0].mac, 6));
   r = ParseEdited("ports[0].args", "\"role=server\"");
   EXPECT_STREQ("role=server", r.c->ports[0].args);
+  r = ParseEdited("super_digest", "\"super:D/InIHSb7yEEbrWz8b9l71RjZJU=\"");
+  EXPECT_STREQ("super:D/InIHSb7yEEbrWz8b9l71RjZJU=", r.c->super_digest);
+  for (const char *words : {"", "*", "ruok", " wchs,cons , srvr"}) {
+    r = ParseEdited("four_letter_words", std::string("\"") + words + '"');
+    EXPECT_STREQ(words, r.c->four_letter_words) << r.error;
+  }
 }
 
 TEST(Config, NamesANumberThatNoDoubleHolds) {

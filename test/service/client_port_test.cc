@@ -15,6 +15,8 @@ struct TreeNode : ServedNode {
     config.app = CONFIG_APP_TREE;
     config.tick_ms = 2000;
     config.max_client_cnxns = 60;
+    config.global_outstanding_limit = 10000;
+    strcpy(config.four_letter_words, "srvr, ruok, mntr, isro, stat");
     config.peer_cnt = 3;
     config.client_port = FreePort();
     config.largest_record = 1 << 20;
@@ -571,6 +573,213 @@ TEST(ClientPortLimits, AConnectionWithoutALeaderEnds) {
   node.Serve();
   Zk a(node);
   EXPECT_FALSE(a.Join());
+}
+
+/* ---- who is who ---- */
+
+TEST(ClientPortSuper, MayDoEverythingWithTheRightPasswordOnly) {
+  TreeNode node;
+  strcpy(node.config.super_digest, "super:lK75jTNcA+U9vtVEw5vB51mj/w4="); /* of super:secret */
+  node.Lead(1);
+  node.Serve();
+  Zk a(node), s(node), wrong(node);
+  ASSERT_TRUE(a.Join() && s.Join() && wrong.Join());
+  std::string locked = Jute().Str("/mine").Str("x").Acl({{31, "ip", "10.9.9.9"}}).I4(0).s;
+  EXPECT_EQ(a.Do(OP_CREATE, locked).err, ZK_OK);
+  EXPECT_EQ(a.Do(OP_GET_DATA, Zk::Path("/mine")).err, ZK_NOAUTH);
+  auto auth = [](Zk *k, const std::string &who) {
+    k->Send(Zk::Ask(-4, OP_AUTH, Jute().I4(0).Str("digest").Str(who).s));
+    return k->Next().err;
+  };
+  EXPECT_EQ(auth(&wrong, "super:guess"), ZK_OK);
+  EXPECT_EQ(wrong.Do(OP_GET_DATA, Zk::Path("/mine")).err, ZK_NOAUTH);
+  EXPECT_EQ(auth(&s, "super:secret"), ZK_OK);
+  EXPECT_EQ(auth(&s, "super:secret"), ZK_OK);
+  EXPECT_EQ(s.Do(OP_GET_DATA, Zk::Path("/mine")).err, ZK_OK);
+  EXPECT_EQ(s.Do(OP_SET_DATA, SetData("/zookeeper/config", "x")).err, ZK_OK);
+  EXPECT_EQ(s.Do(OP_WHO_AM_I).body,
+            Jute().I4(3).Str("ip").Str("127.0.0.1").Str("super").Str("").Str("digest").Str("super").s);
+  /* "auth" names what was proven: digest, as "super" is no scheme of ACLs. */
+  EXPECT_EQ(s.Do(OP_CREATE, Jute().Str("/au").Str("").Acl({{31, "auth", ""}}).I4(0).s).err, ZK_OK);
+  Reply r = s.Do(OP_GET_ACL, Jute().Str("/au").s);
+  EXPECT_EQ(r.body.substr(0, r.body.size() - 68),
+            Jute().Acl({{31, "digest", "super:lK75jTNcA+U9vtVEw5vB51mj/w4="}}).s);
+}
+
+TEST_F(ClientPort, NobodyIsSuperWithoutItsDigest) {
+  Zk a(node);
+  ASSERT_TRUE(a.Join());
+  a.Send(Zk::Ask(-4, OP_AUTH, Jute().I4(0).Str("digest").Str("super:secret").s));
+  EXPECT_EQ(a.Next().err, ZK_OK);
+  EXPECT_EQ(a.Do(OP_SET_DATA, SetData("/zookeeper/config", "x")).err, ZK_NOAUTH);
+}
+
+TEST_F(ClientPort, AnswersSaslAsAServerWithoutIt) {
+  Zk a(node);
+  ASSERT_TRUE(a.Join());
+  Reply r = a.Do(OP_SASL, Jute().Str("token").s);
+  EXPECT_EQ(r.err, ZK_OK);
+  EXPECT_EQ(r.body, Jute().Null().s);
+  EXPECT_EQ(a.Do(OP_PING).err, ZK_OK);
+  for (const char *scheme : {"sasl", "x509", "super", "none"}) {
+    Zk b(node);
+    ASSERT_TRUE(b.Join());
+    b.Send(Zk::Ask(-4, OP_AUTH, Jute().I4(0).Str(scheme).Str("a:b").s));
+    EXPECT_EQ(b.Next().err, ZK_AUTHFAILED) << scheme;
+    EXPECT_TRUE(b.Ended());
+  }
+}
+
+/* ---- limits are named ---- */
+
+TEST_F(ClientPort, ATooLongPacketIsNamedWithItsPathAndLimit) {
+  Zk a(node);
+  ASSERT_TRUE(a.Join());
+  testing::internal::CaptureStderr();
+  a.Send(Zk::Ask(1, OP_CREATE, Create("/much/too\n long", std::string(1100000, 'x'))));
+  EXPECT_TRUE(a.Next().ended);
+  std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_NE(said.find("Len error 1100062: a packet may have 1048575 bytes (ZooKeeper's "
+                      "jute.maxbuffer, fixed here): create of /much/too? long; closing"),
+            said.npos)
+      << said;
+}
+
+TEST_F(ClientPort, APacketOfMoreThanHalfTheLimitIsWarnedOfOnce) {
+  Zk a(node);
+  ASSERT_TRUE(a.Join());
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(a.Do(OP_CREATE, Create("/a", std::string(500000, 'x'))).err, ZK_OK);
+  EXPECT_EQ(a.Do(OP_SET_DATA, SetData("/a", std::string(600000, 'x'))).err, ZK_OK);
+  EXPECT_EQ(a.Do(OP_SET_DATA, SetData("/a", std::string(600000, 'y'))).err, ZK_OK);
+  std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_NE(said.find("setData of /a has 600022 bytes, more than half of the 1048575"), said.npos)
+      << said;
+  EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 1) << said;
+}
+
+TEST_F(ClientPort, AnAnswerThatClientsRefuseIsNamed) {
+  Zk a(node);
+  ASSERT_TRUE(a.Join());
+  std::string name(1000, 'n'), all;
+  for (int i = 0; i < 1100; i++)
+    all += Zk::Ask(i, OP_CREATE, Create("/" + name + std::to_string(i)));
+  a.Send(all);
+  for (int i = 0; i < 1100; i++) ASSERT_EQ(a.Next().err, ZK_OK);
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(a.Do(OP_GET_CHILDREN, Zk::Path("/")).err, ZK_OK);
+  std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_NE(said.find("the answer to getChildren of / has 11"), said.npos) << said;
+  EXPECT_NE(said.find("a client refuses more than its jute.maxbuffer, 1048575"), said.npos) << said;
+}
+
+TEST(ClientPortLimits, ARequestThatIsTooLargeForTheLogNamesLargestRecord) {
+  TreeNode node;
+  node.config.largest_record = 1000;
+  node.Lead(1);
+  node.Serve();
+  Zk a(node);
+  ASSERT_TRUE(a.Join());
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(a.Do(OP_CREATE, Create("/big", std::string(2000, 'x'))).err, ZK_BADARGUMENTS);
+  std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_NE(said.find("create of /big has 20"), said.npos) << said;
+  EXPECT_NE(said.find("largest_record in the config allows 1000: refused"), said.npos) << said;
+}
+
+/* The leader's log is held back: what is asked waits. */
+TEST(ClientPortLimits, WhoHasRequestsOutstandingIsNotReadFromAboveTheGlobalLimit) {
+  TreeNode node;
+  node.config.global_outstanding_limit = 10;
+  node.Lead(1);
+  node.Serve();
+  Zk a(node), b(node);
+  ASSERT_TRUE(a.Join() && b.Join());
+  node.swallow = true;
+  std::string all;
+  for (int i = 0; i < 5000; i++) all += Zk::Ask(i, OP_CREATE, Create("/a" + std::to_string(i), "x"));
+  a.Send(Zk::Ask(-2, OP_PING));
+  testing::internal::CaptureStderr();
+  a.Send(all);
+  EXPECT_EQ(a.Next().xid, -2);
+  auto stat = [&node](const char *word) {
+    Zk s(node);
+    s.Send(word);
+    return s.Rest();
+  };
+  while (stat("srvr").find("Outstanding: 10\n") == std::string::npos) std::this_thread::yield();
+  EXPECT_EQ(b.Do(OP_EXISTS, Zk::Path("/")).err, ZK_OK) << "who has none is served";
+  EXPECT_NE(stat("srvr").find("Outstanding: 10\n"), std::string::npos);
+  std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_NE(said.find("10 requests of clients wait"), said.npos) << said;
+  EXPECT_NE(said.find("global_outstanding_limit in the config is 10"), said.npos) << said;
+}
+
+/* ---- four-letter words ---- */
+
+std::string Word(const TreeNode &node, const std::string &word) {
+  Zk s(node);
+  s.Send(word);
+  return s.Rest();
+}
+
+TEST_F(ClientPort, OnlyTheWordsOfTheConfigAreAnswered) {
+  for (const char *word : {"conf", "cons", "crst", "dump", "envi", "srst", "wchc", "wchp", "wchs",
+                           "dirs", "gtmk", "hash", "stmk"})
+    EXPECT_EQ(Word(node, word),
+              word + std::string(" is not executed because it is not in the whitelist.\n"));
+  EXPECT_EQ(Word(node, "ruok"), "imok");
+}
+
+TEST(ClientPortWords, HaveZooKeepersFormat) {
+  TreeNode node;
+  strcpy(node.config.four_letter_words, "*");
+  strcpy(node.config.data_dir, "d");
+  node.Lead(1);
+  node.Serve();
+  Zk a(node);
+  ASSERT_TRUE(a.Join());
+  ASSERT_EQ(a.Do(OP_CREATE, Create("/e", "", CREATE_EPHEMERAL)).err, ZK_OK);
+  ASSERT_EQ(a.Do(OP_GET_DATA, Zk::Path("/e", true)).err, ZK_OK);
+  char id[32];
+  snprintf(id, sizeof id, "0x%llx", static_cast<unsigned long long>(a.session));
+  EXPECT_EQ(Word(node, "wchs"), "1 connections watching 1 paths\nTotal watches:1\n");
+  EXPECT_EQ(Word(node, "wchc"), std::string(id) + "\n\t/e\n\n");
+  EXPECT_EQ(Word(node, "wchp"), std::string("/e\n\t") + id + "\n\n");
+  EXPECT_NE(Word(node, "dump").find(std::string("Sessions with Ephemerals (1):\n") + id + ":\n\t/e\n"),
+            std::string::npos);
+  EXPECT_NE(Word(node, "conf").find("tickTime=2000\nmaxClientCnxns=60\nminSessionTimeout=4000\n"),
+            std::string::npos);
+  EXPECT_EQ(Word(node, "envi").find("Environment:\nzookeeper.version=3.9.5-zabline-"), 0u);
+  std::string cons = Word(node, "cons");
+  EXPECT_NE(cons.find(std::string(",sid=") + id + ",lop=getData,est="), std::string::npos) << cons;
+  EXPECT_EQ(Word(node, "crst"), "Connection stats reset.\n");
+  EXPECT_EQ(Word(node, "srst"), "Server stats reset.\n");
+  EXPECT_EQ(Word(node, "srvr").find("Zookeeper version: 3.9.5-zabline-"), 0u);
+  EXPECT_NE(Word(node, "srvr").find("\nLatency min/avg/max: 0/0.0/0\nReceived: 0\nSent: 0\n"),
+            std::string::npos)
+      << "after srst";
+}
+
+TEST_F(ClientPort, MntrCountsWhatWasDone) {
+  Zk a(node);
+  ASSERT_TRUE(a.Join());
+  ASSERT_EQ(a.Do(OP_CREATE, Create("/e", "", CREATE_EPHEMERAL)).err, ZK_OK);
+  ASSERT_EQ(a.Do(OP_GET_DATA, Zk::Path("/e", true)).err, ZK_OK);
+  ASSERT_EQ(a.Do(OP_EXISTS, Zk::Path("/e")).err, ZK_OK);
+  a.Send(Zk::Ask(9, OP_DELETE, Delete("/e")));
+  a.Expect(EVENT_DELETED, "/e");
+  ASSERT_EQ(a.Next().err, ZK_OK);
+  std::string mntr = Word(node, "mntr");
+  EXPECT_EQ(mntr.find("zk_version\t3.9.5-zabline-"), 0u) << mntr;
+  for (const char *line :
+       {"zk_server_state\tleader", "zk_ephemerals_count\t0", "zk_znode_count\t5", "zk_watch_count\t0",
+        "zk_global_sessions\t1", "zk_local_sessions\t0", "zk_cnt_readlatency\t2",
+        "zk_cnt_updatelatency\t2", "zk_node_deleted_watch_count\t1", "zk_node_created_watch_count\t0",
+        "zk_auth_failed_count\t0", "zk_connection_drop_probability\t0.0", "zk_digest_mismatches_count\t0",
+        "zk_peer_state\tleading - broadcast", "zk_synced_followers\t", "zk_learners\t",
+        "zk_stale_sessions_expired\t0", "zk_max_client_response_size\t"})
+    EXPECT_NE(mntr.find(std::string("\n") + line), std::string::npos) << line << "\n" << mntr;
 }
 
 }  // namespace
