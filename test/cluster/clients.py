@@ -14,8 +14,8 @@ from cluster import Cluster, Failed, Skipped, check, run_tests, wait_for  # noqa
 
 try:
     from kazoo.client import KazooClient, KazooState
-    from kazoo.exceptions import (BadVersionError, KazooException, NoAuthError, NoNodeError, NodeExistsError,
-                                  NotEmptyError, RolledBackError)
+    from kazoo.exceptions import (BadVersionError, NoAuthError, NoNodeError, NodeExistsError, NotEmptyError,
+                                  RolledBackError)
     from kazoo.protocol.states import EventType
     from kazoo.recipe.cache import TreeCache
     from kazoo.security import OPEN_ACL_UNSAFE, make_digest_acl
@@ -358,25 +358,14 @@ def test_four_letter_words_are_answered():
             check(word(n, "dump") == "dump is not executed because it is not in the whitelist.\n", "dump")
 
 
-def refused(attempt, code):
-    """The attempt fails with ZooKeeper's error code."""
-    try:
-        attempt()
-    except KazooException as e:
-        check(e.code == code, "error %d instead of %d" % (e.code, code))
-        return True
-    except Exception as e:  # a code that this kazoo does not know
-        check(str(code) in str(e), "not %d: %r" % (code, e))
-        return True
-    return False
-
-
 def test_quotas_hold_on_every_replica_and_after_a_leader_kill():
+    if not os.path.exists(CLI):
+        raise Skipped("zookeeper-bin is not installed")  # kazoo does not know QUOTAEXCEEDED
     with ensemble("quota") as c:
         leader = c.start()
         c.wait_serving()
         others = [n for n in c.nodes if n is not leader]
-        with Client(others) as a, Client(others[1:]) as b:
+        with Client(others) as a, Client(others[1:]) as b, Cli(hosts(others)) as k:
             a.create("/q", b"12345")
             quota = "/zookeeper/quota/q/"
             a.create(quota + "zookeeper_limits", b"count=-1,bytes=-1=;byteHardLimit=20;countHardLimit=3", makepath=True)
@@ -388,14 +377,13 @@ def test_quotas_hold_on_every_replica_and_after_a_leader_kill():
             b.sync("/q")
             b.create("/q/1", b"x")
             b.create("/q/2", b"x")
-            check(refused(lambda: b.create("/q/3", b""), -125), "a fourth znode of three")
-            check(refused(lambda: a.set("/q/1", b"y" * 15), -125), "21 bytes of 20")
+            check("rc = -125" in k.do("create /q/3"), "a fourth znode of three: " + k.said)
+            check("rc = -125" in k.do("set /q/1 sixteen_bytes_++"), "21 bytes of 20: " + k.said)
             check(stats(a) == stats(b) == b"count=3,bytes=7", "stats: %r %r" % (stats(a), stats(b)))
             leader.kill()
             c.wait_leader()
             check(stats(a) == b"count=3,bytes=7", "stats after the kill: %r" % stats(a))
-            wait_for("the quota to hold under the new leader",
-                     lambda: refused(lambda: a.retry(a.create, "/q/4"), -125))
+            wait_for("the quota to hold under the new leader", lambda: "rc = -125" in k.do("create /q/4"))
             a.retry(a.delete, "/q/1")
             a.retry(a.create, "/q/4")
             check(stats(b) == b"count=3,bytes=6", "stats at the end: %r" % stats(b))
@@ -412,7 +400,11 @@ def test_the_super_user_may_do_everything():
             a.create("/mine", b"x", acl=[make_digest_acl("me", "mine", all=True)])
             b.add_auth("digest", "super:guess")
             b.sync("/mine")
-            check(refused(lambda: b.set_acls("/mine", OPEN_ACL_UNSAFE), -102), "a stranger got in")
+            try:
+                b.set_acls("/mine", OPEN_ACL_UNSAFE)
+                raise Failed("a stranger got in")
+            except NoAuthError:
+                pass
             b.add_auth("digest", "super:secret")
             b.set_acls("/mine", OPEN_ACL_UNSAFE)
             check(b.get("/mine")[0] == b"x", "get")
