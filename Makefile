@@ -67,7 +67,7 @@ TEST_BINS := $(foreach l,$(TEST_LAYERS) dpdk_app,$(B)/test_$(l))
 TEST_SCRIPTS = $(shell grep -ls '^\# tags:.*quick' test/cluster/*.sh) $(wildcard test/interop/zookeeper.sh test/config/schema.sh)
 
 # What those scripts use beside zabd and zabctl.
-TEST_TOOLS := $(B)/memif_mangler $(B)/fault_disk.so
+TEST_TOOLS := $(B)/memif_mangler $(B)/fault_disk.so $(B)/zk_replay
 
 .DEFAULT_GOAL := all
 .PHONY: all help deps deps-ci deps-rack build-tests objects test unit processes abuse rack-test perf demo model fuzz tidy fresh-test clean
@@ -269,6 +269,10 @@ $(B)/fault_disk.so: test/cluster/fault_disk.c
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) -shared -fPIC -o $@ $(filter-out -MMD -MP,$(CFLAGS)) $< -ldl
+# ZooKeeper's own log on our tree.
+$(B)/zk_replay: $(B)/test/cluster/zk_replay.o $(foreach l,$(LINK_service),$(call lib,$(l)))
+	$(call say,LD,$@)
+	$(Q)$(CC) $(SAN_FLAGS) -o $@ $^ $(LIBS)
 $(B)/test_dpdk_app: $(addprefix $(B)/test/dpdk_app/,arp_test.o flow_test.o reach_test.o pci_test.o port_test.o memif_test.o turn_test.o ring_pair.o pair_config.o) $(PORT_OBJ) $(TURN_OBJ) $(foreach l,slowpath service storage fastpath proto,$(call lib,$(l))) $(call lib,config) | $(B)/port_peer
 	$(call say,LD,$@)
 	$(Q)$(CXX) $(SAN_FLAGS) -o $@ $^ -lrte_net_ring -lrte_bus_vdev $(DPDK_LIBS) $(LIBS) -lgtest -lgtest_main

@@ -43,6 +43,17 @@ static void add_error(struct client *c, int32_t xid, int32_t type, int32_t err) 
   struct ask *a = client_ask_add(c, ASK_READ, xid, type, 0);
   a->state = ASK_DONE;
   a->err = err;
+  if (err == ZK_UNIMPLEMENTED) a->zxid = ZXID_NONE; /* as there */
+}
+
+/* As a server without SASL answers: a null token.  Not in the order of the others, as auth. */
+static void take_sasl(struct client *c, int32_t xid) {
+  size_t begin = client_begin(c);
+  jute_append_i32(&c->out, xid);
+  jute_append_i64(&c->out, 0);
+  jute_append_i32(&c->out, ZK_OK);
+  jute_append_i32(&c->out, -1);
+  client_end(c, begin);
 }
 
 /* As a server without SASL: no token, and no error. */
@@ -74,6 +85,8 @@ static void take_request(struct client *c, const uint8_t *data, uint32_t len) {
   struct span record = {in.next, (int32_t)(in.end - in.next)};
   if (type == OP_AUTH)
     take_auth(c, &in);
+  else if (type == OP_SASL)
+    take_sasl(c, xid);
   else if (is_write(type))
     client_ask_write(c, xid, type, record);
   else if (type == OP_PING)
@@ -307,15 +320,25 @@ static struct ask *asked(const struct client *c, const struct txn_header *h) {
   return fits ? a : NULL;
 }
 
+/* A sync is answered with its path. */
+static int32_t reply_sync(struct ask *a) {
+  struct request q;
+  struct cursor in;
+  if (!request_read(&q, a->bytes, a->len)) return ZK_MARSHALLINGERROR;
+  cursor_init(&in, q.record.data, (size_t)q.record.len);
+  struct span path = jute_text(&in);
+  if (in.bad) return ZK_MARSHALLINGERROR;
+  jute_append_text(&a->reply, path);
+  return ZK_OK;
+}
+
 static void take_reply(struct client *c, struct ask *a, const struct tree_reply *r) {
-  if (a->type == OP_SYNC && r->err == ZK_OK) {
-    struct request q;
-    if (request_read(&q, a->bytes, a->len))
-      buffer_append(&a->reply, q.record.data, (size_t)q.record.len);
-  } else {
+  int32_t err = r->err;
+  if (a->type == OP_SYNC && err == ZK_OK)
+    err = reply_sync(a);
+  else
     buffer_append(&a->reply, buffer_at(&r->body), buffer_len(&r->body));
-  }
-  done(c, a, r->err);
+  done(c, a, err);
   a->zxid = c->port->app->tree.applied;
 }
 

@@ -40,12 +40,14 @@ static bool is_super(const struct client *c, struct span id) {
 
 static int32_t add_digest(struct client *c, struct span auth) {
   uint8_t hash[SHA1_LEN], base64[BASE64_LEN];
-  const uint8_t *colon = auth.len > 0 ? memchr(auth.data, ':', (size_t)auth.len) : NULL;
-  if (!colon || colon == auth.data) return ZK_AUTHFAILED;
+  if (auth.len < 0) return ZK_AUTHFAILED;
+  const uint8_t *colon = auth.len ? memchr(auth.data, ':', (size_t)auth.len) : NULL;
+  size_t user_len = colon ? (size_t)(colon - auth.data) : (size_t)auth.len;
   if (!EVP_Digest(auth.data, (size_t)auth.len, hash, NULL, EVP_sha1(), NULL)) return ZK_AUTHFAILED;
   EVP_EncodeBlock(base64, hash, SHA1_LEN);
   struct buffer id = {0};
-  buffer_append(&id, auth.data, (size_t)(colon - auth.data) + 1);
+  buffer_append(&id, auth.data, user_len);
+  buffer_append(&id, ":", 1);
   buffer_append(&id, base64, BASE64_LEN - 1);
   struct span s = {buffer_at(&id), (int32_t)buffer_len(&id)};
   if (is_super(c, s) && !acl_has_id(client_ids(c), span_of("super"), span_of("")))

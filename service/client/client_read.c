@@ -130,10 +130,18 @@ static int32_t read_descendants(struct client *c, struct cursor *in) {
   return err;
 }
 
+/* null, "" and "/", with white space around them as Java trims it, stand for all. */
+static struct span trimmed(struct span s) {
+  while (s.len > 0 && s.data[s.len - 1] <= ' ') s.len--;
+  for (; s.len > 0 && s.data[0] <= ' '; s.len--) s.data++;
+  return s;
+}
+
 static int32_t read_ephemerals(struct client *c, struct cursor *in) {
   struct span prefix = jute_text(in);
-  int32_t err = check_path(in, prefix), cnt = 0;
-  if (err) return err;
+  int32_t cnt = 0;
+  if (in->bad) return ZK_MARSHALLINGERROR;
+  if (trimmed(prefix).len <= 0 || path_is(trimmed(prefix), "/")) prefix.len = 0;
   struct buffer *b = &c->port->scratch;
   size_t begin = buffer_len(b);
   const struct owner *o = tree_owner(&c->port->app->tree, c->session);
@@ -202,14 +210,14 @@ static uint32_t kinds_of(int32_t type) {
 static int32_t read_check_watches(struct client *c, struct cursor *in) {
   struct span path = jute_text(in);
   uint32_t kinds = kinds_of(cursor_i32(in));
-  if (in->bad) return ZK_MARSHALLINGERROR;
+  if (in->bad || !kinds) return ZK_MARSHALLINGERROR;
   return client_watched(c, path) & kinds ? ZK_OK : ZK_NOWATCHER;
 }
 
 static int32_t read_remove_watches(struct client *c, struct cursor *in) {
   struct span path = jute_text(in);
   uint32_t kinds = kinds_of(cursor_i32(in));
-  if (in->bad) return ZK_MARSHALLINGERROR;
+  if (in->bad || !kinds) return ZK_MARSHALLINGERROR;
   if (!(client_watched(c, path) & kinds)) return ZK_NOWATCHER;
   client_unwatch(c, path, kinds);
   return ZK_OK;
@@ -218,8 +226,7 @@ static int32_t read_remove_watches(struct client *c, struct cursor *in) {
 static int32_t read_add_watch(struct client *c, struct cursor *in) {
   struct span path = jute_text(in);
   int32_t mode = cursor_i32(in);
-  if (in->bad || path.len < 0) return ZK_MARSHALLINGERROR;
-  if (mode != 0 && mode != 1) return ZK_BADARGUMENTS;
+  if (in->bad || path.len < 0 || (mode != 0 && mode != 1)) return ZK_MARSHALLINGERROR;
   client_watch(c, path, mode ? WATCH_RECURSIVE : WATCH_PERSISTENT);
   jute_append_i32(&c->port->scratch, 0);
   return ZK_OK;

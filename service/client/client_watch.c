@@ -36,7 +36,7 @@ struct watch {
 
 static struct watch_path *find_path(const struct client_port *p, struct span path) {
   struct watch_path *w;
-  if (path.len <= 0) return NULL;
+  if (path.len < 0) return NULL;
   HASH_FIND(hh, p->watch_paths, path.data, (unsigned)path.len, w);
   return w;
 }
@@ -109,7 +109,7 @@ static void remove_watch(struct watch *w) {
 }
 
 void client_watch(struct client *c, struct span path, enum watch_kind kind) {
-  if (path.len <= 0 || c->closing) return;
+  if (path.len < 0 || c->closing) return;
   if (!has_room(c, path)) { /* not here: whoever asks still reads the request */
     c->crowded = true;
     client_ready(c);

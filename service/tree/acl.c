@@ -28,8 +28,7 @@ static struct entry entry_read(struct cursor *c) {
 
 struct span acl_read(struct cursor *c) {
   const uint8_t *begin = c->next;
-  int32_t cnt = cursor_i32(c);
-  if (cnt < -1) c->bad = true;
+  int32_t cnt = cursor_i32(c); /* below -1: empty, to Java */
   if (cnt == -1) return (struct span){NULL, c->bad ? 0 : -1};
   for (int32_t i = 0; i < cnt && !c->bad; i++) entry_read(c);
   if (c->bad) return (struct span){NULL, 0};
@@ -155,11 +154,13 @@ static bool network_has(struct span rule, struct span address) {
   return true;
 }
 
-/* As DigestAuthenticationProvider.isValid: "user:hash", one colon. */
+/* As DigestAuthenticationProvider.isValid: "user:hash", of two parts as Java splits, which does not
+ * count empty ones at the end. */
 static bool digest_valid(struct span id) {
   int colons = 0;
+  while (id.len > 0 && id.data[id.len - 1] == ':') id.len--;
   for (int32_t i = 0; i < id.len; i++) colons += id.data[i] == ':';
-  return colons == 1 && id.data[id.len - 1] != ':';
+  return colons == 1;
 }
 
 static bool entry_valid(const struct entry *e) {
@@ -167,6 +168,14 @@ static bool entry_valid(const struct entry *e) {
   if (path_is(e->scheme, "ip")) return network_read(e->id).family != 0;
   if (path_is(e->scheme, "digest")) return digest_valid(e->id);
   return false;
+}
+
+/* An id that is null: Java stumbles over it. */
+static int32_t entry_error(const struct entry *e) {
+  bool looked_at =
+      path_is(e->scheme, "world") || path_is(e->scheme, "ip") || path_is(e->scheme, "digest");
+  if (e->id.len < 0 && looked_at) return ZK_MARSHALLINGERROR;
+  return entry_valid(e) ? ZK_OK : ZK_INVALIDACL;
 }
 
 static bool entry_matches(const struct entry *e, struct span scheme, struct span id) {
@@ -239,10 +248,12 @@ struct fix {
   bool full;
 };
 
-static bool has_entry(const struct fix *f, const struct entry *e) {
+/* Whether one of the first cnt of the list is e.  Only what is given is looked through, as there: an
+ * id that "auth" stands for may come twice. */
+static bool has_entry(struct span list, int32_t cnt, const struct entry *e) {
   struct cursor c;
-  cursor_init(&c, f->begin + 4, (size_t)(f->w->next - f->begin - 4));
-  for (int32_t i = 0; i < f->cnt; i++) {
+  cursor_init(&c, list.data + 4, (size_t)list.len - 4);
+  for (int32_t i = 0; i < cnt; i++) {
     struct entry o = entry_read(&c);
     if (o.perms == e->perms && span_equal(o.scheme, e->scheme) && span_equal(o.id, e->id))
       return true;
@@ -251,7 +262,7 @@ static bool has_entry(const struct fix *f, const struct entry *e) {
 }
 
 static void put_entry(struct fix *f, const struct entry *e) {
-  if (f->w->bad || has_entry(f, e)) return;
+  if (f->w->bad) return;
   f->full = f->cnt == LIMIT_ACL_ENTRIES;
   if (f->full) return;
   writer_i32(f->w, e->perms);
@@ -281,10 +292,12 @@ int32_t acl_fix(struct span list, struct span ids, struct writer *w) {
   writer_i32(w, 0);
   for (int32_t i = 0; i < cnt; i++) {
     struct entry e = entry_read(&c);
+    if (has_entry(list, i, &e)) continue;
     if (path_is(e.scheme, "auth")) {
       if (!put_auth(&f, e.perms, ids)) return ZK_INVALIDACL;
     } else {
-      if (!entry_valid(&e)) return ZK_INVALIDACL;
+      int32_t err = entry_error(&e);
+      if (err) return err;
       put_entry(&f, &e);
     }
     if (f.full) return ZK_INVALIDACL;

@@ -48,11 +48,12 @@ static bool is_create(int32_t type) {
          type == OP_CREATE_TTL;
 }
 
+static bool is_ttl(int32_t flags) { return flags == CREATE_TTL || flags == CREATE_SEQUENTIAL_TTL; }
+
 /* Here, other than alone, the flags say what is made, and a create2 is a create. */
 static int32_t made_type(const struct create_record *r, int32_t type) {
   if (r->flags == CREATE_CONTAINER) return OP_CREATE_CONTAINER;
-  bool ttl = r->flags == CREATE_TTL || r->flags == CREATE_SEQUENTIAL_TTL;
-  return ttl && type == OP_CREATE_TTL ? OP_CREATE_TTL : OP_CREATE;
+  return is_ttl(r->flags) && type == OP_CREATE_TTL ? OP_CREATE_TTL : OP_CREATE;
 }
 
 /* Puts {type, buffer of the record}; the length is known at the end. */
@@ -61,6 +62,7 @@ static int32_t put_op(struct prep *p, int32_t type, struct cursor *c) {
   struct create_record r = {.ttl = -1};
   bool create = is_create(type);
   if (create) r = jute_create(c, type);
+  if (create && is_ttl(r.flags) && type != OP_CREATE_TTL) return ZK_MARSHALLINGERROR;
   if (create) type = made_type(&r, type);
   writer_i32(&p->w, type);
   uint8_t *at = p->w.next;
@@ -91,8 +93,9 @@ int32_t tree_prepare_multi(struct prep *p, struct cursor *c) {
     }
     failed = put_op(p, h.type, c);
     if (!failed) continue;
-    put_error(&p->w, failed);
     view_rollback(v, p->zxid, digest);
+    if (failed == ZK_MARSHALLINGERROR) return failed; /* Java stumbles: the whole is malformed */
+    put_error(&p->w, failed);
   }
   return ZK_OK;
 }

@@ -69,12 +69,19 @@ static void set_root(struct tree *t, struct span data, int32_t acl, const struct
   tree_changed(t, t->root);
 }
 
+/* A fuzzy snapshot has its ACLs before its znodes: a znode made meanwhile may have one that is not
+ * among them, until its create is replayed.  Until then it is nobody's. */
+static const uint8_t closed_acl[] = "\0\0\0\1\0\0\0\0\0\0\0\5world\0\0\0\6anyone";
+
 static bool put_node(struct tree *t, struct span path, struct span data, int32_t acl,
                      const struct znode_stat *s) {
-  if (acl != ACL_OPEN && !acls_list(&t->acls, acl).len) return false;
+  bool known = acl == ACL_OPEN || acls_list(&t->acls, acl).len;
   struct znode *parent = path.len && path_has_parent(path) ? tree_find(t, path_parent(path)) : NULL;
   if (path.len && (!parent || !path_last(path).len || tree_find(t, path))) return false;
-  acls_hold(&t->acls, acl);
+  if (known)
+    acls_hold(&t->acls, acl);
+  else
+    acl = acls_take(&t->acls, (struct span){closed_acl, sizeof closed_acl - 1});
   if (!path.len)
     set_root(t, data, acl, s);
   else
