@@ -88,10 +88,10 @@ struct config {
   enum config_app app;
   uint16_t client_port;
   uint32_t container_check_ms;
-  int max_client_cnxns; /* from one address, 0: any number */
+  int max_client_cnxns;              /* from one address, 0: any number */
   uint32_t global_outstanding_limit; /* requests of all clients that wait for their answers */
   enum config_quota quota;
-  char super_digest[LIMIT_SUPER_DIGEST]; /* "user:base64(sha1(user:password))", or empty */
+  char super_digest[LIMIT_SUPER_DIGEST];   /* "user:base64(sha1(user:password))", or empty */
   char four_letter_words[LIMIT_WORDS_LEN]; /* that are answered: "srvr, ruok", or "*" */
   char control_socket[LIMIT_SOCKET_PATH_LEN];
   uint32_t app_keep; /* app_log: records kept for tail */

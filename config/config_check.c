@@ -93,8 +93,7 @@ static int check_paths(struct reader *r) {
 
 /* What stands there is not shown: who reads the log is not the super user. */
 static int check_super(struct reader *r) {
-  static const char base64[] =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   const char *text = r->c->super_digest, *colon = strchr(text, ':');
   if (!*text) return 0;
   size_t len = colon ? strlen(colon + 1) : 0;
@@ -122,8 +121,7 @@ static int check_words(struct reader *r) {
   for (p += strspn(p, ", "); *p; p += strspn(p, ", ")) {
     size_t len = strcspn(p, ", ");
     if (!is_word(p, len))
-      return reader_fail(r,
-                         "four_letter_words: found %.*s, allowed: *, or some of %s", (int)len, p,
+      return reader_fail(r, "four_letter_words: found %.*s, allowed: *, or some of %s", (int)len, p,
                          words);
     p += len;
   }

@@ -111,7 +111,7 @@ struct client_stats {
   uint64_t received, sent, bytes_in, bytes_out;
   struct summary latency, reads, updates; /* ms */
   uint64_t accepted, sessionless, not_running, auth_failed, too_long;
-  uint64_t events[EVENT_CHILDREN_CHANGED + 1]; /* watch events sent, by type */
+  uint64_t events[EVENT_CHILDREN_CHANGED + 1];  /* watch events sent, by type */
   uint64_t answer_last, answer_min, answer_max; /* bytes of answers */
   uint64_t throttled;                           /* times that a client was not read from */
 };

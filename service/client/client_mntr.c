@@ -14,7 +14,8 @@ static void say_decimal(struct client *c, const char *name, double value) {
 }
 
 static void say_summary(struct client *c, const char *name, const struct summary *s) {
-  client_say(c, "zk_avg_%s\t%s\nzk_min_%s\t%llu\nzk_max_%s\t%llu\nzk_cnt_%s\t%llu\nzk_sum_%s\t%llu\n",
+  client_say(c,
+             "zk_avg_%s\t%s\nzk_min_%s\t%llu\nzk_max_%s\t%llu\nzk_cnt_%s\t%llu\nzk_sum_%s\t%llu\n",
              name, client_decimal(client_average(s)).text, name, (unsigned long long)s->min, name,
              (unsigned long long)s->max, name, (unsigned long long)s->cnt, name,
              (unsigned long long)s->sum);

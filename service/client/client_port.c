@@ -331,12 +331,11 @@ int client_port_open(struct client_port *p, struct app_thread *t, uv_loop_t *loo
   p->app = app_tree_of(&t->app);
   if (!p->app) return 0;
   p->client_max = descriptors_for_clients();
-  t->clients =
-      (struct app_listener){.self = p,
-                            .applied = client_heard_applied,
-                            .stopped = heard_stopped,
-                            .status = client_heard_status,
-                            .lent = &p->status};
+  t->clients = (struct app_listener){.self = p,
+                                     .applied = client_heard_applied,
+                                     .stopped = heard_stopped,
+                                     .status = client_heard_status,
+                                     .lent = &p->status};
   p->app->tree.listener = (struct tree_listener){.self = p, .event = client_heard_event};
   uv_tcp_init(loop, &p->listener);
   p->listener.data = p;

@@ -248,8 +248,8 @@ struct fix {
   bool full;
 };
 
-/* Whether one of the first cnt of the list is e.  Only what is given is looked through, as there: an
- * id that "auth" stands for may come twice. */
+/* Whether one of the first cnt of the list is e.  Only what is given is looked through, as there:
+ * an id that "auth" stands for may come twice. */
 static bool has_entry(struct span list, int32_t cnt, const struct entry *e) {
   struct cursor c;
   cursor_init(&c, list.data + 4, (size_t)list.len - 4);
@@ -271,7 +271,7 @@ static void put_entry(struct fix *f, const struct entry *e) {
   f->cnt++;
 }
 
-/* "auth": one entry for each id that was proven; an address is not, and the super user needs none. */
+/* "auth": one entry for each id that was proven; an address is not, super is no scheme of ACLs. */
 static bool put_auth(struct fix *f, int32_t perms, struct span ids) {
   struct ids_cursor i = ids_begin(ids);
   bool any = false;

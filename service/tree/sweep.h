@@ -18,13 +18,13 @@ enum sweep_what { SWEEP_NONE, SWEEP_CONTAINERS, SWEEP_TTLS };
 
 struct sweep {
   uint32_t every_ms;
-  int64_t last_ms;     /* of the tracker's clock: of the last look, */
-  int64_t slice_ms;    /* and of the last slice */
+  int64_t last_ms;  /* of the tracker's clock: of the last look, */
+  int64_t slice_ms; /* and of the last slice */
   enum sweep_what what;
   struct buffer paths; /* str after str: found, and not yet asked for */
 };
 
-/* sweep_tick does a slice if it is time to, and nothing of the last one is left; now_ms: wall clock. */
+/* sweep_tick does a slice if it is time to and nothing of the last is left; now_ms: wall clock. */
 void sweep_tick(struct sweep *s, struct tree *t, int64_t clock_ms, int64_t now_ms);
 /* sweep_is_over: of a node without children that is a container or has a TTL. */
 bool sweep_is_over(const struct znode_stat *s, int64_t now_ms);

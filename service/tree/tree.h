@@ -64,9 +64,9 @@ struct znode {
   int32_t acl;
   uint32_t child_cnt;
   uint32_t below_cnt; /* all below it, at any depth; below_bytes: their data */
-  uint32_t hash;     /* of the path */
-  uint32_t crc;      /* CRC-32 of path and data */
-  uint32_t snapshot; /* the last one that has it, or did not need it */
+  uint32_t hash;      /* of the path */
+  uint32_t crc;       /* CRC-32 of path and data */
+  uint32_t snapshot;  /* the last one that has it, or did not need it */
   uint32_t name_len : 31, in_zookeeper : 1;
   uint64_t below_bytes;
   char name[];

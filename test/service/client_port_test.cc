@@ -597,8 +597,9 @@ TEST(ClientPortSuper, MayDoEverythingWithTheRightPasswordOnly) {
   EXPECT_EQ(auth(&s, "super:secret"), ZK_OK);
   EXPECT_EQ(s.Do(OP_GET_DATA, Zk::Path("/mine")).err, ZK_OK);
   EXPECT_EQ(s.Do(OP_SET_DATA, SetData("/zookeeper/config", "x")).err, ZK_OK);
-  EXPECT_EQ(s.Do(OP_WHO_AM_I).body,
-            Jute().I4(3).Str("ip").Str("127.0.0.1").Str("super").Str("").Str("digest").Str("super").s);
+  EXPECT_EQ(
+      s.Do(OP_WHO_AM_I).body,
+      Jute().I4(3).Str("ip").Str("127.0.0.1").Str("super").Str("").Str("digest").Str("super").s);
   /* "auth" names what was proven: digest, as "super" is no scheme of ACLs. */
   EXPECT_EQ(s.Do(OP_CREATE, Jute().Str("/au").Str("").Acl({{31, "auth", ""}}).I4(0).s).err, ZK_OK);
   Reply r = s.Do(OP_GET_ACL, Jute().Str("/au").s);
@@ -697,7 +698,8 @@ TEST(ClientPortLimits, WhoHasRequestsOutstandingIsNotReadFromAboveTheGlobalLimit
   ASSERT_TRUE(a.Join() && b.Join());
   node.swallow = true;
   std::string all;
-  for (int i = 0; i < 5000; i++) all += Zk::Ask(i, OP_CREATE, Create("/a" + std::to_string(i), "x"));
+  for (int i = 0; i < 5000; i++)
+    all += Zk::Ask(i, OP_CREATE, Create("/a" + std::to_string(i), "x"));
   a.Send(Zk::Ask(-2, OP_PING));
   testing::internal::CaptureStderr();
   a.Send(all);
@@ -746,8 +748,9 @@ TEST(ClientPortWords, HaveZooKeepersFormat) {
   EXPECT_EQ(Word(node, "wchs"), "1 connections watching 1 paths\nTotal watches:1\n");
   EXPECT_EQ(Word(node, "wchc"), std::string(id) + "\n\t/e\n\n");
   EXPECT_EQ(Word(node, "wchp"), std::string("/e\n\t") + id + "\n\n");
-  EXPECT_NE(Word(node, "dump").find(std::string("Sessions with Ephemerals (1):\n") + id + ":\n\t/e\n"),
-            std::string::npos);
+  EXPECT_NE(
+      Word(node, "dump").find(std::string("Sessions with Ephemerals (1):\n") + id + ":\n\t/e\n"),
+      std::string::npos);
   EXPECT_NE(Word(node, "conf").find("tickTime=2000\nmaxClientCnxns=60\nminSessionTimeout=4000\n"),
             std::string::npos);
   EXPECT_EQ(Word(node, "envi").find("Environment:\nzookeeper.version=3.9.5-zabline-"), 0u);
@@ -773,10 +776,11 @@ TEST_F(ClientPort, MntrCountsWhatWasDone) {
   std::string mntr = Word(node, "mntr");
   EXPECT_EQ(mntr.find("zk_version\t3.9.5-zabline-"), 0u) << mntr;
   for (const char *line :
-       {"zk_server_state\tleader", "zk_ephemerals_count\t0", "zk_znode_count\t5", "zk_watch_count\t0",
-        "zk_global_sessions\t1", "zk_local_sessions\t0", "zk_cnt_readlatency\t2",
-        "zk_cnt_updatelatency\t2", "zk_node_deleted_watch_count\t1", "zk_node_created_watch_count\t0",
-        "zk_auth_failed_count\t0", "zk_connection_drop_probability\t0.0", "zk_digest_mismatches_count\t0",
+       {"zk_server_state\tleader", "zk_ephemerals_count\t0", "zk_znode_count\t5",
+        "zk_watch_count\t0", "zk_global_sessions\t1", "zk_local_sessions\t0",
+        "zk_cnt_readlatency\t2", "zk_cnt_updatelatency\t2", "zk_node_deleted_watch_count\t1",
+        "zk_node_created_watch_count\t0", "zk_auth_failed_count\t0",
+        "zk_connection_drop_probability\t0.0", "zk_digest_mismatches_count\t0",
         "zk_peer_state\tleading - broadcast", "zk_synced_followers\t", "zk_learners\t",
         "zk_stale_sessions_expired\t0", "zk_max_client_response_size\t"})
     EXPECT_NE(mntr.find(std::string("\n") + line), std::string::npos) << line << "\n" << mntr;

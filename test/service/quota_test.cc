@@ -154,7 +154,8 @@ TEST_F(Quota, LimitsThatAreNoNumbersOrWithoutStatsLimitNothing) {
   Limit("/q", "count=x,bytes=;;byteHardLimit==,countHardLimit=99999999999999999999");
   EXPECT_EQ(Make("/q/b", "many bytes"), ZK_OK);
   Do(OP_DELETE, Delete("/zookeeper/quota/q/zookeeper_stats"));
-  Do(OP_SET_DATA, SetData("/zookeeper/quota/q/zookeeper_limits", "count=0,bytes=0=;countHardLimit=0"));
+  Do(OP_SET_DATA,
+     SetData("/zookeeper/quota/q/zookeeper_limits", "count=0,bytes=0=;countHardLimit=0"));
   EXPECT_EQ(Make("/q/c"), ZK_OK);
   EXPECT_EQ(Do(OP_CREATE, Create("/zookeeper/quota/zookeeper_limits", "countHardLimit=0")), ZK_OK);
   EXPECT_EQ(Do(OP_CREATE, Create("/zookeeper/quota/zookeeper_stats")), ZK_OK);
@@ -206,7 +207,8 @@ TEST(TreeBelow, IsCountedThroughEveryChange) {
   l.Session();
   auto below = [&](const char *path) {
     const znode *n = l.Find(path);
-    return std::make_pair(static_cast<uint64_t>(n->below_cnt), static_cast<uint64_t>(n->below_bytes));
+    return std::make_pair(static_cast<uint64_t>(n->below_cnt),
+                          static_cast<uint64_t>(n->below_bytes));
   };
   size_t config = l.Find("/zookeeper/config")->data->len;
   EXPECT_EQ(below("/"), std::make_pair(uint64_t{3}, uint64_t{config}));
