@@ -200,5 +200,6 @@ int log_find_beginning(struct log *l, int idx) {
     log_index_add(s, s->base, 0);
     return log_hole_add(l, none) || go_on(l, &c, c.h.prev_zxid) < 0 ? -1 : 0;
   }
+  log_index_add(s, 0, 0); /* a hole begins there, if later segments have anything */
   return 0;
 }

@@ -260,6 +260,20 @@ static int keep_spare(struct log *l) {
   return io_open(l->io, &l->spare.file, name, DISK_READ_WRITE);
 }
 
+/* Reads the last group again, into l->group (free until the log is open).  Returns 1: it is whole, 0:
+ * its records are not, or there is none in the tail segment; -1. */
+static int read_last(struct log *l, const struct segment *s, const struct log_recovery *rec) {
+  struct group_header h;
+  if (!rec->last_size || rec->last_segment != s->id) return 0; /* something was written after it */
+  const uint8_t *p = log_window(l, s, s->size, rec->last_offset, rec->last_size);
+  if (!p) return -1;
+  memcpy(l->group, p, rec->last_size);
+  if (!group_read_header(&h, l->group, s->id, l->owner) || h.crc != l->chain ||
+      group_size(h.len) != rec->last_size)
+    return log_damaged(l, s, rec->last_offset, "the last group reads otherwise than before");
+  return group_payload_ok(&h, l->group);
+}
+
 /* After a mere kill the last group may be readable and not yet durable (R12), and of no use is a
  * sync: one that failed in an earlier start has marked its pages clean (E6).  So it is written
  * again, with the bytes it has. */
@@ -268,11 +282,10 @@ static int open_tail(struct log *l, const struct log_recovery *rec) {
   const struct segment *s = &l->segs[l->seg_cnt - 1];
   log_segment_name(name, s->id);
   if (io_open(l->io, &l->tail_file, name, DISK_READ_WRITE)) return -1;
-  if (!rec->last_size || rec->last_segment != s->id) return 0; /* it was written after that one */
-  const uint8_t *p = log_window(l, s, s->size, rec->last_offset, rec->last_size);
-  if (!p) return -1;
-  memcpy(l->group, p, rec->last_size); /* free until the log is open */
-  return io_write_durable(l->io, &l->tail_file, l->group, rec->last_size, rec->last_offset);
+  int whole = read_last(l, s, rec);
+  if (whole < 0) return -1;
+  return whole ? io_write_durable(l->io, &l->tail_file, l->group, rec->last_size, rec->last_offset)
+               : io_sync(l->io, &l->tail_file);
 }
 
 /* A new segment continues the chain, with what was saved.  (A copy of the torn one: the array may

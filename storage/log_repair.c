@@ -13,7 +13,7 @@ static uint64_t size_of(const struct log *l, const struct log_hole *first) {
   uint64_t bytes = 0;
   for (int i = 0; i < l->seg_cnt; i++) {
     const struct segment *s = &l->segs[i];
-    if (s->id < first->segment || s->end <= first->after) continue;
+    if (s->id < first->segment) continue;
     uint64_t from = s->id == first->segment ? first->from - first->from % LIMIT_SECTOR : 0;
     bytes += s->size - from;
   }

@@ -65,6 +65,7 @@ struct store_repair store_repair_begin(struct store *s) {
 struct store_repair store_repair_put(struct store *s, const void *record, size_t len) {
   struct record r;
   if (s->io.reason != REASON_NONE) return (struct store_repair){.reason = REASON_DISK_ERROR};
+  if (!s->repair.open) return store_repair_begin(s); /* it was given up: from the first hole on */
   if (len && record_read(&r, record, len, s->largest_record) != RECORD_OK)
     return (struct store_repair){.reason = REASON_RECORD_CRC};
   if (len && (r.size != len || !log_repair_fits(&s->repair, &s->log, &r)))
@@ -76,7 +77,7 @@ struct store_repair store_repair_put(struct store *s, const void *record, size_t
 /* Snapshots above go first, as with store_truncate. */
 struct store_repair store_repair_discard(struct store *s) {
   if (s->io.reason != REASON_NONE) return (struct store_repair){.reason = REASON_DISK_ERROR};
-  assert(s->repair.open);
+  if (!s->repair.open) return store_repair_begin(s);
   zxid_t to = s->repair.place.zxid;
   for (int i = 0; i < STORE_ASKERS; i++)
     if (s->snaps.writer[i].zxid > to) s->snaps.writer[i].doomed = true;

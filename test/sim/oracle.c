@@ -320,7 +320,7 @@ static void check_current(struct machine *m) {
  * not count until it has been synchronised, like a wiped one, but for its promises (E5). */
 static void gave_up_vote(struct machine *m) {
   struct oracle_node *n = &state.node[m->idx];
-  if (!m->rotten || m->wiped || m->node->store->epochs.now.may_vote) return;
+  if (!m->rotten || m->node->store->epochs.now.may_vote) return;
   m->wiped = true;
   n->acked = history_common(&state.history, n->acked, m->node->store->log.last_zxid);
 }

@@ -251,6 +251,23 @@ TEST(Damage, AMissingSegmentStopsTheNodeOrItsVote) {
   EXPECT_NE(std::string(none.error).find("log is gone"), std::string::npos) << none.error;
 }
 
+/* What follows it says how long the history is: all before it is faulty, and nothing is given up. */
+TEST(Damage, ASegmentOfWhichNothingIsReadableIsOneHole) {
+  Disk d;
+  Model m;
+  std::vector<Step> steps = {Accepted(1)};
+  for (uint32_t i = 1; i <= 19; i++) steps.push_back(Append(Recs(1, i, 1, 900)));
+  Prepare(d, m, steps);
+  size_t len;
+  uint8_t *p = File(d, "log.00000001", &len);
+  memset(p, 0xa5, len);
+  ASSERT_TRUE(d.Open()) << d.error;
+  EXPECT_TRUE(store_state(d.s).may_vote);
+  EXPECT_EQ(store_state(d.s).last_zxid, m.last());
+  EXPECT_EQ(store_state(d.s).faulty, Z(1, 15)); /* over epochs only its end is known */
+  EXPECT_EQ(SafeAndRepairable(d, m), "");
+}
+
 /* A young node's log is little more than its first group. */
 TEST(Damage, ALogOfWhichNothingIsReadableCostsTheVote) {
   for (size_t groups : {0, 1, 2})

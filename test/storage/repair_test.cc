@@ -178,6 +178,10 @@ TEST(Repair, RecordsLongerThanAllThatStoodThereAreRefused) {
   }
   EXPECT_EQ(r.reason, REASON_RECORD_ORDER);
   EXPECT_EQ(store_state(d.s).last_zxid, m.last());
+  r = store_repair_discard(d.s); /* what was said of that repair is not of the next one */
+  EXPECT_EQ(r.step, REPAIR_NEEDS);
+  EXPECT_EQ(r.after, Z(1, 1));
+  EXPECT_EQ(store_state(d.s).last_zxid, m.last());
   EXPECT_EQ(SafeAndRepairable(d, m), "");
 }
 
