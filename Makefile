@@ -60,6 +60,7 @@ LINK_slowpath := slowpath storage proto config
 LINK_slowpath_uv := slowpath_uv proto config# the drivers alone, around a fake machine
 LINK_service := service storage proto config
 HARNESS_storage := $(wildcard test/harness/disk_powercut.c)
+HARNESS_service := $(HARNESS_storage)
 TEST_LAYERS := $(foreach l,$(LAYERS) slowpath_uv,$(if $(wildcard test/$(l)/*.cc),$(l)))
 TEST_BINS := $(foreach l,$(TEST_LAYERS) dpdk_app,$(B)/test_$(l))
 

@@ -336,7 +336,7 @@ bool sim_count_is_due(int i, const struct sim_options *o) {
   if (o->memory)
     never |= FAULTS_OF_STORAGE | 1u << FAULT_WIPE | 1u << FAULT_LOG_ROT; /* all may be gone */
   int repair = i - FAULT_CLASSES - NET_EFFECTS; /* not every campaign meets every outcome */
-  if (repair >= 0) return !o->memory && repair <= REPAIR_MADE;
+  if (repair >= 0) return !o->memory && !o->tree && repair <= REPAIR_MADE;
   return i >= FAULT_CLASSES || !(never >> i & 1u);
 }
 
