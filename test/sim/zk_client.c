@@ -170,15 +170,26 @@ static void send_out(struct zk_client *c) {
 
 /* ---- what it does ---- */
 
-static void ask(struct zk_client *c) {
-  struct zk_ask *a = &c->ask[(c->first + c->cnt) % ZK_WINDOW];
-  zk_draw(c, a);
-  if (zk.pinned && a->type == OP_CLOSE_SESSION) return;
+static void put(struct zk_client *c, struct zk_ask *a) {
+  c->ask[(c->first + c->cnt) % ZK_WINDOW] = *a;
+  a = &c->ask[(c->first + c->cnt) % ZK_WINDOW];
   a->xid = ++c->xid;
   a->floor = zk.shown;
   c->cnt++;
   c->closing = a->type == OP_CLOSE_SESSION;
   zk_write_ask(c, a);
+}
+
+static void ask(struct zk_client *c) {
+  struct zk_ask a;
+  zk_draw(c, &a);
+  if (zk.pinned && a.type == OP_CLOSE_SESSION) return;
+  if (a.type == OP_CLOSE_SESSION && c->cnt + 1 < ZK_WINDOW) { /* of one just made, too */
+    struct zk_ask last;
+    zk_draw_ephemeral(&last);
+    put(c, &last);
+  }
+  put(c, &a);
 }
 
 static bool may_ask(const struct zk_client *c) {

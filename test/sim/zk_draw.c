@@ -35,6 +35,14 @@ static void draw_register(const struct zk_client *c, struct zk_do *op) {
   op->version = child ? -1 : version_of(c, i);
 }
 
+void zk_draw_ephemeral(struct zk_ask *a) {
+  *a = (struct zk_ask){.type = OP_CREATE, .op_cnt = 1};
+  a->op[0].type = OP_CREATE;
+  a->op[0].flags = CREATE_EPHEMERAL;
+  snprintf(a->op[0].path, ZK_PATH, "/e%d", (int)below(3));
+  draw_data(&a->op[0]);
+}
+
 static void draw_create(struct zk_client *c, struct zk_do *op) {
   static const int32_t types[] = {OP_CREATE, OP_CREATE2};
   op->type = types[below(2)];
@@ -141,7 +149,7 @@ void zk_draw(struct zk_client *c, struct zk_ask *a) {
     draw_register(c, &a->op[0]);
     a->op[0].version = -1;
     a->op[0].flags = (int32_t)below(2);
-  } else if (how < 82) {
+  } else if (how < 83) {
     a->op[0].type = OP_CLOSE_SESSION;
   } else {
     draw_read(&a->op[0]);

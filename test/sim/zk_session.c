@@ -12,6 +12,8 @@
 #include "test/sim/oracle.h"
 #include "test/sim/zk_parts.h"
 
+#define SLICE 512 /* bytes of a snapshot */
+
 struct contact {
   int64_t session;
   uint64_t at; /* ns of the leader's clock */
@@ -127,9 +129,16 @@ static void watched_snapshot_begin(struct app *a) {
   real->ops->snapshot_begin(real);
 }
 
+/* Small slices: changes come in between, though these trees are small. */
+static uint32_t watched_snapshot_next(struct app *a, void *buf, uint32_t cap) {
+  struct app *real = &oracle_machine_of(a)->node->app;
+  return real->ops->snapshot_next(real, buf, cap > SLICE ? SLICE : cap);
+}
+
 void zk_watch_app(struct app_ops *ops) {
   ops->lead = watched_lead;
   ops->prepare = watched_prepare;
   ops->tick = watched_tick;
   ops->snapshot_begin = watched_snapshot_begin;
+  ops->snapshot_next = watched_snapshot_next;
 }
