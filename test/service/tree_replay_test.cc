@@ -1,6 +1,7 @@
-/* Snapshot and replay at every step of multis: a snapshot begins behind each transaction and is written
- * while later ones are logged and applied; the power goes at each operation of the disk, so on either
- * side of every record and of every slice; what recovers is, record for record, what was there. */
+/* Snapshot and replay at every step of multis: a snapshot begins behind each transaction and is
+ * written while later ones are logged and applied; the power goes at each operation of the disk, so
+ * on either side of every record and of every slice; what recovers is, record for record, what was
+ * there. */
 #include "test/harness/disk_powercut.h"
 #include "test/service/tree_harness.h"
 

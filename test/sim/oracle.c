@@ -409,7 +409,12 @@ static void watched_apply(struct app *a, zxid_t zxid, const void *txn, uint32_t 
 static bool watched_restore_end(struct app *a, zxid_t zxid) {
   struct machine *m = oracle_machine_of(a);
   struct app *real = &m->node->app;
-  if (!real->ops->restore_end(real, zxid)) return false;
+  if (!real->ops->restore_end(real, zxid)) {
+    if (world->plan.tree && !m->damaged && !m->rotten)
+      violation("n%d: a snapshot of 0x%llx is not what it says", m->idx + 1,
+                (unsigned long long)zxid);
+    return false;
+  }
   if (!is_committed(zxid))
     violation("n%d restores 0x%llx, which is not committed", m->idx + 1, (unsigned long long)zxid);
   if (zxid) check_digest(m, real, zxid);

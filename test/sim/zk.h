@@ -42,17 +42,18 @@ void zk_restored(struct machine *m, zxid_t zxid);
 
 /* ---- zk_client.c ---- */
 void zk_client_event(int who, uint64_t number);
-/* zk_client_wake: something has changed for its connection; zk_client_connected: it stands, or not. */
+/* zk_client_wake: something has changed for its connection; zk_client_connected: it stands, or
+ * not. */
 void zk_client_wake(struct zk_client *c);
 void zk_client_connected(struct zk_client *c, int error);
 bool zk_client_is_cut(int who);
 uint64_t zk_acked(void); /* writes, of all */
-/* zk_clients_pin: no faults of their own any more; they stay at these nodes, and each wants one more
- * answer to a write.  zk_clients_served: each has it. */
+/* zk_clients_pin: no faults of their own any more; they stay at these nodes, and each wants one
+ * more answer to a write.  zk_clients_served: each has it. */
 void zk_clients_pin(const int *nodes, int cnt);
 bool zk_clients_served(void);
-/* zk_sessions_settled: each has lived in its session for longer than its timeout; all other sessions
- * have ended. */
+/* zk_sessions_settled: each has lived in its session for longer than its timeout; all others have
+ * ended. */
 bool zk_sessions_settled(void);
 
 #endif

@@ -224,8 +224,8 @@ static void make_session(const struct step *x, const struct txn_header *h) {
   HASH_ADD(hh, sessions, id, sizeof s->id, s);
 }
 
-/* The leader's own: of a container that had children and has none, of a TTL node whose time since it
- * was written is over. */
+/* The leader's own: of a container that had children and has none, of a TTL node whose time since
+ * it was written is over. */
 static void check_swept(const struct step *x, const struct txn_header *h, struct cursor c) {
   char name[ZK_PATH] = "";
   struct span path = jute_text(&c);

@@ -144,8 +144,8 @@ struct zk {
 };
 extern struct zk zk;
 
-/* zk_draw makes up the next request, zk_draw_ephemeral a create of one; zk_write_ask puts it, zk_write_hello a connect request,
- * zk_write_watches those that were set, into c's output. */
+/* zk_draw makes up the next request, zk_draw_ephemeral a create of one; zk_write_ask puts it,
+ * zk_write_hello a connect request, zk_write_watches those that were set, into c's output. */
 void zk_draw(struct zk_client *c, struct zk_ask *a);
 void zk_draw_ephemeral(struct zk_ask *a);
 void zk_write_ask(struct zk_client *c, const struct zk_ask *a);

@@ -1,5 +1,5 @@
-/* When a leader may end a session: when for its whole timeout, by the leader's own clock, nothing of
- * the session has reached the leader, since it began to lead.
+/* When a leader may end a session: when for its whole timeout, by the leader's own clock, nothing
+ * of the session has reached the leader, since it began to lead.
  *
  * ZooKeeper promises no more: a node that is cut off from the leader answers its clients' pings for
  * a while, and the leader hears of none.  What clients may rely on when nothing is wrong is judged
