@@ -22,7 +22,7 @@ import sys
 import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from cluster import BUILD, PORT_OFFSET, SUFFIX, Cluster, Skipped, check, run_tests, wait_for  # noqa: E402
+from cluster import BUILD, PORT_OFFSET, SUFFIX, Cluster, Failed, Skipped, check, run_tests, wait_for  # noqa: E402
 from raw_client import *  # noqa: E402,F403  its names are the protocol's
 
 JAR = "/usr/share/java/zookeeper.jar"
@@ -387,7 +387,7 @@ class Run:
 
     def __init__(self, sides, seed):
         self.sides, self.seed, self.maker, self.number = sides, seed, Maker(seed), 0
-        self.generation = dict.fromkeys(NAMES, 0)
+        self.generation, self.last = dict.fromkeys(NAMES, 0), None
         for side in sides:
             begin(side, self.maker.base)
         self.clients = [[Client(side, name) for name in NAMES] for side in sides]
@@ -428,6 +428,7 @@ class Run:
             clients[who].burst(requests)
         heard = [clients[who].heard(self.number) for clients in self.clients]
         self.same(heard, what)
+        self.last = what
         ended = ("end",) in heard[0] or self.ends(requests[-1][0], heard[0][-1])
         if ended:
             self.same([[clients[who].session.ended()] for clients in self.clients], what + ", behind the answer")
@@ -526,8 +527,11 @@ def begin(side, base):
 
 def run_sequence(sides, seed, operations):
     run = Run(sides, seed)
-    while run.number < operations:
-        run.number += run.step()
+    try:
+        while run.number < operations:
+            run.number += run.step()
+    except Failed as e:
+        raise Failed("%s\n  (seed %d, operation %d; the last before: %s)" % (e, seed, run.number, run.last)) from e
     run.end()
 
 

@@ -5,7 +5,7 @@ import struct
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from cluster import check  # noqa: E402
+from cluster import Failed, check  # noqa: E402
 
 NOTIFICATION, CREATE, DELETE, EXISTS, GET, SET, GETACL, SETACL, CHILDREN, SYNC, PING, CHILDREN2, CHECK, MULTI, CREATE2 = (
     0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15)
@@ -100,6 +100,8 @@ class Connection:
         while len(self.held) < n:
             try:
                 more = self.socket.recv(65536)
+            except socket.timeout as e:
+                raise Failed("%s:%d does not answer" % self.socket.getpeername()[:2]) from e
             except ConnectionError as e:
                 raise EOFError() from e
             if not more:

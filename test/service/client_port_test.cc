@@ -553,6 +553,43 @@ TEST_F(ClientPort, ASlowReaderIsNoLongerReadFromAndLosesNothing) {
   EXPECT_EQ(sent, most);
 }
 
+/* Its write is on its way to the leader: what stands before it is answered before it shows, though
+ * the client reads nothing and has more unread than it may. */
+TEST_F(ClientPort, AReadBeforeAWriteShowsWhatWasBeforeItAlsoToASlowReader) {
+  Zk a(node), b(node);
+  ASSERT_TRUE(a.Join() && b.Join());
+  ASSERT_EQ(a.Do(OP_CREATE, Create("/big", std::string(200000, 'x'))).err, ZK_OK);
+  ASSERT_EQ(a.Do(OP_CREATE, Create("/x", "before")).err, ZK_OK);
+  std::string all;
+  for (int i = 0; i < 50; i++) all += Zk::Ask(i, OP_GET_DATA, Zk::Path("/big"));
+  a.Send(all + Zk::Ask(50, OP_GET_DATA, Zk::Path("/x")) +
+         Zk::Ask(51, OP_SET_DATA, SetData("/x", "behind")));
+  while (b.Do(OP_GET_DATA, Zk::Path("/x")).body.substr(4, 6) != "behind") continue;
+  for (int i = 0; i < 50; i++) ASSERT_EQ(a.Next().xid, i);
+  EXPECT_EQ(a.Next().body.substr(4, 6), "before");
+  EXPECT_EQ(a.Next().xid, 51);
+}
+
+/* The one too many is in the middle of a request, which is read on: its client goes behind it. */
+TEST_F(ClientPort, AClientWithTooManyWatchesIsClosedAndNobodyElse) {
+  Zk a(node), b(node);
+  ASSERT_TRUE(a.Join() && b.Join());
+  auto path = [](int number, size_t len) {
+    std::string digits = std::to_string(number);
+    return "/" + digits + std::string(len - 1 - digits.size(), 'x');
+  };
+  int cnt = static_cast<int>(LIMIT_CLIENT_WATCH_BYTES / 1000000) - 1;
+  for (int i = 0; i < cnt; i++)
+    ASSERT_EQ(a.Do(OP_EXISTS, Zk::Path(path(i, 1000000), true)).err, ZK_NONODE) << i;
+  Jute lists;
+  lists.I8(0).I4(0).I4(200);
+  for (int i = 0; i < 200; i++) lists.Str(path(i, 5000));
+  for (int i = 0; i < 3; i++) a.Send(Zk::Ask(1, OP_SET_WATCHES, lists.I4(0).s));
+  EXPECT_EQ(b.Do(OP_CREATE, Create("/still")).err, ZK_OK);
+  while (!a.Next().ended) continue;
+  EXPECT_EQ(b.Do(OP_EXISTS, Zk::Path("/still")).err, ZK_OK);
+}
+
 TEST(ClientPortLimits, SoManyConnectionsFromOneAddress) {
   TreeNode node;
   node.config.max_client_cnxns = 3;
