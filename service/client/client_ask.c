@@ -98,7 +98,7 @@ static void take_request(struct client *c, const uint8_t *data, uint32_t len) {
   else if (type == OP_RECONFIG)
     add_error(c, xid, type, ZK_RECONFIGDISABLED);
   else
-    add_error(c, xid, type, ZK_UNIMPLEMENTED);
+    add_error(c, xid, OP_NOTIFICATION, ZK_UNIMPLEMENTED); /* not `type`: it may be one of ours */
 }
 
 /* The next whole frame's length, or 0: not there yet, or the connection is being closed. */

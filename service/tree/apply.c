@@ -69,6 +69,8 @@ static int32_t apply_create(const struct apply *a, int32_t type, struct cursor *
   struct tree *t = a->t;
   struct made m = made_read(a, type, c);
   if (c->bad || !path_has_parent(m.path)) return ZK_MARSHALLINGERROR;
+  if (m.path.len > 1 && !path_last(m.path).len)
+    return ZK_BADARGUMENTS; /* no snapshot could hold it */
   struct znode *parent = tree_find(t, path_parent(m.path)), *n = tree_find(t, m.path);
   if (!parent) return ZK_NONODE;
   if (n) return n->parent ? made_again(a, type, n, &m) : ZK_NODEEXISTS;

@@ -313,6 +313,8 @@ class Maker:
         n = r.randint(0, 19)
         if n < 13:
             op = r.choice([EXISTS, GET, CHILDREN, CHILDREN2])
+            if self.private and op == EXISTS and excuse("exists-acl"):
+                op = GET
             return op, text(self.path()) + boolean(watch)
         if n < 15:
             return GETACL, text(self.path())
@@ -344,7 +346,7 @@ class Maker:
         n = r.randint(0, 999)
         if n < 380:
             op, record = self.write()
-            return (op, record) if op != CHECK else (EXISTS, text(self.path()) + boolean(watch))
+            return (op, record) if op != CHECK else (GET if self.private else EXISTS, text(self.path()) + boolean(watch))
         if n < 480:
             return MULTI, self.multi()
         if n < 520:
@@ -364,10 +366,9 @@ class Maker:
         if n < 965:
             return SASL, text(r.choice([b"", b"token"]))
         if n < 970:
-            op = r.choice(sorted(ENDING - {CLOSE}))
-            if op == DELETECONTAINER:
-                excuse("delete-container")
-                op = CHECK
+            op = r.choice(sorted(ENDING - {CLOSE, CHECK, DELETECONTAINER}))
+            excuse("delete-container")
+            excuse("check-alone")
             excuse("unknown-op-order")
             return op, text(self.path()) + i4(-1)
         if n < 975:

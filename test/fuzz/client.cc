@@ -9,7 +9,7 @@ extern "C" {
 #include "service/client/client.h"
 }
 
-#define TXN_MAX (1u << 20)
+#define TXN_MAX (1u << 14)
 
 struct Node {
   Node() : tree(app_tree_create("version=0", 60000)) {
