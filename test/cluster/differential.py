@@ -97,7 +97,9 @@ class Side:
 
     def body(self, op, r):
         if op in (CREATE, SYNC, SASL):
-            return r.text()
+            said = r.text()
+            odd = op == SYNC and said and "\ufffd" in said.decode(errors="replace")
+            return "no UTF-8" if odd and excuse("text-bytes") else said
         if op in (CREATE2, CONTAINER, TTL):
             return r.text(), self.stat(r)
         if op in (EXISTS, SET, SETACL):
