@@ -37,7 +37,8 @@ struct watch {
 static struct watch_path *find_path(const struct client_port *p, struct span path) {
   struct watch_path *w;
   if (path.len < 0) return NULL;
-  HASH_FIND(hh, p->watch_paths, path.data, (unsigned)path.len, w);
+  const void *bytes = path.len ? path.data : (const void *)"";
+  HASH_FIND(hh, p->watch_paths, bytes, (unsigned)path.len, w);
   return w;
 }
 
@@ -52,7 +53,7 @@ static struct watch_path *add_path(struct client_port *p, struct span path) {
   size_t size = sizeof(struct watch_path) + (size_t)path.len;
   struct watch_path *w = memory_or_end(calloc(1, size), size);
   w->len = (uint32_t)path.len;
-  memcpy(w->bytes, path.data, (size_t)path.len);
+  if (path.len) memcpy(w->bytes, path.data, (size_t)path.len);
   HASH_ADD_KEYPTR(hh, p->watch_paths, w->bytes, w->len, w);
   p->watch_path_cnt++;
   return w;
