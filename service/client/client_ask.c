@@ -56,12 +56,6 @@ static void take_sasl(struct client *c, int32_t xid) {
   client_end(c, begin);
 }
 
-/* As a server without SASL: no token, and no error. */
-static void add_sasl(struct client *c, int32_t xid) {
-  add_error(c, xid, OP_SASL, ZK_OK);
-  jute_append_i32(&c->last->reply, -1);
-}
-
 /* Not in the order of the others, as there: later requests may need it, earlier ones do not. */
 static void take_auth(struct client *c, struct cursor *record) {
   int32_t err = client_auth(c, record);
@@ -93,8 +87,6 @@ static void take_request(struct client *c, const uint8_t *data, uint32_t len) {
     add_error(c, XID_PING, type, ZK_OK);
   else if (client_is_read(type))
     add_read(c, xid, type, record);
-  else if (type == OP_SASL)
-    add_sasl(c, xid);
   else if (type == OP_RECONFIG)
     add_error(c, xid, type, ZK_RECONFIGDISABLED);
   else

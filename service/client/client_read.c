@@ -26,6 +26,7 @@ static int32_t read_exists(struct client *c, struct cursor *in) {
   bool watch = jute_bool(in);
   int32_t err = check_path(in, path);
   if (err) return err;
+  if (path.len && memchr(path.data, 0, (size_t)path.len)) return ZK_BADARGUMENTS; /* it alone */
   const struct znode *n = find(c, path);
   if (n) err = may(c, n, PERM_READ);
   if (watch && !err) client_watch(c, path, WATCH_DATA);
