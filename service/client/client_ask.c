@@ -136,6 +136,7 @@ bool client_frames(struct client *c) {
     if (!c->closing) buffer_consume(&c->in, 4 + len);
   }
   if (cnt == FRAMES_TURN) c->stalled = true;
+  if (client_is_throttled(c) && buffer_len(&c->in) >= 4) client_note_throttled(c);
   return cnt > 0;
 }
 

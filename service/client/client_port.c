@@ -185,7 +185,6 @@ static void on_read(uv_stream_t *s, ssize_t len, const uv_buf_t *buf) {
   c->stalled = true;
   client_ready(c);
   if (may_read(c)) return;
-  if (client_is_throttled(c)) client_note_throttled(c);
   uv_read_stop(s);
   c->reading = false;
 }
