@@ -344,6 +344,8 @@ void oracle_recovered(struct machine *m) {
   note("Recovered", "zxid accepted current",
        (struct noted){m->idx, -1, {d.last_zxid, d.accepted_epoch, d.current_epoch}});
   gave_up_vote(m);
+  struct oracle_node *n = &state.node[m->idx]; /* it may have died right behind the durable cut */
+  if (n->cut && d.last_zxid == n->cut) n->acked = history_common(&state.history, n->acked, n->cut);
   oracle_obliged(m->idx, d, "");
   state.node[m->idx].seen_current = d.current_epoch;
   moved(m, d.last_zxid);
@@ -351,7 +353,7 @@ void oracle_recovered(struct machine *m) {
 
 void oracle_wiped(struct machine *m) {
   struct oracle_node *n = &state.node[m->idx];
-  n->tip = n->acked = 0;
+  n->tip = n->acked = n->cut = 0;
   n->promised = n->current = n->seen_current = 0;
 }
 

@@ -52,6 +52,7 @@ static void acknowledge(struct machine *m, zxid_t zxid) {
   struct oracle *o = oracle_state();
   struct oracle_node *n = &o->node[m->idx];
   if (!history_has(&o->history, n->acked, zxid)) n->acked = zxid;
+  n->cut = 0;
 }
 
 /* One in so many is checked on the disk itself. */
@@ -153,6 +154,9 @@ static void on_packet(struct machine *m, const struct tcp *s, int side, const st
       on_ackepoch(m, p);
       require(n->info_zxid == tip_of(m), m, "ACKEPOCH",
               "its last zxid is that of FOLLOWERINFO, or of its fence");
+      break;
+    case PACKET_TRUNC:
+      oracle_state()->node[s->end[!side].machine].cut = p->zxid;
       break;
     case PACKET_NEWLEADER:
       require(epoch <= e->current, m, "NEWLEADER", "its own currentEpoch is durable first (R4)");

@@ -17,6 +17,7 @@ struct oracle_node {
   uint32_t own_epoch; /* that it leads, or was about to */
   zxid_t acked;
   zxid_t said;      /* as acked, in `memory`: received, and perhaps lost by now */
+  zxid_t cut;       /* where a leader has told it to cut, since it acknowledged last; 0: nowhere */
   zxid_t info_zxid; /* its last zxid at FOLLOWERINFO, or when it was fenced in place */
   uint32_t offered; /* newest epoch of its LEADERINFOs */
   bool in_place;    /* as a leader: its fast path is closed, and it leads on */
