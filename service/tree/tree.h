@@ -10,7 +10,8 @@
  * key; here it is 12 bytes, and a znode is 152 bytes, its name and its data.
  *
  * The digest is the wrapping sum over all znodes outside /zookeeper/ (storage.md 8).  A znode keeps
- * the CRC of its path and data, so a change of its Stat alone costs 60 bytes of CRC-32.
+ * the CRC of its path and data, so a change of its Stat alone costs 60 bytes of CRC-32, and its own
+ * part, so that what it was before costs nothing.
  *
  * A change to a znode is made between tree_change and tree_changed, which keep digest and a running
  * snapshot (tree_snapshot.c) right.
@@ -66,6 +67,7 @@ struct znode {
   uint32_t below_cnt; /* all below it, at any depth; below_bytes: their data */
   uint32_t hash;      /* of the path */
   uint32_t crc;       /* CRC-32 of path and data */
+  uint32_t digest;    /* its part of the tree's; 0 in /zookeeper */
   uint32_t snapshot;  /* the last one that has it, or did not need it */
   uint32_t name_len : 31, in_zookeeper : 1;
   uint64_t below_bytes;
@@ -187,7 +189,7 @@ struct znode *tree_next(const struct znode *n);
 
 /* znode_crc, znode_digest: storage.md 8: CRC-32 of path and data, continued by the Stat. */
 uint32_t znode_crc(struct span path, struct span data);
-uint64_t znode_digest(uint32_t crc, const struct znode_stat *s);
+uint32_t znode_digest(uint32_t crc, const struct znode_stat *s);
 
 struct owner *tree_owner(const struct tree *t, int64_t id);
 /* owner_is_session: an ordinary ephemeral's. */

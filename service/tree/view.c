@@ -26,23 +26,26 @@ struct seen view_get(const struct view *v, struct span path) {
                        .child_cnt = n->child_cnt,
                        .acl = n->acl,
                        .data = n->data,
-                       .crc = n->crc};
+                       .crc = n->crc,
+                       .digest = n->digest};
 }
 
 uint64_t view_digest(const struct view *v) { return v->first ? v->digest : v->tree->digest; }
 
-static uint64_t digest_of(struct span path, const struct seen *s) {
+static uint32_t digest_of(struct span path, const struct seen *s) {
   return s->exists && !path_in_zookeeper(path) ? znode_digest(s->crc, &s->stat) : 0;
 }
 
 void view_put(struct view *v, zxid_t zxid, struct span path, const struct seen *s) {
   path = canonical(path);
   struct seen before = view_get(v, path);
-  uint64_t digest = view_digest(v) - digest_of(path, &before) + digest_of(path, s);
+  uint32_t was = before.exists ? before.digest : 0, is = digest_of(path, s);
+  uint64_t digest = view_digest(v) - was + is;
   size_t size = sizeof(struct change) + (size_t)path.len;
   struct change *c = memory_or_end(calloc(1, size), size);
   c->zxid = zxid;
   c->seen = *s;
+  c->seen.digest = is;
   c->path_len = (uint32_t)path.len;
   memcpy(c->path, path.data, (size_t)path.len);
   if (s->exists) {

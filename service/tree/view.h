@@ -17,7 +17,7 @@ struct seen {
   uint32_t child_cnt;
   int32_t acl;
   struct blob *data;
-  uint32_t crc;
+  uint32_t crc, digest; /* digest: by view_put */
 };
 
 struct change {
