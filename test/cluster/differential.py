@@ -54,6 +54,12 @@ excuse = DIFFERENCES.excuse
 
 # ---- the two sides ----
 
+def readable(path):
+    """The path of a damaged sync or watch comes back as it was sent, or as Java could read it."""
+    odd = path and "\ufffd" in path.decode(errors="replace")
+    return "no UTF-8" if odd and excuse("text-bytes") else path
+
+
 class Side:
     """One of the two servers, as it shows to the test: zxids and sessions by what made them."""
 
@@ -97,9 +103,7 @@ class Side:
 
     def body(self, op, r):
         if op in (CREATE, SYNC, SASL):
-            said = r.text()
-            odd = op == SYNC and said and "\ufffd" in said.decode(errors="replace")
-            return "no UTF-8" if odd and excuse("text-bytes") else said
+            return readable(r.text()) if op == SYNC else r.text()
         if op in (CREATE2, CONTAINER, TTL):
             return r.text(), self.stat(r)
         if op in (EXISTS, SET, SETACL):
@@ -170,7 +174,7 @@ class Client:
         if xid == XID_EVENT:
             excuse("event-zxid")
             check(zxid == -1 or self.side.ours, "ZooKeeper 3.8 says the zxid of an event: has it become 3.9?")
-            return "event", err, r.i4(), r.i4(), r.text(), r.left()
+            return "event", err, r.i4(), r.i4(), readable(r.text()), r.left()
         n, (op, expected) = next(ops)
         if op in WRITES and not (op == CLOSE and err):
             self.side.wrote(zxid, (number, n))
