@@ -260,8 +260,8 @@ static int keep_spare(struct log *l) {
   return io_open(l->io, &l->spare.file, name, DISK_READ_WRITE);
 }
 
-/* Reads the last group again, into l->group (free until the log is open).  Returns 1: it is whole, 0:
- * its records are not, or there is none in the tail segment; -1. */
+/* Reads the last group again, into l->group (free until the log is open).  Returns 1: it is whole,
+ * 0: its records are not, or there is none in the tail segment; -1. */
 static int read_last(struct log *l, const struct segment *s, const struct log_recovery *rec) {
   struct group_header h;
   if (!rec->last_size || rec->last_segment != s->id) return 0; /* something was written after it */

@@ -127,8 +127,10 @@ static int32_t read_descendants(struct client *c, struct cursor *in) {
   const struct znode *n = find(c, path);
   if (!n) return ZK_NONODE;
   err = may(c, n, PERM_READ);
-  if (!err) jute_append_i32(&c->port->scratch, (int32_t)n->below_cnt);
-  return err;
+  if (err) return err;
+  /* the root has two names there, "" and "/": below the one is the other */
+  jute_append_i32(&c->port->scratch, (int32_t)(n->below_cnt + (path.len <= 0)));
+  return ZK_OK;
 }
 
 /* null, "" and "/", with white space around them as Java trims it, stand for all. */

@@ -56,8 +56,7 @@ static uint8_t *put32(uint8_t *at, int32_t v) {
   return at + sizeof big_endian;
 }
 
-/* Twice for each write on the leader, so by straight stores: struct writer took half as long again as
- * the CRC itself. */
+/* Twice for each write on the leader, so by straight stores. */
 uint32_t znode_digest(uint32_t crc, const struct znode_stat *s) {
   uint8_t bytes[DIGEST_STAT_LEN], *at = bytes;
   at = put64(at, s->czxid);

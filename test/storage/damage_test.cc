@@ -251,7 +251,7 @@ TEST(Damage, AMissingSegmentStopsTheNodeOrItsVote) {
   EXPECT_NE(std::string(none.error).find("log is gone"), std::string::npos) << none.error;
 }
 
-/* What follows it says how long the history is: all before it is faulty, and nothing is given up. */
+/* What follows it says how long the history is: all before it is faulty, nothing is given up. */
 TEST(Damage, ASegmentOfWhichNothingIsReadableIsOneHole) {
   Disk d;
   Model m;
