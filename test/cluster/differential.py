@@ -56,7 +56,7 @@ excuse = DIFFERENCES.excuse
 
 def readable(path):
     """The path of a damaged sync or watch comes back as it was sent, or as Java could read it."""
-    odd = path and "\ufffd" in path.decode(errors="replace")
+    odd = path and any(c == "\ufffd" or c > "\uffff" for c in path.decode(errors="replace"))
     return "no UTF-8" if odd and excuse("text-bytes") else path
 
 
