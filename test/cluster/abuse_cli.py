@@ -194,5 +194,6 @@ TESTS = [garbage_gets_a_line_and_the_end_of_its_connection, giant_lines_are_refu
          thousands_of_mute_connections_keep_no_operator_out]
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a job in the background has it ignored, and so would its children
     wanted = sys.argv[1:]
     sys.exit(run_tests([t for t in TESTS if not wanted or t.__name__ in wanted]))
