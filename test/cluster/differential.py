@@ -250,7 +250,7 @@ class Maker:
         if op in (CREATE, CREATE2) and not inside:
             excuse("create-kind")
         if op == CONTAINER and flags != 4:
-            flags = flags if inside else 4
+            flags = flags if inside and flags != 5 else 4
             excuse("container-kind")
         path = self.path()
         if flags in (2, 3, 6) and isinstance(path, str) and r.random() < 0.2:
@@ -394,7 +394,7 @@ class Run:
 
     def __init__(self, sides, seed):
         self.sides, self.seed, self.maker, self.number = sides, seed, Maker(seed), 0
-        self.generation, self.last = dict.fromkeys(NAMES, 0), None
+        self.generation, self.last, self.now = dict.fromkeys(NAMES, 0), None, None
         for side in sides:
             begin(side, self.maker.base)
         self.clients = [[Client(side, name) for name in NAMES] for side in sides]
@@ -431,6 +431,7 @@ class Run:
 
     def ask(self, who, requests):
         what = "%r by %s" % ([(op, record(self.sides[0]) if callable(record) else record) for op, record in requests], NAMES[who])
+        self.now = what
         for clients in self.clients:
             clients[who].burst(requests)
         heard = [clients[who].heard(self.number) for clients in self.clients]
@@ -538,7 +539,8 @@ def run_sequence(sides, seed, operations):
         while run.number < operations:
             run.number += run.step()
     except Failed as e:
-        raise Failed("%s\n  (seed %d, operation %d; the last before: %s)" % (e, seed, run.number, run.last)) from e
+        raise Failed("%s\n  (seed %d, operation %d: %s; the last before: %s)" % (
+            e, seed, run.number, run.now, run.last)) from e
     run.end()
 
 
