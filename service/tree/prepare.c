@@ -38,6 +38,7 @@ static int32_t prepare_delete(struct prep *p, struct cursor *c) {
   if (c->bad) return ZK_MARSHALLINGERROR;
   int32_t err = tree_prepare_check_session(p);
   if (err) return err;
+  if (path.len < 0) return ZK_MARSHALLINGERROR; /* as there: nothing has no parent */
   if (!path_has_parent(path) || path_special(path)) return ZK_BADARGUMENTS;
   struct seen parent = view_get(&p->app->view, path_parent(path));
   if (!parent.exists) return ZK_NONODE;

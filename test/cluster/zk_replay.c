@@ -3,7 +3,7 @@
  * From the empty tree, and from each snapshot (fuzzy ones: they hold effects of what follows them),
  * all transactions of its log are applied.  Compared is our digest with the one that ZooKeeper has
  * put into each transaction, and in the end every tree with the first one, znode by znode.  A fuzzy
- * snapshot's digest is right from the zxid on that it names.
+ * snapshot's digest is right behind the zxid that it names.
  *
  * Says "transactions=N digests=N snapshots=N fuzzy=N znodes=N"; status 1 and what differs.
  * Source: zookeeper/storage.md 3, 4, 5, 8. */
@@ -137,14 +137,15 @@ static void differs(const struct replay *r, const struct txn *t, const char *fro
   exit(1);
 }
 
-/* Applies all behind the tree; digests count from `settled` on. */
+/* Applies all behind the tree; digests count behind `settled`: the transaction that was being applied
+ * when the server wrote that zxid into its snapshot may be in the znodes already. */
 static void replay_all(struct replay *r, const struct txns *all, zxid_t settled, const char *from) {
   for (size_t i = 0; i < all->cnt; i++) {
     const struct txn *t = &all->at[i];
     if (t->zxid <= r->tree->tree.applied) continue;
     uint64_t before = r->tree->tree.digest_mismatches;
     r->app.ops->apply(&r->app, t->zxid, t->data, t->len);
-    if (t->zxid < settled || !has_digest(t)) continue;
+    if (t->zxid <= settled || !has_digest(t)) continue;
     if (r->tree->tree.digest_mismatches != before) differs(r, t, from);
     r->digests++;
   }
