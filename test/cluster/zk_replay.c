@@ -119,8 +119,17 @@ static void replay_init(struct replay *r) {
   r->app = app_tree_app(r->tree);
 }
 
+/* A multi without operations changes nothing, and carries what its server knew of changes that were
+ * under way, taken back ones too: not always the digest of any tree. */
+static bool is_empty_multi(const struct txn *t) {
+  struct cursor c;
+  cursor_init(&c, t->data + TXN_HEADER_LEN, t->len - TXN_HEADER_LEN);
+  return txn_header_read(t->data).type == OP_MULTI && cursor_i32(&c) == 0;
+}
+
 static bool has_digest(const struct txn *t) {
   int32_t type = txn_header_read(t->data).type;
+  if (is_empty_multi(t)) return false;
   return type != OP_ERROR && t->len >= TXN_HEADER_LEN + JUTE_DIGEST_LEN;
 }
 
