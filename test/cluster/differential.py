@@ -426,6 +426,9 @@ class Run:
             if op in ENDING or op in (AUTH, SASL):  # answered at once, or ending all: alone
                 requests = requests[:i] or requests[:1]
                 break
+        # of the whole tree the number is a matter of time: TTL nodes of the sequences before end now
+        requests = [(op, text(self.maker.base) if op == ALLCHILDREN and record in (text(""), text("/")) else record)
+                    for op, record in requests]
         self.ask(who, requests)
         return len(requests)
 

@@ -146,8 +146,8 @@ static void differs(const struct replay *r, const struct txn *t, const char *fro
   exit(1);
 }
 
-/* Applies all behind the tree; digests count behind `settled`: the transaction that was being applied
- * when the server wrote that zxid into its snapshot may be in the znodes already. */
+/* Applies all behind the tree; digests count behind `settled`: the transaction that was being
+ * applied when the server wrote that zxid into its snapshot may be in the znodes already. */
 static void replay_all(struct replay *r, const struct txns *all, zxid_t settled, const char *from) {
   for (size_t i = 0; i < all->cnt; i++) {
     const struct txn *t = &all->at[i];
