@@ -119,7 +119,7 @@ struct log_recovery {
   int torn;                /* segment whose tail log_mend leaves behind; -1: none */
   char note[LIMIT_TEXT_LEN];
   uint64_t last_segment, last_offset; /* the last group of the history; last_size 0: none */
-  uint32_t last_size;
+  uint32_t last_size, last_crc;
 };
 
 /* Functions return 0, or -1 with io failed. */

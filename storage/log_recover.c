@@ -113,6 +113,7 @@ int log_accept(struct log *l, int idx, const struct group_header *h, struct log_
   rec->last_segment = s->id;
   rec->last_offset = offset;
   rec->last_size = group_size(h->len);
+  rec->last_crc = h->crc;
   if (h->type == GROUP_TRUNCATE) log_clamp(l, h->last_zxid);
   l->last_zxid = h->last_zxid;
   l->sequence = h->sequence + 1;
@@ -268,7 +269,7 @@ static int read_last(struct log *l, const struct segment *s, const struct log_re
   const uint8_t *p = log_window(l, s, s->size, rec->last_offset, rec->last_size);
   if (!p) return -1;
   memcpy(l->group, p, rec->last_size);
-  if (!group_read_header(&h, l->group, s->id, l->owner) || h.crc != l->chain ||
+  if (!group_read_header(&h, l->group, s->id, l->owner) || h.crc != rec->last_crc ||
       group_size(h.len) != rec->last_size)
     return log_damaged(l, s, rec->last_offset, "the last group reads otherwise than before");
   return group_payload_ok(&h, l->group);

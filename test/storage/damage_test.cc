@@ -106,6 +106,18 @@ TEST(Damage, AZeroBlockInTheLastGroupIsATornWriteAndWholeRecordsAreKept) {
   EXPECT_EQ(Compare(d.s, m), "");
 }
 
+/* What follows a hole is not what the last intact group was followed by. */
+TEST(Damage, ATornWriteBehindAHoleIsTornAndTheHoleIsFaulty) {
+  Disk d;
+  Model m;
+  ThreeGroups(d, m, false);
+  uint8_t *p = File(d, "log.00000001");
+  p[8192] ^= 1;
+  memset(p + 12288 + 2048, 0, 512);
+  ASSERT_TRUE(d.Open()) << d.error;
+  EXPECT_EQ(store_state(d.s).faulty, Z(1, 2));
+}
+
 TEST(Damage, AZeroBlockIsRotIfATrailerSaysThatTheGroupWasComplete) {
   Disk d;
   Model m;
