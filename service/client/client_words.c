@@ -90,12 +90,12 @@ static void word_cons(struct client *c) {
     say_client(c, o);
     if (o->phase == CLIENT_OPEN)
       client_say(c,
-                 ",sid=0x%llx,lop=%s,est=%lld,to=%d,lcxid=0x%x,lzxid=0x%llx,lresp=%lld,llat=0,"
+                 ",sid=0x%llx,lop=%s,est=%lld,to=%d,lcxid=0x%x,lzxid=0x%llx,lresp=%lld,llat=%llu,"
                  "minlat=%llu,avglat=%lld,maxlat=%llu",
                  (unsigned long long)o->session, last_op(o), (long long)o->since_ms, o->timeout_ms,
                  (unsigned)o->last_xid, (unsigned long long)o->last_zxid, (long long)o->last_ms,
-                 (unsigned long long)o->latency.min, (long long)client_average(&o->latency),
-                 (unsigned long long)o->latency.max);
+                 (unsigned long long)o->last_latency, (unsigned long long)o->latency.min,
+                 (long long)client_average(&o->latency), (unsigned long long)o->latency.max);
     client_say(c, ")\n");
   }
   client_say(c, "\n");
