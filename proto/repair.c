@@ -26,7 +26,7 @@ enum reason repair_read(struct repair_msg *m, const struct packet *p) {
   bool is_answer = p->type == PACKET_ANSWER;
   int32_t head = is_answer ? REPAIR_ANSWER_HEAD : REPAIR_ASK_LEN;
   *m = (struct repair_msg){.after = p->zxid};
-  if (p->data.len < head || (!is_answer && p->data.len != head)) return REASON_PACKET_BAD;
+  if (p->data.len < head) return REASON_PACKET_BAD;
   cursor_init(&c, p->data.data, (size_t)head);
   int32_t answer = is_answer ? cursor_i32(&c) : ANSWER_HAVE;
   m->upto = (zxid_t)cursor_i64(&c);

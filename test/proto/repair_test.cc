@@ -76,9 +76,9 @@ TEST(Repair, EveryTruncationIsBad) {
 TEST(Repair, WhatCannotBeIsBad) {
   struct repair_msg m;
   for (const char *answer : {"00 00 00 00", "00 00 00 05", "ff ff ff ff", "80 00 00 00"})
-    EXPECT_EQ(read(&m, PACKET_ANSWER, 1, hex(answer) + hex("00 00 00 00 00 00 00 06 'r'")),
-              REASON_PACKET_BAD)
-        << answer;
+    for (const char *rest : {"00 00 00 00 00 00 00 06", "00 00 00 00 00 00 00 06 'r'"})
+      EXPECT_EQ(read(&m, PACKET_ANSWER, 1, hex(answer) + hex(rest)), REASON_PACKET_BAD)
+          << answer << ", " << rest;
   EXPECT_EQ(read(&m, PACKET_ASK, 9, hex("00 00 00 00 00 00 00 09")), REASON_PACKET_BAD);
   EXPECT_EQ(read(&m, PACKET_ASK, 10, hex("00 00 00 00 00 00 00 09")), REASON_PACKET_BAD);
   EXPECT_EQ(read(&m, PACKET_ASK, 8, hex("00 00 00 00 00 00 00 09")), REASON_NONE);
