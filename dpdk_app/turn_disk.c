@@ -203,6 +203,7 @@ static void seal(struct diskd *d) {
 static void idle_polling(struct diskd *d) {
   if (++d->idle_turns < SEAL_TURNS) return;
   d->idle_turns = 0;
+  d->quiet = true;
   seal(d);
 }
 
@@ -220,12 +221,16 @@ static void idle_sleeping(struct diskd *d) {
   }
   waker_wait(w, is_behind(d) ? GATHER_MS : IDLE_WAIT_MS);
   d->rested = true;
-  if (!anything_to_do(d)) seal(d);
+  if (anything_to_do(d)) return;
+  d->quiet = true;
+  seal(d);
 }
 
 void disk_idle(struct diskd *d) {
   if (d->failed) return;
-  if (store_idle(d->node->store)) {
+  bool quiet = d->quiet;
+  d->quiet = false; /* one step, then the next rest */
+  if (store_idle(d->node->store, quiet)) {
     d->rested = true;
     return;
   }

@@ -172,6 +172,13 @@ int log_write_group(struct log *l, enum group_type type, const uint8_t *records,
   return 0;
 }
 
+bool log_spare_due(const struct log *l) {
+  if (l->spare.state == SPARE_READY || !l->seg_cnt) return false;
+  const struct segment *s = &l->segs[l->seg_cnt - 1];
+  uint64_t due = s->tail * l->segment_bytes / s->size; /* in step */
+  return l->spare.filled < due + due / 8 + LOG_FILL_SLICE;
+}
+
 /* keep_pace fills the spare in step with the second half of the segment, if nobody was idle to do
  * it, so that no group commit waits for a whole segment of zeros. */
 static int keep_pace(struct log *l) {

@@ -28,10 +28,10 @@
 
 #define LOG_INDEX_STRIDE (256u << 10) /* bytes of a segment per entry of the sparse index */
 #define LOG_READ_AHEAD (256u << 10)
-#define LOG_READ_BUDGET (1u << 20)  /* bytes from disk after which a slice ends early */
-#define LOG_FILL_SLICE (256u << 10) /* bytes of zeros written by one step of log_prepare */
-#define LOG_HINTS 16                /* places kept where a reader may go on */
-#define LOG_SPARE_TMP "tmp.log"     /* a spare segment that is not yet filled */
+#define LOG_READ_BUDGET (1u << 20) /* bytes from disk after which a slice ends early */
+#define LOG_FILL_SLICE (64u << 10) /* bytes of zeros written by one step of log_prepare */
+#define LOG_HINTS 16               /* places kept where a reader may go on */
+#define LOG_SPARE_TMP "tmp.log"    /* a spare segment that is not yet filled */
 
 static_assert(LIMIT_GROUP <= LIMIT_RECORD_MAX, "the largest group holds one largest record");
 
@@ -141,8 +141,11 @@ int log_truncate(struct log *l, zxid_t zxid); /* zxid: one of the history, or it
 int log_restart(struct log *l, zxid_t base);  /* the commit point of a snapshot install */
 int log_seal(struct log *l);                  /* the idle trailer */
 
-/* log_prepare does one step for the spare segment: *more is set while there is one left. */
+/* log_prepare does one step for the spare segment: *more is set while there is one left.
+ * log_spare_due: whether it is time for one.  The spare is filled in step with the segment in use,
+ * and never at once: a durable write waits for all that the disk was given before it. */
 int log_prepare(struct log *l, bool *more);
+bool log_spare_due(const struct log *l);
 
 /* log_drop unlinks the cnt oldest segments.  More than one without io_sync_dir in between only
  * before a RESTART: else a power cut could leave a hole. */

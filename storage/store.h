@@ -128,10 +128,11 @@ enum reason store_snap_commit(struct store *s, int asker, uint32_t flag);
 void store_snap_abort(struct store *s, int asker);
 
 int64_t store_free_bytes(struct store *s);
-/* store_idle does one bounded step of background work: 256 KB of zeros for the next segment, or the
- * unlinking of one old file.  Returns true if there is more to do.  False after an error, too: see
+/* store_idle does one bounded step of background work: zeros for the next segment (LOG_FILL_SLICE;
+ * quiet: nothing was asked for some milliseconds, and they may be written before they are due), or
+ * the unlinking of one old file.  Returns true if it did something.  False after an error, too: see
  * store_error. */
-bool store_idle(struct store *s);
+bool store_idle(struct store *s, bool quiet);
 
 /* store_seal writes the idle trailer (one durable write, if there is none yet), by which a damaged
  * last group is known to have been complete.  Call it when nothing was appended for some

@@ -110,10 +110,11 @@ static int purge(struct store *s, bool *more) {
   return log_drop(&s->log, 1) || io_sync_dir(&s->io) ? -1 : 0;
 }
 
-bool store_idle(struct store *s) {
+bool store_idle(struct store *s, bool quiet) {
   bool more = false;
   if (s->io.reason != REASON_NONE || s->repair.open) return false; /* its place is in a segment */
-  if (log_prepare(&s->log, &more) || more) return s->io.reason == REASON_NONE;
+  if (s->log.spare.state != SPARE_READY && (quiet || log_spare_due(&s->log)))
+    return log_prepare(&s->log, &more) == 0;
   return purge(s, &more) == 0 && more;
 }
 

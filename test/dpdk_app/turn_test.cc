@@ -105,7 +105,7 @@ struct Turn : testing::Test {
   /* Nothing of the start is left to do: no segment to fill, no request, no trailer. */
   void SettleDisk() {
     StartDisk();
-    for (int i = 0; i < 100000 && store_idle(n->store); i++) continue;
+    for (int i = 0; i < 100000 && store_idle(n->store, true); i++) continue;
     disk_idle(&disk);
     disk_turn(&disk);
     ASSERT_FALSE(disk.failed) << store_error(n->store);
@@ -208,7 +208,7 @@ TEST_F(Turn, InMemoryAStepInTheBackgroundDoesNotHoldTheLogUp) {
   pos_t to = Append(3);
   EXPECT_FALSE(disk_turn(&disk));
   disk_idle(&disk); /* the next segment is not filled yet */
-  ASSERT_TRUE(store_idle(n->store)) << "there was nothing in the background";
+  ASSERT_TRUE(store_idle(n->store, true)) << "there was nothing in the background";
   EXPECT_TRUE(disk_turn(&disk));
   EXPECT_EQ(Durable(), to);
 }

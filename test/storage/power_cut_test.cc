@@ -324,7 +324,7 @@ TEST_P(PowerCut, AnErrorOfAnyOperationIsFinalAndNamed) {
       EXPECT_EQ(store_seal(d.s), REASON_DISK_ERROR);
       EXPECT_EQ(store_mark_clean(d.s), REASON_DISK_ERROR);
       EXPECT_EQ(store_snap_begin(d.s, STORE_APP, 1), REASON_DISK_ERROR);
-      EXPECT_FALSE(store_idle(d.s));
+      EXPECT_FALSE(store_idle(d.s, true));
       EXPECT_EQ(store_error(d.s), line);
       EXPECT_EQ(powercut_ops(d.cut), ops) << "nothing is tried again (E6)";
       d.Close();

@@ -104,10 +104,10 @@ TEST(Repair, WhileItIsOpenTheDiskThreadHasNoIdleWork) {
   ASSERT_TRUE(d.Open()) << d.error;
   store_repair r = store_repair_begin(d.s);
   ASSERT_EQ(r.step, REPAIR_NEEDS);
-  EXPECT_FALSE(store_idle(d.s));
+  EXPECT_FALSE(store_idle(d.s, true));
   auto record = PeerRecord(m, r.after);
   ASSERT_EQ(store_repair_put(d.s, record.data(), record.size()).step, REPAIR_DONE);
-  EXPECT_TRUE(store_idle(d.s)) << "the spare segment was left to do";
+  EXPECT_TRUE(store_idle(d.s, true)) << "the spare segment was left to do";
 }
 
 /* Within one epoch the next zxid is known: a peer's gap does not become ours. */

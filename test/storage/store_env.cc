@@ -103,7 +103,7 @@ Step SnapInstall(zxid_t zxid, uint32_t len) {
 Step Idle(int turns) {
   return {"idle",
           [=](store *s) {
-            for (int i = 0; i < turns && store_idle(s); i++) {
+            for (int i = 0; i < turns && store_idle(s, true); i++) {
             }
             return store_error(s)[0] ? REASON_DISK_ERROR : REASON_NONE;
           },

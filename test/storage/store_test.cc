@@ -120,6 +120,27 @@ TEST(Store, AppendOfOneSmallRecordIsOneDurableWriteOfOneSector) {
   EXPECT_STREQ(name, "log.00000001");
 }
 
+/* A durable write waits for all that the disk was given before it: while records come, a segment of
+ * zeros is never written at once, and is still there in time. */
+TEST(Store, FillsTheNextSegmentInStepWithTheLog) {
+  for (int idle : {0, 1, 1000}) { /* steps in the background after each group */
+    Disk d;
+    Model m;
+    d.config.segment_bytes = 1u << 20;
+    Prepare(d, m, {Accepted(1)});
+    ASSERT_TRUE(d.Open());
+    uint64_t most = 0;
+    for (uint32_t next = 1; next < 3 * (1 << 20) / 4096; next++) {
+      powercut_arm(d.cut, {});
+      ASSERT_EQ(d.Do(Append(Recs(1, next, 1, 1500)), m), REASON_NONE);
+      for (int i = 0; i < idle && store_idle(d.s, false); i++) continue;
+      most = std::max(most, powercut_ops(d.cut));
+    }
+    EXPECT_LE(most, 3u + 1 + 2) << "sync, name, directory; group; next file, slice: " << idle;
+    EXPECT_EQ(Compare(d.s, m), "");
+  }
+}
+
 TEST(Store, SwitchesSegmentsWithoutDelayWhenIdleMadeTheNextOne) {
   Disk d;
   Model m;
@@ -127,7 +148,7 @@ TEST(Store, SwitchesSegmentsWithoutDelayWhenIdleMadeTheNextOne) {
   ASSERT_TRUE(d.Open());
   uint32_t next = 1;
   for (int i = 0; i < 100; i++) {
-    while (store_idle(d.s)) {
+    while (store_idle(d.s, true)) {
     }
     powercut_arm(d.cut, {});
     EXPECT_EQ(d.Do(Append(Recs(1, next, 3, 1500)), m), REASON_NONE);
