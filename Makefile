@@ -63,6 +63,8 @@ HARNESS_storage := $(wildcard test/harness/disk_powercut.c)
 HARNESS_service := $(HARNESS_storage)
 TEST_LAYERS := $(foreach l,$(LAYERS) slowpath_uv,$(if $(wildcard test/$(l)/*.cc),$(l)))
 TEST_BINS := $(foreach l,$(TEST_LAYERS) dpdk_app,$(B)/test_$(l))
+TIMED_BINS := $(filter %/test_slowpath_uv %/test_dpdk_app,$(TEST_BINS))# they look at the clock, and run alone
+PURE_BINS := $(filter-out $(TIMED_BINS),$(TEST_BINS))
 
 # Scripts that run real processes: those of test/cluster with the tag "quick" in a line "# tags: ...".
 TEST_SCRIPTS = $(shell grep -ls '^\# tags:.*quick' test/cluster/*.sh) $(wildcard test/interop/zookeeper.sh test/config/schema.sh)
@@ -88,11 +90,11 @@ help: ## this list
 test: ## install what is missing, build, run all tests
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory -j$(JOBS) all build-tests
-	@ZABLINE_BUILD=$(B) /usr/bin/python3 test/run.py --logs $(B)/logs $(TEST_BINS) $(TEST_SCRIPTS)
+	@ZABLINE_BUILD=$(B) /usr/bin/python3 test/run.py --logs $(B)/logs --together $(PURE_BINS) -- $(TIMED_BINS) $(TEST_SCRIPTS)
 
 unit: ## build and run the unit tests only
 	@$(MAKE) --no-print-directory -j$(JOBS) build-tests
-	@ZABLINE_BUILD=$(B) /usr/bin/python3 test/run.py --logs $(B)/logs $(TEST_BINS)
+	@ZABLINE_BUILD=$(B) /usr/bin/python3 test/run.py --logs $(B)/logs --together $(PURE_BINS) -- $(TIMED_BINS)
 
 processes: ## the tests with real processes only
 	@$(MAKE) --no-print-directory -j$(JOBS) all

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""run.py [--logs DIR] PROGRAM... - runs test programs one after the other.
+"""run.py [--logs DIR] [--together PROGRAM... --] PROGRAM... - runs test programs one after the other, before
+that those of --together, which do not look at the clock, as many at once as there are cores.
 
 A PROGRAM is a googletest binary or a script. A script passes with exit status 0, is skipped with 77,
 and may count for itself by lines "N skipped" and "N passed, N failed" (the last ones are taken). One progress line for
@@ -7,6 +8,7 @@ each; the output only of what failed; at the end one line "N passed, N failed" o
 Exit status 0 only if nothing failed and something passed.
 """
 import argparse
+import concurrent.futures
 import os
 import re
 import signal
@@ -19,12 +21,24 @@ SKIPS = re.compile(r"^(\d+) skipped", re.M)
 COUNTS = re.compile(r"^(\d+) passed, (\d+) failed", re.M)
 
 
+running = set()  # process groups
+
+
+def end_all():
+    for group in list(running):
+        try:
+            os.killpg(group, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+
 def run(program, log, limit_s):
     """Returns (exit status, timed out, output); ends the whole process group."""
     with open(log, "wb") as out:
         child = subprocess.Popen([program], stdout=out, stderr=subprocess.STDOUT,
                                  stdin=subprocess.DEVNULL, start_new_session=True)
         timed_out = False
+        running.add(child.pid)
         try:
             child.wait(limit_s)
         except subprocess.TimeoutExpired:
@@ -34,6 +48,7 @@ def run(program, log, limit_s):
                 os.killpg(child.pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
+            running.discard(child.pid)
         status = child.wait()
     with open(log, errors="replace") as out:
         return status, timed_out, out.read()
@@ -66,37 +81,53 @@ def suite_name(program):
     return re.sub(r"^test_", "", os.path.basename(program))
 
 
+def report(program, log, limit_s, seconds, status, timed_out, output):
+    """Prints the line of a program that has ended. Returns (passed, names of failed, skipped)."""
+    name = suite_name(program)
+    is_gtest = "[==========]" in output or not program.endswith(".sh")
+    passed, failed, skipped = (count_googletest if is_gtest else count_script)(status, output)
+    if timed_out:
+        failed = failed[:-1] + ["%s (not done after %d s)" % ("".join(failed[-1:]), limit_s)]
+    print("%-24s %5d passed%s%s  %.1f s" % (
+        name, passed, ", %d FAILED" % len(failed) if failed else "",
+        ", %d skipped" % skipped if skipped else "", seconds), flush=True)
+    if skipped and not is_gtest:
+        said = re.findall(r"^skipped\b.*", output, re.M) or output.strip().splitlines()[-1:]
+        print("  " + "\n  ".join(said or ["no reason given"]))
+    if failed:
+        print("---- %s: %s" % (program, log))
+        print(output[-20000:].rstrip())
+        print("----", flush=True)
+    return passed, ["%s: %s" % (name, what) for what in failed], skipped
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--logs", default="build/logs")
     parser.add_argument("--limit-s", type=float, default=600)
+    parser.add_argument("--together", nargs="*", default=[], metavar="PROGRAM")
     parser.add_argument("program", nargs="*")
     args = parser.parse_args()
     os.makedirs(args.logs, exist_ok=True)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that run() ends what it started
-    total_passed, total_skipped, failures = 0, 0, []
-    for program in args.program:
-        name = suite_name(program)
-        log = os.path.join(args.logs, name + ".log")
+
+    def run_one(program):
+        log = os.path.join(args.logs, suite_name(program) + ".log")
         start = time.monotonic()
-        status, timed_out, output = run(program, log, args.limit_s)
-        is_gtest = "[==========]" in output or not program.endswith(".sh")
-        passed, failed, skipped = (count_googletest if is_gtest else count_script)(status, output)
-        if timed_out:
-            failed = failed[:-1] + ["%s (not done after %d s)" % ("".join(failed[-1:]), args.limit_s)]
-        print("%-24s %5d passed%s%s  %.1f s" % (
-            name, passed, ", %d FAILED" % len(failed) if failed else "",
-            ", %d skipped" % skipped if skipped else "", time.monotonic() - start), flush=True)
-        if skipped and not is_gtest:
-            said = re.findall(r"^skipped\b.*", output, re.M) or output.strip().splitlines()[-1:]
-            print("  " + "\n  ".join(said or ["no reason given"]))
-        if failed:
-            print("---- %s: %s" % (program, log))
-            print(output[-20000:].rstrip())
-            print("----", flush=True)
-        total_passed += passed
-        total_skipped += skipped
-        failures += ["%s: %s" % (name, what) for what in failed]
+        result = run(program, log, args.limit_s)
+        return (program, log, args.limit_s, time.monotonic() - start) + result
+
+    def stop(*_):  # what was started ends with us
+        end_all()
+        os._exit(1)
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    results = []
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        done = [pool.submit(run_one, p) for p in args.together]
+        results += [report(*f.result()) for f in concurrent.futures.as_completed(done)]
+    results += [report(*run_one(p)) for p in args.program]
+    failures = [line for _, failed, _ in results for line in failed]
+    total_passed, total_skipped = sum(r[0] for r in results), sum(r[2] for r in results)
     for line in failures:
         print("failed: " + line)
     if total_skipped:
