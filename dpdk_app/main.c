@@ -14,6 +14,7 @@
 #include "config/std_fds.h"
 #include "dpdk_app/cli.h"
 #include "dpdk_app/eal.h"
+#include "dpdk_app/mem.h"
 #include "dpdk_app/node.h"
 #include "dpdk_app/port_kernel.h"
 #include "proto/exit_code.h"
@@ -79,6 +80,16 @@ static void finish(struct node *n, struct threads *t, struct eal *eal) {
   pthread_join(t->disk, NULL);
 }
 
+/* What was read from a bad swap sector is wrong with a right checksum (D7). */
+static void lock_memory(const struct config *c) {
+  int rc = mem_lock();
+  if (rc)
+    log_line(LEVEL_INFO, c->id,
+             "memory may be swapped out (%s): ulimit -l unlimited, or "
+             "LimitMEMLOCK=infinity, locks it",
+             strerror(-rc));
+}
+
 static int run(struct node *n) {
   struct eal eal;
   struct open_error error;
@@ -93,6 +104,7 @@ static int run(struct node *n) {
     log_line(LEVEL_ERROR, n->config.id, "%s", error.text);
     return EXIT_CODE_PORT;
   }
+  lock_memory(&n->config); /* before the threads: their stacks count, too */
   int code = node_open(n);
   if (!code) {
     kernel_note(&n->config);

@@ -2,7 +2,11 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <linux/capability.h>
+#include <stdbool.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static void *map_twice(int fd, uint64_t bytes) {
@@ -31,6 +35,20 @@ void *ring_map(uint64_t bytes) {
   close(fd);
   errno = err;
   return p;
+}
+
+static bool no_limit_applies(void) {
+  struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
+  struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3] = {{0}};
+  if (syscall(SYS_capget, &head, caps)) return false;
+  return caps[CAP_TO_INDEX(CAP_IPC_LOCK)].effective & CAP_TO_MASK(CAP_IPC_LOCK);
+}
+
+int mem_lock(void) {
+  struct rlimit none = {RLIM_INFINITY, RLIM_INFINITY};
+  if (setrlimit(RLIMIT_MEMLOCK, &none) && !no_limit_applies()) return -EPERM;
+  /* ON_FAULT: of what is only reserved (EAL's address space, stacks) nothing is made resident */
+  return mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) ? -errno : 0;
 }
 
 void ring_unmap(void *ring, uint64_t bytes) {

@@ -12,6 +12,11 @@
  * is touched, and locked where the user may lock so much.  Returns NULL with errno set. */
 void *ring_map(uint64_t bytes);
 
+/* mem_lock keeps all that the process has touched, and will touch, out of swap (D7), where no
+ * limit on locked memory (`ulimit -l`) is left, or CAP_IPC_LOCK held: under a finite one a later
+ * allocation would fail.  Returns 0 or -errno. */
+int mem_lock(void);
+
 /* ring_unmap gives it back; NULL is allowed. */
 void ring_unmap(void *ring, uint64_t bytes);
 

@@ -16,6 +16,8 @@
  *   STATUS  answer: *status filled
  *   PUSH_BACK  on: take no new requests; not on, LEAD,
  *           STOP: take them again (5.2 step 0)
+ *   SNAPSHOT  take one when serving, however short the
+ *           log is: a learner needs it, and there is none
  *   EXIT    the process stops: close clients, end the loop
  *
  * Source: design 1, 7. */
@@ -43,6 +45,7 @@ enum app_msg_type {
   APP_DRAIN,
   APP_DRAINED, /* app -> slow */
   APP_PAUSE,
+  APP_SNAPSHOT,
 };
 
 struct app_msg {

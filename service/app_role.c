@@ -1,4 +1,5 @@
-/* What the slow thread says: LEAD, FOLLOW, DRAIN, PAUSE, STOP, STATUS, PUSH_BACK, EXIT. */
+/* What the slow thread says: LEAD, FOLLOW, DRAIN, PAUSE, STOP, STATUS, PUSH_BACK, SNAPSHOT,
+ * EXIT. */
 #include <assert.h>
 
 #include "config/log.h"
@@ -72,6 +73,9 @@ void app_role_on_message(struct app_thread *t, const struct app_msg *m) {
       break;
     case APP_PUSH_BACK:
       t->pushed_back = m->on;
+      break;
+    case APP_SNAPSHOT:
+      app_snapshot_want(t);
       break;
     case APP_EXIT:
       t->exiting = true;

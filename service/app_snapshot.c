@@ -1,4 +1,5 @@
-/* Own snapshots: every config.snapshot_log_bytes of applied log, in slices between requests.
+/* Own snapshots: every config.snapshot_log_bytes of applied log, and when a learner needs one; in
+ * slices between requests.
  *
  * The state is fixed at BEGIN; COMMIT waits until the own disk holds the log to that point, because
  * in `memory` the applied position runs ahead of the disk and a snapshot must not (design 6). */
@@ -15,10 +16,21 @@ static void ask(struct app_thread *t, struct disk_msg m) {
   t->c->rings.to_disk(t->c->rings.self, &m);
 }
 
+static bool is_due(const struct app_thread *t) {
+  const struct app_snapshot *s = &t->snapshot;
+  return s->applied_bytes >= t->c->config->snapshot_log_bytes || s->wanted;
+}
+
+/* One that is being written will do. */
+void app_snapshot_want(struct app_thread *t) {
+  if (t->snapshot.step == SNAPSHOT_NONE) t->snapshot.wanted = true;
+}
+
 static bool begin(struct app_thread *t) {
   struct app_snapshot *s = &t->snapshot;
-  if (t->state != APP_SERVING || s->applied_bytes < t->c->config->snapshot_log_bytes) return false;
+  if (t->state != APP_SERVING || !is_due(t)) return false;
   s->step = SNAPSHOT_BEGUN;
+  s->wanted = false;
   s->zxid = t->app.ops->applied(&t->app);
   s->pos = t->pos;
   s->generation = t->generation;

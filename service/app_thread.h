@@ -54,6 +54,7 @@ struct app_snapshot {
     SNAPSHOT_ABORTING
   } step;
   bool asked;
+  bool wanted; /* a learner needs one */
   zxid_t zxid;
   pos_t pos; /* of the stream, in the role `generation`: COMMIT when durable is there */
   uint32_t generation;
@@ -134,6 +135,7 @@ bool app_apply_stream(struct app_thread *t);
 bool app_propose_turn(struct app_thread *t);
 void app_propose_stop(struct app_thread *t);
 bool app_snapshot_step(struct app_thread *t);
+void app_snapshot_want(struct app_thread *t);
 void app_snapshot_on_disk(struct app_thread *t, const struct disk_msg *m);
 void app_snapshot_abort(struct app_thread *t);
 

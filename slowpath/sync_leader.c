@@ -115,6 +115,7 @@ static void on_snap_opened(struct replica *r, int conn, const struct disk_msg *m
   struct learner_conn *c = &r->conns[conn];
   bool behind = m->zxid < c->last && !(c->features & FEATURE_NEEDS_SNAP);
   if (m->reason || behind) { /* it would take acknowledged records away (learner_op.c) */
+    act_app(a, (struct app_msg){.type = APP_SNAPSHOT, .epoch = r->lead.epoch});
     leader_close(r, conn, REASON_BELOW_LOG, a);
     return;
   }

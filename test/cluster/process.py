@@ -57,6 +57,19 @@ def each_idle_policy_serves():
                 check(n.stop() == 0, "clean stop of node %d" % n.id)
 
 
+def memory_is_locked_against_swap():
+    """D7: the heap and the rings cannot leave memory; without the right to lock, a line says so."""
+    with Cluster("lock", nodes=1, ports=[]) as c:
+        c.start()
+        c.wait_serving()
+        submit_ok(c.nodes[0], lines("locked", 300))
+        if os.geteuid():
+            check("memory may be swapped out" in c.nodes[0].log(), "no line about swap")
+            return
+        heap = re.search(r"\[heap\]\n(?:.*\n)*?VmFlags: (.*)", open("/proc/%d/smaps" % c.nodes[0].process.pid).read())
+        check(heap and "lo" in heap.group(1).split(), "the heap is not locked: %s" % (heap and heap.group(1)))
+
+
 def one_node_is_an_ensemble_and_five_survive_two_deaths():
     with Cluster("one", nodes=1) as c:
         c.start()
@@ -389,7 +402,7 @@ def each_acknowledged_group_is_a_durable_write():
               "200 acknowledged groups, %d durable writes, %d fdatasync" % (direct, synced))
 
 
-TESTS = [every_node_takes_submissions_and_all_agree, each_idle_policy_serves,
+TESTS = [every_node_takes_submissions_and_all_agree, each_idle_policy_serves, memory_is_locked_against_swap,
          one_node_is_an_ensemble_and_five_survive_two_deaths,
          whole_ensemble_killed_loses_nothing_acknowledged, hung_leader_steps_down_by_itself,
          step_down_moves_the_leader, follower_that_lags_catches_up_by_diff_while_the_leader_broadcasts,

@@ -804,6 +804,24 @@ TEST_F(AppThread, TakesASnapshotEverySoManyBytesWhileItGoesOnServing) {
   }
 }
 
+TEST_F(AppThread, TakesASnapshotWhenALearnerNeedsOneAndOnlyOne) {
+  node.Lead(1);
+  node.ToApp(app_msg{APP_SNAPSHOT, REASON_NONE, 0, 1, 0, 0, nullptr, false});
+  Run();
+  for (uint64_t i = 1; i <= 20; i++) {
+    ASSERT_EQ(Submit(7, i, std::string(50, 'x')), REASON_NONE);
+    Run();
+  }
+  EXPECT_EQ(node.snapshots.size(), 1u);
+  node.instant = false;
+  node.ToApp(app_msg{APP_SNAPSHOT, REASON_NONE, 0, 1, 0, 0, nullptr, false});
+  Run();
+  node.ToApp(app_msg{APP_SNAPSHOT, REASON_NONE, 0, 1, 0, 0, nullptr, false});
+  Run();
+  while (node.DiskStep()) Run();
+  EXPECT_EQ(node.snapshots.size(), 2u) << "the learner asks again while one is written";
+}
+
 TEST_F(AppThread, ASnapshotIsCommittedOnlyWhenTheOwnDiskHoldsTheLogToIt) {
   node.config.snapshot_log_bytes = 50;
   node.Lead(1);

@@ -270,6 +270,14 @@ static int choose_core(int *core) {
   return cnt;
 }
 
+/* Clients go to those that nothing is wrong with: a damaged one may have stopped for good (E4). */
+static int choose_servers(const int *core, int cnt, int *servers) {
+  int n = 0;
+  for (int i = 0; i < cnt; i++)
+    if (!world->machines[core[i]].damaged) servers[n++] = core[i];
+  return n;
+}
+
 static void heal(const int *core, int cnt) {
   faults_heal();
   network_calm();
@@ -341,14 +349,16 @@ bool sim_count_is_due(int i, const struct sim_options *o) {
 }
 
 struct sim_result sim_run(const struct sim_options *o) {
-  int core[LIMIT_VOTERS];
+  int core[LIMIT_VOTERS], servers[LIMIT_VOTERS];
   sim_begin(o);
   trouble_ends = world->now + 4 * world->plan.fault_gap * world->plan.faults + SECOND;
   sim_run_until(trouble_is_over, LIMIT_TIME, "trouble");
   int cnt = choose_core(core);
   heal(core, cnt);
-  submitters_pin(core, cnt);
-  zk_clients_pin(core, cnt);
+  int server_cnt = choose_servers(core, cnt, servers);
+  assert(server_cnt);
+  submitters_pin(servers, server_cnt);
+  zk_clients_pin(servers, server_cnt);
   uint64_t healed = world->now;
   sim_run_until(all_served, HEAL_LIMIT, "after healing, a new write");
   healed_nodes = 0;

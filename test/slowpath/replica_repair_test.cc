@@ -243,6 +243,17 @@ TEST(ReplicaRepair, WithoutAnIntactSnapshotItTakesOneAndLeadsNobodyBefore) {
   EXPECT_TRUE(cluster_same_history(k.c, 0, 2));
 }
 
+// Nobody has taken one yet: the leader's whole history is in its log.
+TEST(ReplicaRepair, WithoutAnySnapshotTheLeaderTakesOneForIt) {
+  Cluster k(3, 7, 8);
+  k.image(2)->state.no_state = true;
+  k.image(2)->state.may_vote = false;
+  cluster_start_all(k.c);
+  ASSERT_TRUE(k.settle());
+  EXPECT_FALSE(k.image(2)->state.no_state);
+  EXPECT_TRUE(cluster_same_history(k.c, 0, 2));
+}
+
 // Power goes at every completion of a disk during the repairs, of each node.
 TEST(ReplicaRepair, ACrashAtAnyPointLosesNothing) {
   for (int node = 0; node < 3; node++)

@@ -192,6 +192,10 @@ static void tell_app(struct cluster *c, int node, const struct app_msg *m) {
     n->drain_why = REASON_EPOCH_AHEAD;
     return;
   }
+  if (m->type == APP_SNAPSHOT) { /* at once, of all that is established */
+    image_snapshot(&n->image, n->image.entry_cnt);
+    return;
+  }
   bool stops = m->type == APP_STOP || m->type == APP_PAUSE;
   if (stops) CHECK(!n->pushed_back);
   if (m->type == APP_PAUSE) CHECK(n->app_state == APP_FOLLOW || n->drain_why);
