@@ -124,6 +124,18 @@ class Node:
         return self.ctl("digest").stdout.decode().split()
 
 
+def raw_writes(directory, count, writers):
+    """Durable writes by programs that link nothing of Zabline, at once on one disk: what each has measured."""
+    if not os.path.exists(BUILD + "/raw_write"):
+        raise Failed("%s/raw_write is missing: run `make perf-programs` first" % BUILD)
+    all_ = [subprocess.Popen([BUILD + "/raw_write", "%s/raw_write.%d" % (directory, i), str(count)],
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE) for i in range(writers)]
+    outs = [p.communicate(timeout=120) for p in all_]
+    if any(p.returncode for p in all_):
+        raise Failed("raw_write: %s" % b"".join(err for _, err in outs).decode().strip())
+    return [json.loads(out) for out, _ in outs]
+
+
 class Cluster:
     def __init__(self, name, nodes=3, base_port=23000, prefix="build/cluster", **overrides):
         self.name = name

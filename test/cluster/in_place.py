@@ -1,15 +1,15 @@
 #!/usr/bin/python3
 """in_place.py [NAME...] - the next epoch in place (design 3) with real processes under load: the leader stays,
 no client is told to come again, nothing is lost, doubled or out of order."""
-import json
 import os
+import statistics
 import struct
 import subprocess
 import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from cluster import BUILD, SLOW, ZABCTL, Cluster, check, run_tests, wait_for  # noqa: E402
+from cluster import SLOW, ZABCTL, Cluster, check, raw_writes, run_tests, wait_for  # noqa: E402
 from submitter import Load, Submitter  # noqa: E402
 
 # Its subject is no timeout: a busy machine must not look like a dead node.
@@ -121,14 +121,6 @@ def a_node_that_promised_more_is_let_in_and_no_client_notices():
         check_history(c, submitters)
 
 
-def raw_writes(directory):
-    """The longest durable write in ms, and the median in us, of three writers that link nothing of Zabline."""
-    writers = [subprocess.Popen([os.path.join(BUILD, "raw_write"), "%s/raw-%d" % (directory, i), "8000"],
-                                stdout=subprocess.PIPE) for i in range(3)]
-    said = [json.loads(w.communicate()[0]) for w in writers]
-    return max(r["max_us"] for r in said) / 1e3, sorted(r["p50_us"] for r in said)[1]
-
-
 def paced_load(node, acks, count, burst=5):
     """One zabctl, 5,000 requests a second; returns (ms, epoch) of each acknowledgement."""
     client = subprocess.Popen([ZABCTL, "--socket", node.socket, "submit", "--outstanding", "2000", "--acks", acks],
@@ -154,7 +146,9 @@ def measured(rounds=3, count=40000, limit=1000):
             leader = c.start()
             c.wait_serving()
             wait_for("the next segments", lambda: all(spare_is_there(n) for n in c.nodes), 60)
-            raw_longest, raw_median = raw_writes(c.dir)
+            raw = raw_writes(c.dir, 8000, 3)
+            raw_longest = max(r["max_us"] for r in raw) / 1e3
+            raw_median = statistics.median(r["p50_us"] for r in raw)
             follower = [n for n in c.nodes if n is not leader][0]
             acks = paced_load(follower, os.path.join(c.dir, "acks"), count)
             check(c.wait_leader() is leader, "another leads")
