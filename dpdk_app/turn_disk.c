@@ -6,6 +6,8 @@
 
 #define IDLE_WAIT_MS 20
 #define GATHER_MS 5         /* `memory`: how long a little of the log may wait to be written */
+#define QUIET_STEPS 4       /* in the background between two rests */
+#define BUSY_TURNS 64       /* with work, before one step in the background all the same */
 #define SEAL_TURNS 1000000u /* `spin`: empty turns before the idle trailer, some 10 ms */
 
 static const uint8_t *ring_at(const struct diskd *d, pos_t pos) {
@@ -203,7 +205,7 @@ static void seal(struct diskd *d) {
 static void idle_polling(struct diskd *d) {
   if (++d->idle_turns < SEAL_TURNS) return;
   d->idle_turns = 0;
-  d->quiet = true;
+  d->quiet = QUIET_STEPS;
   seal(d);
 }
 
@@ -222,18 +224,22 @@ static void idle_sleeping(struct diskd *d) {
   waker_wait(w, is_behind(d) ? GATHER_MS : IDLE_WAIT_MS);
   d->rested = true;
   if (anything_to_do(d)) return;
-  d->quiet = true;
+  d->quiet = QUIET_STEPS;
   seal(d);
 }
 
-void disk_idle(struct diskd *d) {
-  if (d->failed) return;
+/* One step in the background; false if there was none. */
+static bool background(struct diskd *d) {
   bool quiet = d->quiet;
-  d->quiet = false; /* one step, then the next rest */
-  if (store_idle(d->node->store, quiet)) {
-    d->rested = true;
-    return;
-  }
+  if (d->quiet) d->quiet--;
+  d->busy_turns = 0;
+  bool worked = store_idle(d->node->store, quiet);
+  d->rested |= worked;
+  return worked;
+}
+
+void disk_idle(struct diskd *d) {
+  if (d->failed || background(d)) return;
   if (*store_error(d->node->store)) {
     fail(d, REASON_DISK_ERROR);
   } else if (d->node->config.idle == IDLE_SPIN) {
@@ -256,6 +262,11 @@ bool disk_turn(struct diskd *d) {
   bool served = serve(d, RING_SLOW_DISK, RING_DISK_SLOW, STORE_SLOW);
   served |= serve(d, RING_APP_DISK, RING_DISK_APP, STORE_APP);
   if (served) d->rested = true;
-  if (worked || served) d->idle_turns = 0;
-  return worked || served;
+  if (!worked && !served) return false;
+  d->idle_turns = 0;
+  d->quiet = 0;
+  /* else nothing would be purged while there is always a group to write */
+  if (++d->busy_turns >= BUSY_TURNS && !d->failed && !background(d) && *store_error(d->node->store))
+    fail(d, REASON_DISK_ERROR);
+  return true;
 }

@@ -16,7 +16,8 @@ struct diskd {
   struct node *node;
   bool running; /* between START and DRAIN: the ring is written to the log */
   bool sealed;  /* nothing was written since the idle trailer */
-  bool quiet;   /* it has just rested to the end: nobody waits for the disk */
+  int quiet;    /* it has rested to the end: so many steps that are not due may come */
+  int busy_turns; /* with work, since the last step in the background */
   bool rested;  /* it has waited, or done something else, since the log was written */
   uint32_t idle_turns;
   enum reason failed; /* NONE: the store is good */

@@ -96,6 +96,7 @@ struct leading {
   nodeset_t unheard;  /* voters gone with NEWLEADER acked and not HEARD on the fast path */
   zxid_t initial;     /* last zxid of the initial history */
   int snap_conn;      /* whose snapshot is open; 0: nobody's */
+  uint64_t ask_snap_us; /* when the app may be asked for one again */
   bool push_on;       /* the app takes no requests now */
   uint64_t push_us;   /* time of the next PUSH_BACK; 0: no learner needs it */
   bool in_place;      /* the epoch was begun by the leader of the one before, without an election */

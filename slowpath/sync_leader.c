@@ -110,12 +110,19 @@ static void snap_read(struct replica *r, int conn, struct replica_actions *a) {
            a);
 }
 
+/* At most once a tick: a learner may come again and again before it is taken. */
+static void ask_for_snapshot(struct replica *r, struct replica_actions *a) {
+  if (r->now_us < r->lead.ask_snap_us) return;
+  r->lead.ask_snap_us = r->now_us + tick_us(r);
+  act_app(a, (struct app_msg){.type = APP_SNAPSHOT, .epoch = r->lead.epoch});
+}
+
 static void on_snap_opened(struct replica *r, int conn, const struct disk_msg *m,
                            struct replica_actions *a) {
   struct learner_conn *c = &r->conns[conn];
   bool behind = m->zxid < c->last && !(c->features & FEATURE_NEEDS_SNAP);
   if (m->reason || behind) { /* it would take acknowledged records away (learner_op.c) */
-    act_app(a, (struct app_msg){.type = APP_SNAPSHOT, .epoch = r->lead.epoch});
+    ask_for_snapshot(r, a);
     leader_close(r, conn, REASON_BELOW_LOG, a);
     return;
   }

@@ -172,10 +172,16 @@ int log_write_group(struct log *l, enum group_type type, const uint8_t *records,
   return 0;
 }
 
+/* How much of the spare is in step with so many bytes of the segment in use: it may be of another
+ * size. */
+static uint64_t in_step(const struct log *l, uint64_t bytes) {
+  const struct segment *s = &l->segs[l->seg_cnt - 1];
+  return bytes / LIMIT_SECTOR * l->segment_bytes / (s->size / LIMIT_SECTOR);
+}
+
 bool log_spare_due(const struct log *l) {
   if (l->spare.state == SPARE_READY || !l->seg_cnt) return false;
-  const struct segment *s = &l->segs[l->seg_cnt - 1];
-  uint64_t due = s->tail * l->segment_bytes / s->size; /* in step */
+  uint64_t due = in_step(l, l->segs[l->seg_cnt - 1].tail);
   return l->spare.filled < due + due / 8 + LOG_FILL_SLICE;
 }
 
@@ -185,7 +191,7 @@ static int keep_pace(struct log *l) {
   const struct segment *s = last_segment(l);
   bool more = l->spare.state != SPARE_READY;
   if (!more || s->tail <= s->size / 2) return 0;
-  uint64_t due = 2 * (s->tail - s->size / 2);
+  uint64_t due = in_step(l, 2 * (s->tail - s->size / 2));
   while (more && l->spare.filled < due && l->spare.filled < l->segment_bytes)
     if (log_prepare(l, &more)) return -1;
   return 0;

@@ -142,8 +142,8 @@ int log_restart(struct log *l, zxid_t base);  /* the commit point of a snapshot 
 int log_seal(struct log *l);                  /* the idle trailer */
 
 /* log_prepare does one step for the spare segment: *more is set while there is one left.
- * log_spare_due: whether it is time for one.  The spare is filled in step with the segment in use,
- * and never at once: a durable write waits for all that the disk was given before it. */
+ * log_spare_due: whether it is time for one.  The spare is filled in step with the segment in use
+ * where there is time: a durable write waits for all that the disk was given before it. */
 int log_prepare(struct log *l, bool *more);
 bool log_spare_due(const struct log *l);
 

@@ -113,9 +113,10 @@ static int purge(struct store *s, bool *more) {
 bool store_idle(struct store *s, bool quiet) {
   bool more = false;
   if (s->io.reason != REASON_NONE || s->repair.open) return false; /* its place is in a segment */
-  if (s->log.spare.state != SPARE_READY && (quiet || log_spare_due(&s->log)))
-    return log_prepare(&s->log, &more) == 0;
-  return purge(s, &more) == 0 && more;
+  if (purge(s, &more)) return false;
+  if (more) return true; /* before the spare, which would be due again and again under load */
+  if (s->log.spare.state == SPARE_READY || (!quiet && !log_spare_due(&s->log))) return false;
+  return log_prepare(&s->log, &more) == 0;
 }
 
 enum reason store_seal(struct store *s) {

@@ -37,7 +37,7 @@ def check_history(c, submitters):
 
 
 def spare_is_there(node):
-    """The segment after the first has been filled: while that lasts, three nodes keep one disk busy."""
+    """The segment after the first has been filled, at rest or in step with the first."""
     return "log.00000002" in os.listdir(os.path.join(node.dir, "data"))
 
 

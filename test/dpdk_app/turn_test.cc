@@ -2,6 +2,8 @@
  * its own, real rings, no ports. */
 #include <gtest/gtest.h>
 
+#include <unistd.h>
+
 #include <cstdlib>
 #include <cstring>
 #include <string>
@@ -94,6 +96,9 @@ struct Turn : testing::Test {
     for (; cnt; cnt--) at += record_write(ring + at, zxid_make(1, ++counter), payload.data(), kLen);
     position_set(&n->positions.appended, at);
     return at;
+  }
+  bool DataHas(const char *name) const {
+    return access((std::string(n->config.data_dir) + "/" + name).c_str(), F_OK) == 0;
   }
   pos_t Durable() const { return position_get(&n->positions.durable); }
   /* Epoch 1 is promised, and may be written. */
@@ -208,9 +213,27 @@ TEST_F(Turn, InMemoryAStepInTheBackgroundDoesNotHoldTheLogUp) {
   pos_t to = Append(3);
   EXPECT_FALSE(disk_turn(&disk));
   disk_idle(&disk); /* the next segment is not filled yet */
-  ASSERT_TRUE(store_idle(n->store, true)) << "there was nothing in the background";
+  ASSERT_TRUE(store_idle(n->store, false)) << "there was nothing in the background";
   EXPECT_TRUE(disk_turn(&disk));
   EXPECT_EQ(Durable(), to);
+}
+
+/* Else nothing would be purged, and no segment filled, while there is always a group to write. */
+TEST_F(Turn, ADiskThatIsNeverIdleDoesItsBackgroundWorkToo) {
+  Open(DURABILITY_SYNC);
+  StartDisk();
+  for (int i = 0; i < 100; i++) { /* not yet half of the segment, from where on appending fills */
+    Append(1);
+    ASSERT_TRUE(disk_turn(&disk));
+  }
+  EXPECT_TRUE(DataHas("tmp.log"));
+}
+
+TEST_F(Turn, AtRestTheNextSegmentIsFilledAheadOfItsTime) {
+  Open(DURABILITY_SYNC);
+  StartDisk();
+  for (int i = 0; i < 60 && !DataHas("log.00000002"); i++) disk_idle(&disk);
+  EXPECT_TRUE(DataHas("log.00000002"));
 }
 
 TEST_F(Turn, ADrainWritesAllInMemoryToo) {

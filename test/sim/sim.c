@@ -270,11 +270,12 @@ static int choose_core(int *core) {
   return cnt;
 }
 
-/* Clients go to those that nothing is wrong with: a damaged one may have stopped for good (E4). */
+/* Clients go to those that nothing is wrong with: a damaged one may have stopped for good (E4), a
+ * rotten one finds out at its next start. */
 static int choose_servers(const int *core, int cnt, int *servers) {
   int n = 0;
   for (int i = 0; i < cnt; i++)
-    if (!world->machines[core[i]].damaged) servers[n++] = core[i];
+    if (!world->machines[core[i]].damaged && !world->machines[core[i]].rotten) servers[n++] = core[i];
   return n;
 }
 

@@ -179,6 +179,12 @@ void cluster_fast(struct cluster *c, int node, struct fast_msg m) {
 
 /* ---- actions ---- */
 
+/* Of all that is established: none before it serves. */
+static void take_snapshot(struct node *n) {
+  if (n->snapshot_wanted) image_snapshot(&n->image, n->image.entry_cnt);
+  n->snapshot_wanted = false;
+}
+
 static void tell_app(struct cluster *c, int node, const struct app_msg *m) {
   struct node *n = &c->nodes[node];
   if (m->type == APP_PUSH_BACK) {
@@ -192,8 +198,9 @@ static void tell_app(struct cluster *c, int node, const struct app_msg *m) {
     n->drain_why = REASON_EPOCH_AHEAD;
     return;
   }
-  if (m->type == APP_SNAPSHOT) { /* at once, of all that is established */
-    image_snapshot(&n->image, n->image.entry_cnt);
+  if (m->type == APP_SNAPSHOT) {
+    n->snapshot_wanted = true;
+    if (n->app_state == APP_LEAD) take_snapshot(n);
     return;
   }
   bool stops = m->type == APP_STOP || m->type == APP_PAUSE;
@@ -205,6 +212,7 @@ static void tell_app(struct cluster *c, int node, const struct app_msg *m) {
   n->stop_due |= m->type == APP_STOP;
   if (stops && !n->app_stopped_at) n->app_stopped_at = c->now + 1 + cluster_random(c) % 50;
   n->resends += m->type == APP_STOP;
+  if (m->type == APP_LEAD) take_snapshot(n);
   if (m->type == APP_FOLLOW) CHECK(n->fast.start <= c->committed_cnt); /* it delivers to Z (R9) */
   if (m->type == APP_FOLLOW || m->type == APP_LEAD) CHECK(m->epoch == n->fast.epoch);
 }

@@ -108,6 +108,7 @@ struct node {
   int app_state;
   bool pushed_back;
   int push_backs;
+  bool snapshot_wanted;
   uint64_t connect_at; /* 0: none under way */
   int connect_to;
   int crash_at, fail_at; /* completions from now; 0: never */

@@ -133,6 +133,7 @@ TEST(Store, FillsTheNextSegmentInStepWithTheLog) {
     for (uint32_t next = 1; next < 3 * (1 << 20) / 4096; next++) {
       powercut_arm(d.cut, {});
       ASSERT_EQ(d.Do(Append(Recs(1, next, 1, 1500)), m), REASON_NONE);
+      if (idle == 1000) ASSERT_EQ(powercut_ops(d.cut), 1u) << "it was there in time";
       for (int i = 0; i < idle && store_idle(d.s, false); i++) continue;
       most = std::max(most, powercut_ops(d.cut));
     }
