@@ -14,11 +14,11 @@
 
 struct diskd {
   struct node *node;
-  bool running; /* between START and DRAIN: the ring is written to the log */
-  bool sealed;  /* nothing was written since the idle trailer */
-  int quiet;    /* it has rested to the end: so many steps that are not due may come */
+  bool running;   /* between START and DRAIN: the ring is written to the log */
+  bool sealed;    /* nothing was written since the idle trailer */
+  int quiet;      /* it has rested to the end: so many steps that are not due may come */
   int busy_turns; /* with work, since the last step in the background */
-  bool rested;  /* it has waited, or done something else, since the log was written */
+  bool rested;    /* it has waited, or done something else, since the log was written */
   uint32_t idle_turns;
   enum reason failed; /* NONE: the store is good */
 };

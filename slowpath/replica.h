@@ -89,18 +89,18 @@ enum leading_step {
 
 struct leading {
   enum leading_step step;
-  uint32_t epoch;     /* 0: not chosen */
-  nodeset_t promised; /* counting ACKEPOCHs, own included */
-  nodeset_t acked;    /* ACKs of NEWLEADER in this epoch, own included; COUNT needs it (R6) */
-  nodeset_t counted;  /* COUNTed and connected, own included */
-  nodeset_t unheard;  /* voters gone with NEWLEADER acked and not HEARD on the fast path */
-  zxid_t initial;     /* last zxid of the initial history */
-  int snap_conn;      /* whose snapshot is open; 0: nobody's */
+  uint32_t epoch;       /* 0: not chosen */
+  nodeset_t promised;   /* counting ACKEPOCHs, own included */
+  nodeset_t acked;      /* ACKs of NEWLEADER in this epoch, own included; COUNT needs it (R6) */
+  nodeset_t counted;    /* COUNTed and connected, own included */
+  nodeset_t unheard;    /* voters gone with NEWLEADER acked and not HEARD on the fast path */
+  zxid_t initial;       /* last zxid of the initial history */
+  int snap_conn;        /* whose snapshot is open; 0: nobody's */
   uint64_t ask_snap_us; /* when the app may be asked for one again */
-  bool push_on;       /* the app takes no requests now */
-  uint64_t push_us;   /* time of the next PUSH_BACK; 0: no learner needs it */
-  bool in_place;      /* the epoch was begun by the leader of the one before, without an election */
-  uint64_t drain_us;  /* the app drains; given up then; 0: it does not */
+  bool push_on;         /* the app takes no requests now */
+  uint64_t push_us;     /* time of the next PUSH_BACK; 0: no learner needs it */
+  bool in_place;     /* the epoch was begun by the leader of the one before, without an election */
+  uint64_t drain_us; /* the app drains; given up then; 0: it does not */
   uint64_t deadline_us;
   /* REPAIR */
   bool asking;      /* for the record behind ask_after, up to ask_upto */

@@ -275,7 +275,8 @@ static int choose_core(int *core) {
 static int choose_servers(const int *core, int cnt, int *servers) {
   int n = 0;
   for (int i = 0; i < cnt; i++)
-    if (!world->machines[core[i]].damaged && !world->machines[core[i]].rotten) servers[n++] = core[i];
+    if (!world->machines[core[i]].damaged && !world->machines[core[i]].rotten)
+      servers[n++] = core[i];
   return n;
 }
 
