@@ -118,6 +118,7 @@ struct node {
   uint64_t snap_zxid;
   int snap_read_cnt;
   bool repaired[CLUSTER_ENTRIES]; /* by the repair under way */
+  int copies_cnt;                 /* of its steps so far, those that end before a hole */
   uint64_t committed;             /* struct positions */
   bool poison;                    /* its history may hold what others lack: a loss was accepted */
   int logged[LOG_ID_CNT];
