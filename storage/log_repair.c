@@ -86,7 +86,7 @@ int log_repair_copy(struct log_repair *p, struct log *l) {
 }
 
 /* Within one epoch the next zxid is known (zxid_follows).  Where a hole spans epochs the peer has
- * seen that it has its end, too (store_ask). */
+ * seen that it is on our branch (store_ask). */
 bool log_repair_fits(const struct log_repair *p, const struct log *l, const struct record *r) {
   const struct log_hole *hole = log_hole_at(l, &p->place);
   return p->open && hole && zxid_follows(p->place.zxid, r->zxid) && r->zxid <= hole->upto;

@@ -92,8 +92,9 @@ struct store_slice store_read(struct store *s, zxid_t zxid, zxid_t max_zxid, voi
                               uint32_t cap);
 
 /* store_ask answers a peer whose log is damaged behind `after`, up to `upto`: the next record of
- * that.  NONE: we have it; FAULTY: it is damaged here, too, or nobody can say; NOT_HELD: it is not
- * of our history; BELOW_LOG: we have purged it, since a snapshot holds it. */
+ * that.  NONE: we have it; FAULTY: it is damaged here, too, or nobody can say: we have something
+ * between the two, and nothing of upto's epoch; NOT_HELD: it is not of our history; BELOW_LOG: we
+ * have purged it, since a snapshot holds it. */
 struct store_slice store_ask(struct store *s, zxid_t after, zxid_t upto, void *buf, uint32_t cap);
 
 /* Repair of the log while durable_state.faulty is not 0.  It ends, durably and at once, with

@@ -1,16 +1,23 @@
 /* Damaged records: what we answer to a peer's question, and what peers' answers do to our log. */
 #include "storage/store_impl.h"
 
-/* The next record of the hole (after, upto] of whoever asks.  Histories are branches of one tree, a
- * zxid names a record and all before it: within one epoch it is after + 1.  Over more than one,
- * only who has upto knows what stands before it. */
+/* Histories are branches of one tree, a zxid names a record and all before it.  So whoever has one
+ * record of upto's epoch, up to upto, has before it what the asker has, or had. */
+static bool is_same_branch(struct store *s, zxid_t at, zxid_t upto) {
+  const struct log_hole *hole = log_hole_of(&s->log, upto);
+  zxid_t held = hole ? hole->upto : at;
+  return zxid_epoch(held) == zxid_epoch(upto) && zxid_counter(held) > 0;
+}
+
+/* The next record of the hole (after, upto] of whoever asks: within one epoch it is after + 1. */
 static enum reason find_record(struct store *s, zxid_t after, zxid_t upto, struct log_place *p) {
   bool one_epoch = zxid_epoch(after) == zxid_epoch(upto);
   zxid_t wanted = one_epoch ? after + 1 : upto;
   struct log_place at;
-  if (log_hole_of(&s->log, wanted)) return REASON_FAULTY;
+  if (one_epoch && log_hole_of(&s->log, wanted)) return REASON_FAULTY;
   if (log_find(&s->log, wanted, &at) || log_find(&s->log, after, p)) return store_result(s, -1);
-  if (at.zxid == wanted && p->zxid == after) return REASON_NONE;
+  bool ours = one_epoch ? at.zxid == wanted : is_same_branch(s, at.zxid, upto);
+  if (ours && p->zxid == after) return REASON_NONE;
   /* not ours; but of what stands between the two we may have a part */
   bool part = !one_epoch && (at.zxid > after || log_hole_of(&s->log, at.zxid + 1));
   return part ? REASON_FAULTY : REASON_NOT_HELD;

@@ -2,6 +2,7 @@
  *
  *      fail n1 sync snap.* EIO [2]   the next (two) of these operations end with that error
  *      flip n1 3:4 | epoch.a         a bit of the record, or of the first sector, turns
+ *      flip n1 3:4 group             ... of the header of the group that holds the record
  *      flip n1 newest snap.*
  *      remove n1 snap.*              cut n1's file to 0 bytes: empty n1 snap.*
  *      fail n1 write log.* lost      its next durable write to it is acknowledged and lost
@@ -100,32 +101,44 @@ static bool next_file(struct machine *m, const char *pattern, int *at, const cha
   return false;
 }
 
-static uint8_t *find_record(uint8_t *bytes, size_t len, zxid_t zxid) {
+typedef uint8_t *finder(uint8_t *bytes, size_t len, zxid_t zxid);
+
+static uint8_t *find_group(uint8_t *bytes, size_t len, zxid_t zxid) {
   struct group_header h;
   for (size_t at = 0; at + LIMIT_SECTOR <= len; at += LIMIT_SECTOR) {
     memcpy(&h, bytes + at, sizeof h);
     if (h.magic != GROUP_MAGIC || h.type != GROUP_RECORDS) continue;
-    if (zxid <= h.prev_zxid || zxid > h.last_zxid) continue;
-    for (size_t i = GROUP_HEADER; i + LIMIT_RECORD_HEADER <= GROUP_HEADER + h.len; i += 8) {
-      uint64_t word;
-      memcpy(&word, bytes + at + i + 8, sizeof word);
-      if ((word ^ h.mask) == zxid) return bytes + at + i;
-    }
+    if (zxid > h.prev_zxid && zxid <= h.last_zxid) return bytes + at;
   }
   return NULL;
 }
 
-void scene_flip_record(struct machine *m, zxid_t zxid) {
+static uint8_t *find_record(uint8_t *bytes, size_t len, zxid_t zxid) {
+  struct group_header h;
+  uint8_t *group = find_group(bytes, len, zxid);
+  if (!group) return NULL;
+  memcpy(&h, group, sizeof h);
+  for (size_t i = GROUP_HEADER; i + LIMIT_RECORD_HEADER <= GROUP_HEADER + h.len; i += 8) {
+    uint64_t word;
+    memcpy(&word, group + i + 8, sizeof word);
+    if ((word ^ h.mask) == zxid) return group + i;
+  }
+  return NULL;
+}
+
+static void flip(struct machine *m, zxid_t zxid, finder *find) {
   const char *name;
   uint8_t *found = NULL;
   size_t len;
   for (int at = 0; next_file(m, "log.*", &at, &name) && !found;) {
     uint8_t *bytes = powercut_file(m->drive->power, name, &len);
-    found = find_record(bytes, len, zxid);
+    found = find(bytes, len, zxid);
   }
   if (!found) scene_fail("the record is not on its disk", "");
   found[LIMIT_RECORD_HEADER + 3] ^= 0x20;
 }
+
+void scene_flip_record(struct machine *m, zxid_t zxid) { flip(m, zxid, find_record); }
 
 /* snap.<zxid>, log.<id>: the largest. */
 static void newest(struct machine *m, const char *pattern, char *dst, size_t len) {
@@ -141,7 +154,7 @@ static void do_flip(struct words *w) {
   char found[64];
   if (words_take_zxid(w, &zxid)) { /* peers repair that */
     m->rotten = true;
-    scene_flip_record(m, zxid);
+    flip(m, zxid, words_take(w, "group") ? find_group : find_record);
     return;
   }
   m->damaged = true;

@@ -254,6 +254,34 @@ TEST(ReplicaRepair, WithoutAnySnapshotTheLeaderTakesOneForIt) {
   EXPECT_TRUE(cluster_same_history(k.c, 0, 2));
 }
 
+// The first group of an epoch is gone: over two epochs nobody can name what is next, but who has a
+// part of the second one has it.
+struct TwoEpochs : Cluster {
+  explicit TwoEpochs(int nodes = 3) : Cluster(nodes, 7, 6) {}
+  void second(int node, int entries) {
+    image_push(image(node), 2, entries, 2, 64);
+    image(node)->state.accepted_epoch = image(node)->state.current_epoch = 2;
+  }
+};
+
+TEST(ReplicaRepair, AHoleAtTheBeginningOfAnEpochIsFilledByWhoHasAPartOfIt) {
+  for (bool intact : {false, true}) {
+    TwoEpochs k;
+    k.second(2, intact ? 4 : 3);
+    for (int node : {0, 1}) k.second(node, 1);
+    image_spoil_group(k.image(2), 6, 3);
+    cluster_start_all(k.c);
+    ASSERT_TRUE(k.settle());
+    EXPECT_EQ(cluster_leader(k.c), 2);
+    for (int node = 0; node < 3; node++) {
+      EXPECT_EQ(k.image(node)->entry_cnt, 7); /* 2:1 stays, of 2:2 a quorum had nothing */
+      EXPECT_EQ(k.image(node)->state.last_zxid, zxid_make(2, 1));
+    }
+    EXPECT_EQ(cluster_logged(k.c, 2, LOG_DISCARDED), 1);
+    EXPECT_EQ(cluster_logged(k.c, 2, LOG_REPAIR_WAITS), 0);
+  }
+}
+
 // Power goes at every completion of a disk during the repairs, of each node.
 TEST(ReplicaRepair, ACrashAtAnyPointLosesNothing) {
   for (int node = 0; node < 3; node++)

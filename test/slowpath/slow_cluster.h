@@ -32,8 +32,9 @@ struct image { /* a node's disk */
   struct durable_state state;
   int entry_cnt; /* all history; those up to log_base are in the snapshot only */
   struct entry entries[CLUSTER_ENTRIES];
-  bool faulty[CLUSTER_ENTRIES]; /* it is there, and cannot be read (E1) */
-  int snapshot_cnt;             /* entries in the newest snapshot */
+  bool faulty[CLUSTER_ENTRIES];  /* it is there, and cannot be read (E1) */
+  int hole_end[CLUSTER_ENTRIES]; /* faulty: the last entry that is lost with it */
+  int snapshot_cnt;              /* entries in the newest snapshot */
 };
 
 struct cluster_options {
@@ -58,8 +59,10 @@ void image_push(struct image *i, uint32_t epoch, int cnt, uint32_t salt, uint32_
  */
 void image_snapshot(struct image *i, int entry_cnt);
 
-/* image_spoil damages the entry_idx-th entry. */
+/* image_spoil damages the entry_idx-th entry; image_spoil_group cnt entries from there on that stood
+ * in one group, whose header is gone: only the last of them has a name. */
 void image_spoil(struct image *i, int entry_idx);
+void image_spoil_group(struct image *i, int entry_idx, int cnt);
 
 /* cluster_purge: node takes a snapshot of its first entry_cnt entries; what an open one does not
  * pin leaves the log. */

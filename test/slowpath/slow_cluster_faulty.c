@@ -13,8 +13,13 @@ void image_look(struct image *i) {
   }
 }
 
-void image_spoil(struct image *i, int entry_idx) {
-  i->faulty[entry_idx] = true;
+void image_spoil(struct image *i, int entry_idx) { image_spoil_group(i, entry_idx, 1); }
+
+void image_spoil_group(struct image *i, int entry_idx, int cnt) {
+  for (int k = entry_idx; k < entry_idx + cnt; k++) {
+    i->faulty[k] = true;
+    i->hole_end[k] = entry_idx + cnt - 1;
+  }
   image_look(i);
 }
 
@@ -24,16 +29,26 @@ static int index_of(const struct image *i, uint64_t zxid) {
   return -1;
 }
 
+/* What store_repair.c can say: of a hole over two epochs only its end has a name, and whoever has one
+ * record of that epoch has all before it. */
+static bool is_ours(const struct image *i, uint64_t after, uint64_t upto) {
+  if (zxid_epoch(after) == zxid_epoch(upto)) return index_of(i, after + 1) >= 0;
+  int floor = i->entry_cnt - 1;
+  while (floor >= 0 && i->entries[floor].zxid > upto) floor--;
+  return floor >= 0 && zxid_epoch(i->entries[floor].zxid) == zxid_epoch(upto);
+}
+
 void disk_answer(struct cluster *c, int node, struct disk_msg *m) {
   const struct image *i = &c->nodes[node].image;
   bool one_epoch = zxid_epoch(m->zxid) == zxid_epoch(m->upto);
-  int wanted = index_of(i, one_epoch ? m->zxid + 1 : m->upto);
-  int next = m->zxid ? index_of(i, m->zxid) + 1 : 0;
+  int at = index_of(i, m->zxid), next = m->zxid ? at + 1 : 0;
   m->len = 0;
   if (m->zxid < i->state.log_base) {
     m->reason = REASON_BELOW_LOG;
-  } else if (wanted < 0) {
-    bool part = !one_epoch && next < i->entry_cnt && i->entries[next].zxid < m->upto;
+  } else if (!is_ours(i, m->zxid, m->upto) || (m->zxid && at < 0)) {
+    int k = 0;
+    while (k < i->entry_cnt && i->entries[k].zxid <= m->zxid) k++;
+    bool part = !one_epoch && k < i->entry_cnt && i->entries[k].zxid < m->upto;
     m->reason = part ? REASON_FAULTY : REASON_NOT_HELD;
   } else if (i->faulty[next]) {
     m->reason = REASON_FAULTY;
@@ -53,7 +68,7 @@ static void go_on(struct image *i, struct node *n, struct disk_msg *m) {
   if (m->flag == REPAIR_DONE) memset(i->faulty, 0, sizeof i->faulty);
   if (m->flag == REPAIR_DONE) return;
   m->zxid = image_last(i, k);
-  m->upto = i->entries[k].zxid;
+  m->upto = image_last(i, i->hole_end[k] < i->entry_cnt ? i->hole_end[k] + 1 : i->entry_cnt);
 }
 
 void disk_repair(struct cluster *c, int node, struct disk_msg *m) {
@@ -68,7 +83,7 @@ void disk_repair(struct cluster *c, int node, struct disk_msg *m) {
     i->state.last_zxid = at.zxid;
   } else if (m->len) {
     uint8_t was[LIMIT_RECORD_HEADER + 65536 + 64];
-    int k = index_of(i, at.upto);
+    int k = at.zxid ? index_of(i, at.zxid) + 1 : 0;
     if (entry_write(was, &i->entries[k]) != m->len || memcmp(was, m->buf, m->len) != 0) {
       m->reason = REASON_RECORD_ORDER;
       return;

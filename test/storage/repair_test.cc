@@ -50,6 +50,32 @@ TEST(Repair, APeerSaysWhatItHasWhatIsFaultyAndWhatItNeverHad) {
   EXPECT_EQ(store_read(d.s, Z(1, 1), ZXID_NONE, nullptr, 0).reason, REASON_FAULTY);
 }
 
+/* Whoever has any record of upto's epoch, up to upto, has all before it as the asker had. */
+TEST(Repair, APartOfTheEpochInWhichAHoleEndsIsEnough) {
+  Disk d;
+  Model m;
+  Log(d, m);
+  ASSERT_TRUE(d.Open()) << d.error;
+  EXPECT_EQ(Ask(d, Z(1, 5), Z(2, 9)).last_zxid, Z(2, 1)); /* upto is not ours */
+  EXPECT_EQ(Ask(d, Z(1, 3), Z(2, 9)).last_zxid, Z(1, 4));
+  EXPECT_EQ(Ask(d, 0, Z(1, 4)).last_zxid, Z(1, 1));
+  EXPECT_EQ(Ask(d, 0, Z(2, 9)).last_zxid, Z(1, 1));
+  EXPECT_EQ(Ask(d, Z(1, 6), Z(2, 9)).reason, REASON_FAULTY); /* (1,6) is not: a dead branch */
+  EXPECT_EQ(Ask(d, Z(1, 4), Z(3, 9)).reason, REASON_FAULTY); /* (1,5), (2,1..3) may be, or not */
+}
+
+TEST(Repair, WhatIsIntactBeforeOurOwnDamageIsGiven) {
+  Disk d;
+  Model m;
+  Log(d, m);
+  File(d, "log.00000001")[RecordAt(8192, 2) + 100] ^= 1; /* in (2,1) */
+  File(d, "log.00000001")[12288 + 100] ^= 1;             /* in (2,3) */
+  ASSERT_TRUE(d.Open()) << d.error;
+  EXPECT_EQ(Ask(d, Z(1, 4), Z(2, 3)).last_zxid, Z(1, 5)); /* (2,3) is ours, if damaged */
+  EXPECT_EQ(Ask(d, Z(1, 4), Z(2, 1)).last_zxid, Z(1, 5));
+  EXPECT_EQ(Ask(d, Z(1, 5), Z(2, 3)).reason, REASON_FAULTY);
+}
+
 TEST(Repair, AWrongRecordIsRefusedAndNothingChanges) {
   Disk d;
   Model m;
