@@ -12,7 +12,10 @@ int log_hole_add(struct log *l, struct log_hole h) {
     return 0;
   }
   if (l->hole_cnt == LIMIT_HOLES)
-    return io_fail(l->io, REASON_CORRUPT, "the log is damaged in more than %d places", LIMIT_HOLES);
+    return io_fail(l->io, REASON_CORRUPT,
+                   "the log is damaged in more than %d places: this node may come back only by "
+                   "`zabd --config FILE --format --rejoin`",
+                   LIMIT_HOLES);
   l->holes[l->hole_cnt++] = h;
   return 0;
 }

@@ -74,6 +74,26 @@ TEST(Damage, TheLineNamesTheOffsetAndTheZxids) {
       << store_note(d.s, 0);
 }
 
+TEST(Damage, MoreHolesThanCanBeKeptStopTheNodeWithTheWayBack) {
+  Disk d;
+  Model m;
+  std::vector<Step> steps = {Accepted(1)};
+  for (uint32_t i = 1; i <= 3 * LIMIT_HOLES; i++) steps.push_back(Append(Recs(1, i, 1, 100)));
+  steps.push_back(Seal());
+  Prepare(d, m, steps);
+  size_t len, hit = 0;
+  for (int i = 0; const char *name = powercut_name(d.cut, i); i++) {
+    if (strncmp(name, "log.", 4)) continue;
+    uint8_t *p = powercut_file(d.cut, name, &len);
+    for (size_t at = 4096; at + 4096 < len; at += 8192)
+      if (p[at + 4]) p[at + 100] ^= 1, hit++; /* a group: its record */
+  }
+  ASSERT_GT(hit, LIMIT_HOLES);
+  ASSERT_FALSE(d.Open());
+  EXPECT_TRUE(strstr(d.error, "more than 256 places")) << d.error;
+  EXPECT_TRUE(strstr(d.error, "--format --rejoin")) << d.error;
+}
+
 TEST(Damage, AFlippedBitInTheLastGroupIsNotTakenForATornWrite) {
   Disk d;
   Model m;
