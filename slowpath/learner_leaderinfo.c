@@ -33,7 +33,8 @@ enum reason learner_read_leaderinfo(struct replica *r, const struct packet *p,
       extension_read(&e, p->data.data + LEADERINFO_HEAD, (size_t)(p->data.len - LEADERINFO_HEAD));
   if (bad) return bad;
   if (l->epoch < r->durable.accepted_epoch) return REASON_EPOCH_OLD;
-  if (!epoch_is_credible(r, l->epoch)) return REASON_EPOCH_AHEAD;
+  /* The leader's is one above what it took from a learner as credible. */
+  if (l->epoch && !epoch_is_credible(r, l->epoch - 1)) return REASON_EPOCH_AHEAD;
   l->tcp = e.features & FEATURE_TCP_FRAMES;
   l->repairs = e.features & FEATURE_REPAIR;
   l->zabline = e.present; /* a ZooKeeper leader is answered up to ACKEPOCH */

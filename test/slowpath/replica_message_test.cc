@@ -609,6 +609,18 @@ TEST(Learner, TriesAgainSoonWhileTheLeaderDoesNotKnowYet) {
   EXPECT_EQ(s.r->phase, PHASE_FENCING);
 }
 
+/* A leader takes one of EPOCH_STEP above what it has seen from a learner, and goes one further. */
+TEST(Learner, FollowsToTheEpochAboveTheLastCredibleOne) {
+  for (uint32_t above : {1u, 2u}) {
+    struct durable_state d = {};
+    d.accepted_epoch = d.current_epoch = 5;
+    Solo s(1, d);
+    s.discovering();
+    s.leaderinfo(5 + EPOCH_STEP + above);
+    EXPECT_EQ(s.r->role, above == 1 ? ROLE_FOLLOWING : ROLE_LOOKING);
+  }
+}
+
 // ---- bad packets in every step ----
 
 const int32_t kTypes[] = {-1, 0,  1,  2,  3,  4,  5,  6,  7,  8,    9,    10,
