@@ -184,7 +184,8 @@ static bool waits_for_commit(const struct replica *r, const struct learner_conn 
 
 /* Steps in which we wait for the learner; in the others it waits for us. */
 static bool is_timed(const struct learner_conn *c) {
-  if (c->step == CONN_FREE || c->step == CONN_EPOCH || c->step == CONN_READY) return false;
+  if (c->step == CONN_READY) return c->asked == ASKED_OPEN;
+  if (c->step == CONN_FREE || c->step == CONN_EPOCH) return false;
   if (c->step == CONN_SETTLED || c->step == CONN_SNAP_TURN) return false;
   return !(c->step == CONN_ACKED && c->heard);
 }
@@ -196,13 +197,14 @@ static bool waits_for_itself(const struct leading *l) {
 }
 
 static bool is_step_timed(const struct leading *l) {
-  if (l->step == LEADING_ESTABLISHED || l->step == LEADING_REPAIR) return false;
+  if (l->step == LEADING_ESTABLISHED) return false;
+  if (l->step == LEADING_REPAIR) return !l->asking; /* our disk has what we were given */
   return l->in_place || !waits_for_itself(l);
 }
 
 uint64_t leader_deadline(const struct replica *r) {
   uint64_t d = is_step_timed(&r->lead) ? r->lead.deadline_us : UINT64_MAX;
-  if (r->lead.step == LEADING_REPAIR) d = r->lead.ping_us;
+  if (r->lead.step == LEADING_REPAIR && r->lead.ping_us < d) d = r->lead.ping_us;
   if (r->lead.drain_us && r->lead.drain_us < d) d = r->lead.drain_us;
   for (int i = 1; i <= LIMIT_LEARNERS; i++) {
     const struct learner_conn *c = &r->conns[i];
@@ -227,7 +229,8 @@ static void give_up(struct replica *r, struct replica_actions *a) {
   }
   if (r->lead.step == LEADING_SYNC && quorum_has(&r->quorum, with_unheard))
     why = REASON_NO_FAST_PATH;
-  if (waits_for_itself(&r->lead)) why = REASON_DISK_STALLED;
+  bool repairs = r->lead.step == LEADING_REPAIR;
+  if (repairs || waits_for_itself(&r->lead)) why = REASON_DISK_STALLED;
   leader_step_down(r, why, a);
 }
 
@@ -241,6 +244,7 @@ void leader_on_tick(struct replica *r, struct replica_actions *a) {
     return;
   }
   if (r->lead.step == LEADING_REPAIR) repair_on_tick(r, a);
+  if (r->role != ROLE_LEADING) return;
   rounds_on_tick(r, a);
   leader_try_grant(r, a);
   for (int i = 1; i <= LIMIT_LEARNERS && r->role == ROLE_LEADING; i++) {

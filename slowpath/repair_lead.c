@@ -2,7 +2,7 @@
  *
  *   promises of a quorum -> REPAIR_BEGIN -> (NEEDS -> ASK everybody -> HAVE -> put)* -> DONE
  *                                              |  a quorum: DONT_HAVE -> discard -> DONE
- *                                              `  else: wait, and say for what
+ *                                              `  else: wait, and say for what; or let others lead
  *
  * Only who has promised our epoch counts with DONT_HAVE: another may yet get the record from an
  * older leader.  A record that a quorum does not have is not committed, nor is what follows it. */
@@ -12,8 +12,15 @@
 #include "proto/repair.h"
 #include "slowpath/replica_parts.h"
 
-static void ask_disk(struct replica *r, uint32_t flag, struct replica_actions *a) {
+/* Whom we keep waiting hears our PINGs, whatever our disk does: a standing one must end that (C3).
+ * One request may write a whole segment. */
+static void wait_for_disk(struct replica *r) {
   r->lead.asking = false;
+  r->lead.deadline_us = r->now_us + init_limit_us(r);
+}
+
+static void ask_disk(struct replica *r, uint32_t flag, struct replica_actions *a) {
+  wait_for_disk(r);
   act_disk(r, DISK_LEADER, (struct disk_msg){.type = DISK_REPAIR, .flag = flag}, a);
 }
 
@@ -35,6 +42,7 @@ static void ask(struct replica *r, int conn, struct replica_actions *a) {
   struct learner_conn *c = &r->conns[conn];
   if (c->step != CONN_READY || c->asked != ASKED_NOT || !(c->features & FEATURE_REPAIR)) return;
   c->asked = ASKED_OPEN;
+  c->deadline_us = r->now_us + init_limit_us(r);
   act_send(a, conn, repair_ask(arena_take(r, REPAIR_ASK_LEN), r->lead.ask_after, r->lead.ask_upto));
 }
 
@@ -71,21 +79,48 @@ static void judge(struct replica *r, struct replica_actions *a) {
   l->waits = true;
 }
 
+/* Where epochs meet a peer may be intact and unable to answer: it has records that were perhaps
+ * never ours.  A quorum without us needs none of ours: it may lead, and we learn.  Once for each
+ * hole: if that quorum cannot establish either, our last zxid counts again (E1). */
+static bool yields(struct replica *r) {
+  struct leading *l = &r->lead;
+  nodeset_t others = 0;
+  uint32_t from = l->ask_after ? zxid_epoch(l->ask_after) : 1; /* epoch 0 has no records */
+  if (from == zxid_epoch(l->ask_upto) || l->salvage) return false;
+  for (int i = 1; i <= LIMIT_LEARNERS; i++)
+    if (r->conns[i].asked == ASKED_ANSWERED) others |= node_bit(r->conns[i].peer_idx);
+  if (!quorum_has(&r->quorum, others & l->promised)) return false;
+  if (r->yielded.after == l->ask_after && r->yielded.upto == l->ask_upto) return false;
+  r->yielded.after = l->ask_after;
+  r->yielded.upto = l->ask_upto;
+  r->shy_us = r->now_us + SHY_US;
+  return true;
+}
+
 /* Not at once: others may be on their way. */
 static void tell(struct replica *r, struct replica_actions *a) {
   if (!r->lead.asking || !r->lead.waits || r->lead.told) return;
+  if (yields(r)) {
+    leader_step_down(r, REASON_FAULTY, a);
+    return;
+  }
   r->lead.told = true;
   act_log(a, (struct log_event){.id = LOG_REPAIR_WAITS, .zxid = wanted(&r->lead)});
 }
 
 static void on_needs(struct replica *r, const struct disk_msg *m, struct replica_actions *a) {
   struct leading *l = &r->lead;
-  bool again = l->ask_after == m->zxid && l->ask_upto == m->upto; /* what came did not fit */
+  zxid_t upto = l->salvage ? l->salvage : m->upto;
+  bool again = l->ask_after == m->zxid && l->ask_upto == upto; /* what came did not fit */
+  if (l->salvage && m->zxid >= l->salvage) {
+    ask_disk(r, REPAIR_DISCARD, a);
+    return;
+  }
   l->asking = true;
   if (!again) {
     l->waits = l->told = false;
     l->ask_after = m->zxid;
-    l->ask_upto = m->upto;
+    l->ask_upto = upto;
     l->dont_have = 0;
     for (int i = 1; i <= LIMIT_LEARNERS; i++) {
       r->conns[i].asked = ASKED_NOT;
@@ -126,7 +161,7 @@ void repair_on_ready(struct replica *r, int conn, struct replica_actions *a) {
 /* The record goes to the disk thread in buffer 0, which as a leader we do not need otherwise. */
 static void put(struct replica *r, struct span record, struct replica_actions *a) {
   memcpy(r->memory.buffer[0], record.data, (size_t)record.len);
-  r->lead.asking = false;
+  wait_for_disk(r);
   act_disk(r, DISK_LEARNER,
            (struct disk_msg){
                .type = DISK_REPAIR, .buf = r->memory.buffer[0], .len = (uint32_t)record.len},
@@ -165,7 +200,7 @@ void repair_on_tick(struct replica *r, struct replica_actions *a) {
   for (int i = 1; i <= LIMIT_LEARNERS; i++)
     if (r->conns[i].step == CONN_READY && r->conns[i].zabline) act_send_empty(a, i, PACKET_PING, 0);
   tell(r, a);
-  judge(r, a);
+  if (r->role == ROLE_LEADING) judge(r, a);
 }
 
 zxid_t repair_waits_for(const struct replica *r) {
@@ -173,11 +208,31 @@ zxid_t repair_waits_for(const struct replica *r) {
   return waits && r->lead.asking ? wanted(&r->lead) : 0;
 }
 
-bool repair_accept_loss(struct replica *r, struct replica_actions *a) {
+/* The last zxid of whoever has something in the hole and cannot say what of it was ours; 0: nobody.
+ * Its records are intact, and those of ours that are given up end where they do not: what a peer
+ * here can read is not lost with them. */
+static zxid_t held_by_others(const struct replica *r) {
   const struct leading *l = &r->lead;
+  zxid_t held = 0;
+  if (zxid_epoch(l->ask_after) == zxid_epoch(l->ask_upto)) return 0;
+  for (int i = 1; i <= LIMIT_LEARNERS; i++) {
+    const struct learner_conn *c = &r->conns[i];
+    bool has = c->asked == ASKED_ANSWERED && c->last > l->ask_after && c->last < l->ask_upto;
+    if (has && c->last > held) held = c->last;
+  }
+  return held;
+}
+
+bool repair_accept_loss(struct replica *r, struct replica_actions *a) {
+  struct leading *l = &r->lead;
   if (r->role != ROLE_LEADING || l->step != LEADING_REPAIR || !l->asking) return false;
   if (!l->waits || any_open(r) || !may_discard(r)) return false; /* it may come yet */
-  act_log(a, (struct log_event){.id = LOG_LOSS_ACCEPTED, .zxid = r->lead.ask_after});
-  ask_disk(r, REPAIR_DISCARD, a);
+  zxid_t held = l->salvage ? 0 : held_by_others(r); /* its holder has gone, or is damaged, too */
+  act_log(a, (struct log_event){.id = LOG_LOSS_ACCEPTED, .zxid = held ? held : l->ask_after});
+  l->salvage = held;
+  if (held)
+    on_needs(r, &(struct disk_msg){.zxid = l->ask_after, .upto = l->ask_upto}, a);
+  else
+    ask_disk(r, REPAIR_DISCARD, a);
   return true;
 }

@@ -8,6 +8,17 @@
 #include "proto/repair.h"
 #include "slowpath/replica_parts.h"
 
+/* We were heard now: the leader waits for init_limit more (B23). */
+static void heard(struct replica *r) { r->learn.ping_us = r->now_us + init_limit_us(r) / 2; }
+
+/* Much may have to be copied between two holes.  That it goes on is progress; a disk that stands
+ * sends nothing. */
+static void tell_progress(struct replica *r, struct replica_actions *a) {
+  if (r->now_us < r->learn.ping_us) return;
+  heard(r);
+  act_send_empty(a, 0, PACKET_PING, 0);
+}
+
 static void ask_disk(struct replica *r, struct disk_msg m, struct replica_actions *a) {
   m.type = DISK_REPAIR;
   r->learn.step = LEARNING_REPAIR;
@@ -22,6 +33,7 @@ void repair_learn(struct replica *r, struct replica_actions *a) {
   }
   act_log(a, (struct log_event){
                  .id = LOG_FAULTY, .zxid = r->durable.faulty, .a = r->durable.faulty_cnt});
+  heard(r);
   ask_disk(r, (struct disk_msg){.flag = REPAIR_BEGIN}, a);
 }
 
@@ -30,9 +42,11 @@ void repair_on_learner_disk(struct replica *r, const struct disk_msg *m,
   if (m->reason != REASON_NONE) { /* the leader sent something else */
     learner_abandon(r, m->reason, false, a);
   } else if (m->flag == REPAIR_COPIES) {
+    tell_progress(r, a);
     ask_disk(r, (struct disk_msg){.flag = REPAIR_GO_ON}, a);
   } else if (m->flag == REPAIR_NEEDS) {
     r->learn.step = LEARNING_ASK;
+    heard(r);
     act_send(a, 0, repair_ask(arena_take(r, REPAIR_ASK_LEN), m->zxid, m->upto));
   } else {
     r->durable = m->state;

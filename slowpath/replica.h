@@ -73,6 +73,7 @@ struct learning {
   uint64_t retry_us;    /* next ACT_CONNECT, when not open */
   uint64_t limit_us;    /* no retry after this */
   uint64_t deadline_us; /* progress */
+  uint64_t ping_us;     /* REPAIR: the next PING is due */
 };
 
 /* ---- as a leader ---- */
@@ -106,6 +107,7 @@ struct leading {
   bool asking;      /* for the record behind ask_after, up to ask_upto */
   bool waits, told; /* ... and nobody here has it */
   zxid_t ask_after, ask_upto;
+  zxid_t salvage; /* a loss was accepted: up to here a peer's records take the place of ours */
   nodeset_t dont_have; /* of those who have promised our epoch */
   uint64_t ping_us;
 };
@@ -191,6 +193,9 @@ struct replica {
   struct durable_state durable;
   bool unclean;    /* `memory`, last stop not clean: neither votes nor counts */
   bool needs_snap; /* damaged records of ours exist only in others' snapshots */
+  struct {
+    zxid_t after, upto;
+  } yielded; /* the hole for which we have stepped down */
   bool stopping;
   bool fast_open; /* OPEN or LEAD sent since the last CLOSED */
   unsigned fence; /* FENCE_*: still to answer */

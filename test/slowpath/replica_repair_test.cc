@@ -5,6 +5,10 @@
 #include "test/slowpath/replica_solo.h"
 #include "test/slowpath/slow_cluster.h"
 
+extern "C" {
+#include "proto/repair.h"
+}
+
 namespace {
 
 struct Cluster {
@@ -280,6 +284,171 @@ TEST(ReplicaRepair, AHoleAtTheBeginningOfAnEpochIsFilledByWhoHasAPartOfIt) {
     EXPECT_EQ(cluster_logged(k.c, 2, LOG_DISCARDED), 1);
     EXPECT_EQ(cluster_logged(k.c, 2, LOG_REPAIR_WAITS), 0);
   }
+}
+
+// It has records of before that were perhaps never the leader's, and cannot say: but it may lead.
+TEST(ReplicaRepair, WhereNobodyCanSayAnIntactQuorumLeadsAndTheDamagedOneLearns) {
+  TwoEpochs k;
+  k.second(2, 3);
+  image_push(k.image(0), 1, 1, 9, 64); /* 1:7 */
+  image_spoil_group(k.image(2), 6, 2);
+  cluster_start_all(k.c);
+  ASSERT_TRUE(k.settle());
+  EXPECT_EQ(cluster_leader(k.c), 0);
+  EXPECT_EQ(cluster_logged(k.c, 2, LOG_REPAIR_WAITS), 0);
+  for (int node = 0; node < 3; node++) EXPECT_EQ(k.image(node)->state.last_zxid, zxid_make(1, 7));
+}
+
+// The operator gives up what is damaged, not what is intact beside it.
+TEST(ReplicaRepair, AnAcceptedLossTakesNothingAwayThatAPeerHereCanRead) {
+  TwoEpochs k;
+  k.second(2, 3);
+  image_push(k.image(0), 1, 2, 1, 64); /* 1:7, 1:8: committed or not */
+  image_spoil_group(k.image(2), 6, 2);
+  cluster_start(k.c, 0);
+  cluster_start(k.c, 2);
+  cluster_run(k.c, 3000000);
+  ASSERT_EQ(cluster_logged(k.c, 2, LOG_REPAIR_WAITS), 1);
+  ASSERT_EQ(cluster_leader(k.c), -1);
+  cluster_app(k.c, 2, APP_RECOVER);
+  ASSERT_TRUE(k.settle());
+  for (int node : {0, 2}) EXPECT_EQ(k.image(node)->state.last_zxid, zxid_make(1, 8));
+  EXPECT_TRUE(cluster_same_history(k.c, 0, 2));
+}
+
+// ... and if that ends nowhere, it does so once: all three are damaged in the same place.
+TEST(ReplicaRepair, LettingOthersLeadEndsWhenTheyAreNoBetter) {
+  TwoEpochs k;
+  for (int node = 0; node < 3; node++) {
+    k.second(node, 3);
+    image_spoil_group(k.image(node), 6, 2);
+  }
+  cluster_start_all(k.c);
+  cluster_run(k.c, 20000000);
+  uint64_t elections = 0;
+  int told = 0;
+  for (int node = 0; node < 3; node++) {
+    elections += cluster_replica(k.c, node)->elections;
+    told += cluster_logged(k.c, node, LOG_REPAIR_WAITS);
+    EXPECT_EQ(k.image(node)->entry_cnt, 9);
+  }
+  EXPECT_EQ(told, 1);
+  EXPECT_LE(elections, 15u);
+  cluster_run(k.c, 60000000);
+  for (int node = 0; node < 3; node++) elections -= cluster_replica(k.c, node)->elections;
+  EXPECT_EQ(elections, 0u) << "nobody is thrown out meanwhile";
+}
+
+// ---- time ----
+
+bool RunUntil(struct cluster *c, const struct replica *r, enum leading_step step) {
+  for (int i = 0; i < 100000 && r->lead.step != step; i++) cluster_run(c, 10);
+  return r->lead.step == step;
+}
+
+// Its PINGs would keep the others for ever, whatever its disk does (C3).
+TEST(ReplicaRepair, ALeaderWhoseDiskStandsInTheRepairIsLeft) {
+  Cluster k(3);
+  image_push(k.image(2), 1, 1, 1, 64);
+  k.spoil(2, 1);
+  cluster_start_all(k.c);
+  const struct replica *leader = cluster_replica(k.c, 2);
+  ASSERT_TRUE(RunUntil(k.c, leader, LEADING_REPAIR));
+  cluster_hold_disk(k.c, 2, true);
+  cluster_run(k.c, 3000000);
+  EXPECT_NE(leader->role, ROLE_LEADING);
+  EXPECT_EQ(leader->last_loss, REASON_DISK_STALLED);
+  EXPECT_GE(cluster_leader(k.c), 0) << "the others go on";
+  cluster_hold_disk(k.c, 2, false);
+  ASSERT_TRUE(k.settle());
+  EXPECT_TRUE(k.whole(2, 4));
+}
+
+// D has promised, and its disk stands: whoever waits for its answer decides without it.
+TEST(ReplicaRepair, OneUnansweredAskDoesNotHoldTheDecision) {
+  Cluster k(5, 7, 8);
+  image_push(k.image(4), 1, 1, 1, 64);
+  for (int node : {0, 1, 2}) image_snapshot(k.image(node), 6);
+  k.spoil(4, 1);
+  k.spoil(3, 1);
+  cluster_start_all(k.c);
+  const struct replica *d = cluster_replica(k.c, 3);
+  for (int i = 0; i < 100000 && !(d->role == ROLE_FOLLOWING && d->learn.step == LEARNING_ANSWER);
+       i++)
+    cluster_run(k.c, 10);
+  ASSERT_EQ(d->learn.step, LEARNING_ANSWER);
+  cluster_hold_disk(k.c, 3, true);
+  cluster_run(k.c, 500000);
+  EXPECT_EQ(cluster_logged(k.c, 4, LOG_VOTE_GIVEN_UP), 0) << "it may come yet";
+  cluster_run(k.c, 1000000);
+  EXPECT_EQ(cluster_logged(k.c, 4, LOG_VOTE_GIVEN_UP), 1);
+  EXPECT_EQ(counters_get(cluster_counters(k.c, 4), REASON_SYNC_TIMEOUT), 1u);
+  cluster_hold_disk(k.c, 3, false);
+  ASSERT_TRUE(k.settle());
+}
+
+// Between two holes of a learner there may be much to copy.
+struct Repairs : Solo {  // follows node 3 and copies behind its first hole
+  Repairs() : Solo(1, state()) {
+    discovering();
+    struct extension e = extension();
+    e.features = FEATURE_REPAIR;
+    packet(0, PACKET_LEADERINFO, zxid_make(2, 0), u32(PROTOCOL_VERSION) + bytes(e));
+    answer_all();
+    packet(0, PACKET_DIFF, 0, "");
+    newleader(2);
+    repaired(REPAIR_NEEDS);
+    std::string answer = u32(ANSWER_HAVE) + u32(0) + u32(3) + "record";
+    packet(0, PACKET_ANSWER, 2, answer);
+  }
+  static struct durable_state state() {
+    struct durable_state s = {};
+    s.last_zxid = zxid_make(1, 9);
+    s.faulty = zxid_make(1, 3);
+    s.accepted_epoch = s.current_epoch = 1;
+    return s;
+  }
+  void repaired(enum repair_step step) {
+    asked.front().flag = step;
+    answer();
+  }
+};
+
+TEST(ReplicaRepair, ALearnerThatCopiesTellsItsLeaderThatItGetsOn) {
+  Repairs s;
+  ASSERT_EQ(s.r->learn.step, LEARNING_REPAIR);
+  s.forget();
+  for (int i = 0; i < 40; i++) { /* 4 s, init_limit is 1 */
+    s.now += 100000;
+    s.repaired(REPAIR_COPIES);
+    ASSERT_EQ(s.r->learn.step, LEARNING_REPAIR);
+  }
+  EXPECT_EQ(s.sent_cnt(PACKET_PING), 8);
+}
+
+TEST(ReplicaRepair, ALeaderWaitsAsLongAsItHearsThat) {
+  Solo s(3);
+  s.leading();
+  s.follower(1, 1, 0);
+  s.answer_all();
+  s.ackepoch(1, 0, 0);
+  s.answer_all();
+  ASSERT_EQ(s.r->conns[1].step, CONN_ATTACH);
+  struct fast_msg m = {};
+  m.type = FAST_ATTACHED;
+  m.epoch = s.r->lead.epoch;
+  m.iteration = s.r->conns[1].iteration;
+  s.fast_event(m);
+  ASSERT_EQ(s.r->conns[1].step, CONN_ACK);
+  for (int i = 0; i < 8; i++) {
+    s.now += 600000;
+    s.packet(1, PACKET_PING, 0, "");
+    s.simple(EV_TICK, 0);
+    ASSERT_EQ(s.r->conns[1].step, CONN_ACK) << i;
+  }
+  s.now += 1000000;
+  s.simple(EV_TICK, 0);
+  EXPECT_EQ(s.r->role, ROLE_LOOKING);
 }
 
 // Power goes at every completion of a disk during the repairs, of each node.

@@ -12,7 +12,7 @@ uint32_t entry_write(uint8_t *dst, const struct entry *e) {
   return record_write(dst, e->zxid, payload, e->len);
 }
 
-static struct entry entry_of(const struct record *r) {
+struct entry entry_of(const struct record *r) {
   struct entry e = {.zxid = r->zxid, .len = r->payload_len};
   memcpy(&e.salt, r->payload, sizeof e.salt);
   return e;

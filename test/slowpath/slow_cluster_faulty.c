@@ -71,6 +71,22 @@ static void go_on(struct image *i, struct node *n, struct disk_msg *m) {
   m->upto = image_last(i, i->hole_end[k] < i->entry_cnt ? i->hole_end[k] + 1 : i->entry_cnt);
 }
 
+/* What comes is not what stood there, and a loss was accepted: the rest of ours goes with the hole,
+ * but that a place of it stays. */
+static void salvage(struct cluster *c, int node, int k, const struct disk_msg *m) {
+  struct image *i = &c->nodes[node].image;
+  struct record r;
+  CHECK(record_read(&r, m->buf, m->len, LIMIT_RECORD_MAX) == RECORD_OK);
+  CHECK(zxid_follows(image_last(i, k), r.zxid) && r.zxid <= image_last(i, i->hole_end[k] + 1));
+  memmove(&i->entries[k + 1], &i->entries[k], (size_t)(i->entry_cnt - k) * sizeof i->entries[0]);
+  i->entry_cnt++;
+  i->entries[k] = entry_of(&r);
+  for (int at = i->entry_cnt - 1; at > k; at--) {
+    i->faulty[at] = i->faulty[at - 1];
+    i->hole_end[at] = i->hole_end[at - 1] + 1;
+  }
+}
+
 void disk_repair(struct cluster *c, int node, struct disk_msg *m) {
   struct node *n = &c->nodes[node];
   struct image *i = &n->image;
@@ -84,7 +100,10 @@ void disk_repair(struct cluster *c, int node, struct disk_msg *m) {
   } else if (m->len) {
     uint8_t was[LIMIT_RECORD_HEADER + 65536 + 64];
     int k = at.zxid ? index_of(i, at.zxid) + 1 : 0;
-    if (entry_write(was, &i->entries[k]) != m->len || memcmp(was, m->buf, m->len) != 0) {
+    bool is_it = entry_write(was, &i->entries[k]) == m->len && !memcmp(was, m->buf, m->len);
+    if (!is_it && n->replica.lead.salvage) {
+      salvage(c, node, k, m);
+    } else if (!is_it) {
       m->reason = REASON_RECORD_ORDER;
       return;
     }

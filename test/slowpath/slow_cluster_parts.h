@@ -155,6 +155,7 @@ uint64_t disk_next(const struct cluster *c, int node);
 void disk_complete(struct cluster *c, int node);
 void disk_write_ring(struct cluster *c, int node, int to);
 uint32_t entry_write(uint8_t *dst, const struct entry *e);
+struct entry entry_of(const struct record *r);
 uint64_t image_last(const struct image *i, int cnt);
 bool entry_equal(const struct entry *a, const struct entry *b);
 
