@@ -29,8 +29,8 @@ void leader_on_packet(struct replica *r, int conn, const struct packet *p,
     leader_on_newleader_ack(r, conn, p, a);
   else if (step == CONN_ACK && p->type == PACKET_ASK)
     repair_on_ask(r, conn, p, a);
-  else if (step == CONN_ACK && p->type == PACKET_PING && r->conns[conn].zabline)
-    leader_progress(r, conn); /* it repairs its log, and gets on with it */
+  else if (step == CONN_ACK && p->type == PACKET_PING && r->conns[conn].repairs)
+    leader_progress(r, conn); /* it gets on with it */
   else if (step >= CONN_READY && p->type == PACKET_ANSWER)
     repair_on_answer(r, conn, p, a);
   else

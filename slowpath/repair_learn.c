@@ -33,7 +33,7 @@ void repair_learn(struct replica *r, struct replica_actions *a) {
   }
   act_log(a, (struct log_event){
                  .id = LOG_FAULTY, .zxid = r->durable.faulty, .a = r->durable.faulty_cnt});
-  heard(r);
+  r->learn.ping_us = UINT64_MAX; /* not before it knows what for */
   ask_disk(r, (struct disk_msg){.flag = REPAIR_BEGIN}, a);
 }
 
@@ -99,10 +99,12 @@ void repair_on_ask(struct replica *r, int conn, const struct packet *p, struct r
   r->ask[conn].after = m.after;
   r->ask[conn].upto = m.upto;
   uint32_t tag = act_disk(r, conn, ask, a);
-  if (conn)
+  if (conn) {
     r->conns[conn].tag = tag;
-  else
+    r->conns[conn].repairs = true;
+  } else {
     r->learn.step = LEARNING_ANSWER;
+  }
 }
 
 static enum repair_answer answer_of(enum reason reason) {

@@ -107,7 +107,7 @@ struct leading {
   bool asking;      /* for the record behind ask_after, up to ask_upto */
   bool waits, told; /* ... and nobody here has it */
   zxid_t ask_after, ask_upto;
-  zxid_t salvage; /* a loss was accepted: up to here a peer's records take the place of ours */
+  zxid_t salvage;      /* a loss was accepted: up to here a peer's records take the place of ours */
   nodeset_t dont_have; /* of those who have promised our epoch */
   uint64_t ping_us;
 };
@@ -149,6 +149,7 @@ struct learner_conn {
   uint64_t features; /* FEATURE_* of its FOLLOWERINFO; cleared when it has been told MAY_VOTE */
   enum conn_asked asked; /* for the record that lead.ask_after is about */
   bool below_log;        /* it answered so */
+  bool repairs;          /* its log: it has asked us */
   uint64_t came_us;      /* its FOLLOWERINFO */
   uint64_t iteration;
   uint64_t resumes;  /* in place: the iteration of before, whose REQUESTs go on; else 0 */

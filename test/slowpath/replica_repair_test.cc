@@ -440,6 +440,8 @@ TEST(ReplicaRepair, ALeaderWaitsAsLongAsItHearsThat) {
   m.iteration = s.r->conns[1].iteration;
   s.fast_event(m);
   ASSERT_EQ(s.r->conns[1].step, CONN_ACK);
+  s.packet(1, PACKET_ASK, 1, Solo::u32(0) + Solo::u32(3));
+  s.answer_all();
   for (int i = 0; i < 8; i++) {
     s.now += 600000;
     s.packet(1, PACKET_PING, 0, "");
