@@ -59,8 +59,8 @@ void image_push(struct image *i, uint32_t epoch, int cnt, uint32_t salt, uint32_
  */
 void image_snapshot(struct image *i, int entry_cnt);
 
-/* image_spoil damages the entry_idx-th entry; image_spoil_group cnt entries from there on that stood
- * in one group, whose header is gone: only the last of them has a name. */
+/* image_spoil damages the entry_idx-th entry; image_spoil_group cnt entries from there on that
+ * stood in one group, whose header is gone: only the last of them has a name. */
 void image_spoil(struct image *i, int entry_idx);
 void image_spoil_group(struct image *i, int entry_idx, int cnt);
 

@@ -29,8 +29,8 @@ static int index_of(const struct image *i, uint64_t zxid) {
   return -1;
 }
 
-/* What store_repair.c can say: of a hole over two epochs only its end has a name, and whoever has one
- * record of that epoch has all before it. */
+/* What store_repair.c can say: of a hole over two epochs only its end has a name, and whoever has
+ * one record of that epoch has all before it. */
 static bool is_ours(const struct image *i, uint64_t after, uint64_t upto) {
   if (zxid_epoch(after) == zxid_epoch(upto)) return index_of(i, after + 1) >= 0;
   int floor = i->entry_cnt - 1;
