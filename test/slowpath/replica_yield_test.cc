@@ -50,6 +50,20 @@ TEST(Yield, ALeaderWhoseQuorumFellSilentAbstainsForAWhile) {
   EXPECT_TRUE(s.votes()) << "the others did not settle";
 }
 
+TEST(Yield, ASlowFenceDoesNotUseTheAbstentionUp) {
+  Leading s;
+  s.established();
+  s.from_fast(FAST_LOST, REASON_QUORUM_SILENT);
+  s.now += 2 * SHY_US;
+  s.fenced();
+  EXPECT_EQ(s.r->phase, PHASE_LOOKING);
+  EXPECT_FALSE(s.votes());
+  EXPECT_GT(s.r->deadline_us, s.now);
+  s.now = s.r->shy_us;
+  s.simple(EV_TICK, 0);
+  EXPECT_TRUE(s.votes());
+}
+
 TEST(Yield, ALeaderLeftByItsFollowersAbstains) {
   Leading s;
   s.established();
