@@ -103,10 +103,9 @@ static void replay_held(struct replica *r, struct replica_actions *a) {
 }
 
 static void ballot(struct replica *r, struct replica_actions *a) {
+  bool late = r->shy_us && r->now_us >= r->shy_us; /* held or fenced for longer than that */
   r->hold_us = 0;
-  if (r->shy_us &&
-      r->now_us >= r->shy_us) /* held, or fenced, for longer: the others still go first */
-    r->shy_us = r->now_us + SHY_US;
+  if (late) r->shy_us = r->now_us + SHY_US; /* the others still go first */
   r->elections++;
   if (!replica_counting(r) && quorum_is_voter(&r->quorum, r->config->self_idx))
     act_log(a, (struct log_event){.id = LOG_NOT_COUNTING, .zxid = r->durable.last_zxid});
