@@ -75,7 +75,8 @@ struct client {
   enum client_phase phase;
   bool closing, writing, reading;
   bool last_words; /* close when `out` is written */
-  bool stalled;    /* whole frames may wait in `in` */
+  bool stalled;    /* whole frames may wait in `in`, perhaps for room */
+  bool throttled;  /* for want of it among all clients */
   bool ready;      /* in the port's list of those with work */
   struct client *ready_next;
   struct buffer in, out, flight;
@@ -178,6 +179,8 @@ void client_answer_error(struct client *c, int32_t xid, int32_t err);
 
 /* client_frames takes what has come; true: something was done. */
 bool client_frames(struct client *c);
+/* client_has_room: one more request may be taken. */
+bool client_has_room(const struct client *c);
 struct ask *client_ask_add(struct client *c, enum ask_state state, int32_t xid, int32_t type,
                            uint32_t len);
 /* client_ask_write queues a request to the leader. */

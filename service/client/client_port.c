@@ -208,7 +208,9 @@ static bool turn(struct client *c) {
   if (!c->closing) worked |= client_asks(c);
   if (!c->closing) go_on_reading(c);
   if (!c->closing) worked |= flush(c);
-  if (!c->closing && (c->stalled || client_asks_wait(c))) client_ready(c);
+  /* Without room, what makes some (an answer, the end of a write) makes it ready. */
+  bool goes_on = (c->stalled && client_has_room(c)) || client_asks_wait(c);
+  if (!c->closing && goes_on) client_ready(c);
   if (!buffer_len(&c->in) && c->in.cap > READ_BYTES) buffer_free(&c->in); /* idle ones are small */
   return worked;
 }

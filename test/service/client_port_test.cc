@@ -51,6 +51,13 @@ struct TreeNode : ServedNode {
     close(fd);
     return good;
   }
+  /* What is proposed is not committed, until CommitAll.  The app must be at rest then. */
+  void HoldCommits() { instant = false; }
+  void CommitAll() {
+    instant = true;
+    Commit();
+    Wake();
+  }
   static uint16_t FreePort() {
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     sockaddr_in a{};
@@ -73,10 +80,12 @@ struct Reply {
 
 /* One connection. */
 struct Zk {
-  explicit Zk(const TreeNode &n) {
+  /* receive_bytes: a small socket buffer, so that what is not read stays at the node. */
+  explicit Zk(const TreeNode &n, int receive_bytes = 0) {
     sockaddr_in a = n.Address();
     fd = socket(AF_INET, SOCK_STREAM, 0);
     int on = 1;
+    if (receive_bytes) setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof receive_bytes);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     EXPECT_EQ(connect(fd, reinterpret_cast<sockaddr *>(&a), sizeof a), 0);
   }
@@ -168,6 +177,25 @@ struct Zk {
   int64_t session = 0;
   std::string password;
 };
+
+std::string Word(const TreeNode &node, const std::string &word) {
+  Zk s(node);
+  s.Send(word);
+  return s.Rest();
+}
+
+/* Waits until srvr has that line. */
+void AwaitServer(const TreeNode &node, const std::string &line) {
+  while (Word(node, "srvr").find("\n" + line + "\n") == std::string::npos)
+    std::this_thread::yield();
+}
+
+/* What the node has read from its clients, with the four bytes of this question. */
+uint64_t BytesRead(const TreeNode &node) {
+  const std::string name = "\nzk_bytes_received_count\t";
+  std::string mntr = Word(node, "mntr");
+  return std::stoull(mntr.substr(mntr.find(name) + name.size()));
+}
 
 struct ClientPort : testing::Test {
   void SetUp() override {
@@ -553,6 +581,28 @@ TEST_F(ClientPort, ASlowReaderIsNoLongerReadFromAndLosesNothing) {
   EXPECT_EQ(sent, most);
 }
 
+/* One that has as much unread as it may asks once more: its question waits at the node, and nothing
+ * comes behind it that would wake it. */
+TEST_F(ClientPort, WhatASlowReaderAskedLastIsAnsweredWhenItReads) {
+  Zk a(node, 4096);
+  ASSERT_TRUE(a.Join());
+  ASSERT_EQ(a.Do(OP_CREATE, Create("/big", std::string(1000000, 'x'))).err, ZK_OK);
+  Jute reads;
+  for (int i = 0; i < 12; i++) reads.I4(OP_GET_DATA).B(false).I4(-1).Raw(Zk::Path("/big"));
+  a.Send(Zk::Ask(1, OP_MULTI_READ, reads.I4(-1).B(true).I4(-1).s));
+  AwaitServer(node, "Outstanding: 0");
+  uint64_t before = BytesRead(node);
+  while (BytesRead(node) - before != 4) before = BytesRead(node);
+  std::string late = Zk::Ask(2, OP_EXISTS, Zk::Path("/big"));
+  a.Send(late);
+  for (uint64_t words = 2; BytesRead(node) < before + late.size() + 4 * words; words++)
+    std::this_thread::yield();
+  Reply r = a.Next();
+  EXPECT_EQ(r.xid, 1);
+  EXPECT_GT(r.body.size(), 12000000u);
+  EXPECT_EQ(a.Next().xid, 2);
+}
+
 /* Its write is on its way to the leader: what stands before it is answered before it shows, though
  * the client reads nothing and has more unread than it may. */
 TEST_F(ClientPort, AReadBeforeAWriteShowsWhatWasBeforeItAlsoToASlowReader) {
@@ -737,7 +787,7 @@ TEST(ClientPortLimits, WhoHasRequestsOutstandingIsNotReadFromAboveTheGlobalLimit
   node.Serve();
   Zk a(node), b(node);
   ASSERT_TRUE(a.Join() && b.Join());
-  node.swallow = true;
+  node.HoldCommits();
   std::string all;
   for (int i = 0; i < 5000; i++)
     all += Zk::Ask(i, OP_CREATE, Create("/a" + std::to_string(i), "x"));
@@ -745,26 +795,31 @@ TEST(ClientPortLimits, WhoHasRequestsOutstandingIsNotReadFromAboveTheGlobalLimit
   testing::internal::CaptureStderr();
   a.Send(all);
   EXPECT_EQ(a.Next().xid, -2);
-  auto stat = [&node](const char *word) {
-    Zk s(node);
-    s.Send(word);
-    return s.Rest();
-  };
-  while (stat("srvr").find("Outstanding: 10\n") == std::string::npos) std::this_thread::yield();
+  AwaitServer(node, "Outstanding: 10");
   EXPECT_EQ(b.Do(OP_EXISTS, Zk::Path("/")).err, ZK_OK) << "who has none is served";
-  EXPECT_NE(stat("srvr").find("Outstanding: 10\n"), std::string::npos);
+  EXPECT_NE(Word(node, "srvr").find("Outstanding: 10\n"), std::string::npos);
   std::string said = testing::internal::GetCapturedStderr();
   EXPECT_NE(said.find("10 requests of clients wait"), said.npos) << said;
   EXPECT_NE(said.find("global_outstanding_limit in the config is 10"), said.npos) << said;
+  node.CommitAll();
+  for (int i = 0; i < 5000; i++) ASSERT_EQ(a.Next().xid, i);
+}
+
+/* 1024 of them may wait for their commit; the rest has been read by then, and no more comes. */
+TEST_F(ClientPort, WhatWaitsBehindTheAsksOfAClientIsTakenWhenTheyAreAnswered) {
+  Zk a(node);
+  ASSERT_TRUE(a.Join());
+  node.HoldCommits();
+  std::string all;
+  for (int i = 0; i < 5000; i++)
+    all += Zk::Ask(i, OP_CREATE, Create("/a" + std::to_string(i), "x"));
+  a.Send(all);
+  AwaitServer(node, "Outstanding: 1024");
+  node.CommitAll();
+  for (int i = 0; i < 5000; i++) ASSERT_EQ(a.Next().xid, i);
 }
 
 /* ---- four-letter words ---- */
-
-std::string Word(const TreeNode &node, const std::string &word) {
-  Zk s(node);
-  s.Send(word);
-  return s.Rest();
-}
 
 TEST_F(ClientPort, OnlyTheWordsOfTheConfigAreAnswered) {
   for (const char *word : {"conf", "cons", "crst", "dump", "envi", "srst", "wchc", "wchp", "wchs",
