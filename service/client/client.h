@@ -80,7 +80,8 @@ struct client {
   bool ready;      /* in the port's list of those with work */
   struct client *ready_next;
   struct buffer in, out, flight;
-  size_t event_bytes; /* of watch events, since all was written */
+  size_t event_bytes; /* of watch events, since all was written, */
+  size_t out_events;  /* and of these, what is still in `out` */
   char address[INET6_ADDRSTRLEN];
   uint16_t from_port;
   struct buffer ids; /* as in request.h */
@@ -133,6 +134,8 @@ struct client_port {
   uint32_t joined; /* counts revalidations */
   uint32_t ticks;
   bool touches_due;
+  int64_t gone[LIMIT_CLIENT_CONNS]; /* sessions heard of, whose connections then broke */
+  uint32_t gone_cnt;
   uint32_t outstanding; /* asks sent and not done */
   uint32_t ask_cnt;     /* of all clients; ask_bytes too */
   uint64_t ask_bytes;
@@ -199,6 +202,9 @@ void client_session_forget(struct client *c);
 /* session_password writes SESSION_PASSWORD_LEN bytes that go with id. */
 void session_password(int64_t id, uint8_t *dst);
 void client_touches(struct client_port *p);
+/* client_touch_gone: c's connection ends; a sign of life that is not yet told goes out all the same
+ * with the next touches. */
+void client_touch_gone(const struct client *c);
 
 /* client_read answers a read of `type` with record. */
 void client_read(struct client *c, const struct ask *a);

@@ -191,6 +191,7 @@ void client_event(struct client *c, enum zk_event type, struct span path, zxid_t
   jute_append_text(&c->out, path);
   client_end(c, begin);
   c->event_bytes += buffer_len(&c->out) - begin;
+  c->out_events += buffer_len(&c->out) - begin;
   c->port->stats.events[type]++;
 }
 

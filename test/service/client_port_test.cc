@@ -2,6 +2,11 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
+#include <malloc.h>
+
+#include <memory>
+#include <set>
+
 #include "test/service/served_node.h"
 #include "test/service/tree_harness.h"
 
@@ -550,17 +555,18 @@ TEST_F(ClientPort, FourLetterWordsAreAnsweredAndTheConnectionEnds) {
   EXPECT_EQ(word("isro"), "null");
 }
 
+std::string MultiRead(const std::string &path, int cnt) {
+  Jute j;
+  for (int i = 0; i < cnt; i++) j.I4(OP_GET_DATA).B(false).I4(-1).Raw(Zk::Path(path));
+  return j.I4(-1).B(true).I4(-1).s;
+}
+
 TEST_F(ClientPort, OneAnswerHasABound) {
   Zk a(node);
   ASSERT_TRUE(a.Join());
   ASSERT_EQ(a.Do(OP_CREATE, Create("/big", std::string(1000000, 'x'))).err, ZK_OK);
-  auto reads = [](int cnt) {
-    Jute j;
-    for (int i = 0; i < cnt; i++) j.I4(OP_GET_DATA).B(false).I4(-1).Raw(Zk::Path("/big"));
-    return j.I4(-1).B(true).I4(-1).s;
-  };
-  EXPECT_EQ(a.Do(OP_MULTI_READ, reads(10)).err, ZK_OK);
-  EXPECT_EQ(a.Do(OP_MULTI_READ, reads(1000)).err, ZK_BADARGUMENTS);
+  EXPECT_EQ(a.Do(OP_MULTI_READ, MultiRead("/big", 10)).err, ZK_OK);
+  EXPECT_EQ(a.Do(OP_MULTI_READ, MultiRead("/big", 1000)).err, ZK_BADARGUMENTS);
   EXPECT_EQ(a.Do(OP_EXISTS, Zk::Path("/big")).err, ZK_OK);
 }
 
@@ -587,9 +593,7 @@ TEST_F(ClientPort, WhatASlowReaderAskedLastIsAnsweredWhenItReads) {
   Zk a(node, 4096);
   ASSERT_TRUE(a.Join());
   ASSERT_EQ(a.Do(OP_CREATE, Create("/big", std::string(1000000, 'x'))).err, ZK_OK);
-  Jute reads;
-  for (int i = 0; i < 12; i++) reads.I4(OP_GET_DATA).B(false).I4(-1).Raw(Zk::Path("/big"));
-  a.Send(Zk::Ask(1, OP_MULTI_READ, reads.I4(-1).B(true).I4(-1).s));
+  a.Send(Zk::Ask(1, OP_MULTI_READ, MultiRead("/big", 12)));
   AwaitServer(node, "Outstanding: 0");
   uint64_t before = BytesRead(node);
   while (BytesRead(node) - before != 4) before = BytesRead(node);
@@ -601,6 +605,50 @@ TEST_F(ClientPort, WhatASlowReaderAskedLastIsAnsweredWhenItReads) {
   EXPECT_EQ(r.xid, 1);
   EXPECT_GT(r.body.size(), 12000000u);
   EXPECT_EQ(a.Next().xid, 2);
+}
+
+/* The second of these reads is answered before the write behind it shows, while the first answer is
+ * still being written: 17 MB are unread then, and no watch event, of which 16 MB may be. */
+TEST_F(ClientPort, WhoReadsALargeAnswerIsNotClosedForUnreadWatchEvents) {
+  Zk a(node, 4096);
+  ASSERT_TRUE(a.Join());
+  ASSERT_EQ(a.Do(OP_CREATE, Create("/big", std::string(1000000, 'x'))).err, ZK_OK);
+  ASSERT_EQ(a.Do(OP_CREATE, Create("/x")).err, ZK_OK);
+  a.Send(Zk::Ask(1, OP_MULTI_READ, MultiRead("/big", 12)) +
+         Zk::Ask(2, OP_SET_DATA, SetData("/x", "1")) +
+         Zk::Ask(3, OP_MULTI_READ, MultiRead("/big", 17)) +
+         Zk::Ask(4, OP_SET_DATA, SetData("/x", "2")));
+  Zk b(node);
+  ASSERT_TRUE(b.Join());
+  while (b.Do(OP_GET_DATA, Zk::Path("/x")).body.substr(4, 1) != "2") continue;
+  EXPECT_EQ(a.Next().xid, 1);
+  EXPECT_EQ(a.Next().xid, 2);
+  Reply r = a.Next();
+  EXPECT_EQ(r.xid, 3);
+  EXPECT_GT(r.body.size(), LIMIT_CLIENT_EVENTS);
+  EXPECT_EQ(a.Next().xid, 4);
+}
+
+/* Some read at once, some so slowly that the answer has to wait at the node: no buffer stays. */
+TEST_F(ClientPort, WhoHasReadSomethingLargeKeepsNoLargeBuffers) {
+  Zk first(node);
+  ASSERT_TRUE(first.Join());
+  std::string data(600000, 'x');
+  ASSERT_EQ(first.Do(OP_CREATE, Create("/big", data)).err, ZK_OK);
+  ASSERT_EQ(first.Do(OP_GET_DATA, Zk::Path("/big")).err, ZK_OK);
+  auto used = [] {
+    struct mallinfo2 m = mallinfo2();
+    return m.uordblks + m.hblkhd;
+  };
+  size_t before = used();
+  std::vector<std::unique_ptr<Zk>> clients;
+  for (int i = 0; i < 50; i++) {
+    clients.push_back(std::make_unique<Zk>(node, i % 2 ? 4096 : 0));
+    ASSERT_TRUE(clients.back()->Join());
+    ASSERT_EQ(clients.back()->Do(OP_GET_DATA, Zk::Path("/big")).body.size(), 600004u + 68);
+    ASSERT_EQ(clients.back()->Do(OP_PING).xid, -2);
+  }
+  EXPECT_LT(used(), before + 50 * 200000) << "of 50 clients, 64 KB for what each may send next";
 }
 
 /* Its write is on its way to the leader: what stands before it is answered before it shows, though
@@ -664,6 +712,58 @@ TEST(ClientPortLimits, AConnectionWithoutALeaderEnds) {
   node.Serve();
   Zk a(node);
   EXPECT_FALSE(a.Join());
+}
+
+/* ---- signs of life ---- */
+
+/* A follower, whose leader hears what it forwards; which sessions it tells to be alive is noted. */
+struct FollowingNode : TreeNode {
+  FollowingNode() {
+    leader = &other;
+    other.app_self.ops->lead(&other.app_self, 1);
+    uv.rings.forward = [](void *s, const void *q, uint32_t len) {
+      auto *n = static_cast<FollowingNode *>(static_cast<FakeNode *>(s));
+      n->Note(q, len);
+      return n->LeaderTakes(q, len);
+    };
+    Follow(1, 0);
+    Serve();
+  }
+  ~FollowingNode() { End(); }
+  void Note(const void *bytes, uint32_t len) {
+    request q;
+    ASSERT_TRUE(request_read(&q, bytes, len));
+    if (q.type != OP_TOUCH) return;
+    std::lock_guard<std::mutex> g(touch_lock);
+    for (int32_t i = 0; i < q.record.len; i += 8)
+      touched.insert(Zk::At(std::string(q.record.data, q.record.data + q.record.len),
+                            static_cast<size_t>(i), 8));
+  }
+  bool Touched(int64_t session) {
+    std::lock_guard<std::mutex> g(touch_lock);
+    return touched.count(session);
+  }
+  TreeNode other;
+  std::mutex touch_lock;
+  std::set<int64_t> touched;
+};
+
+/* Touches are a second apart, and few of these twenty connections see one: but the leader hears of
+ * each, else it would count the session's time from before its last ping. */
+TEST(ClientPortTouches, WhatWasHeardBeforeAConnectionBrokeReachesTheLeader) {
+  FollowingNode node;
+  std::vector<int64_t> sessions;
+  for (int i = 0; i < 20; i++) {
+    Zk a(node);
+    ASSERT_TRUE(a.Join());
+    EXPECT_EQ(a.Do(OP_PING).xid, -2);
+    sessions.push_back(a.session);
+  }
+  auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  for (int64_t s : sessions) {
+    while (!node.Touched(s) && std::chrono::steady_clock::now() < until) std::this_thread::yield();
+    EXPECT_TRUE(node.Touched(s));
+  }
 }
 
 /* ---- who is who ---- */
