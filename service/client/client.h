@@ -105,7 +105,7 @@ struct client {
   bool waits_status;       /* to answer mntr */
   int64_t since_ms, last_ms;
   uint64_t last_latency; /* ms */
-  int32_t last_type, last_xid;
+  int32_t last_type, last_xid; /* OP_NOTIFICATION: an error, not of a read */
   zxid_t last_zxid;
   struct summary latency; /* ms */
 };
@@ -217,7 +217,6 @@ void client_note_answer(struct client *c, const struct ask *a, size_t len);
 void client_note_too_large(const struct client *c, const struct ask *a);
 bool client_is_throttled(const struct client *c);
 void client_note_throttled(struct client *c);
-const char *client_op_name(int32_t type);
 
 /* client_auth takes an auth packet; not ZK_OK: the client is to be closed behind the answer. */
 int32_t client_auth(struct client *c, struct cursor *record);

@@ -250,7 +250,7 @@ static void note_latency(struct client *c, const struct ask *a) {
     summary_add(&s->reads, took);
   c->last_ms = c->port->thread->now_ms;
   c->last_latency = took;
-  c->last_type = a->type;
+  c->last_type = a->err ? OP_NOTIFICATION : a->type;
   c->last_xid = a->xid;
   c->last_zxid = c->port->app->tree.applied;
 }
