@@ -132,7 +132,7 @@ void client_connect(struct client *c, const uint8_t *data, uint32_t len) {
   } else if (c->port->thread->state != APP_SERVING) {
     c->port->stats.not_running++;
     client_close(c); /* "not running": it tries another node, or later */
-  } else if (seen > c->port->app->tree.applied) {
+  } else if ((int64_t)seen > (int64_t)c->port->app->tree.applied) { /* signed, as there */
     refuse_ahead(c, seen);
   } else if (!c->session) {
     c->phase = CLIENT_JOINING;

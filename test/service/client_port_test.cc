@@ -460,6 +460,33 @@ TEST_F(ClientPort, CountsAndListsWhatIsBelowAndWhatASessionOwns) {
       Jute().I4(-1).B(false).I4(-101).I4(-101).I4(8).B(false).I4(0).I4(0).I4(-1).B(true).I4(-1).s);
 }
 
+/* As there: a read in a multiRead cannot watch, whatever its flag says. */
+TEST_F(ClientPort, AMultiReadSetsNoWatch) {
+  Zk a(node), b(node);
+  ASSERT_TRUE(a.Join() && b.Join());
+  a.Do(OP_CREATE, Create("/w"));
+  Jute reads;
+  for (int32_t type : {OP_GET_DATA, OP_GET_CHILDREN})
+    reads.I4(type).B(false).I4(-1).Raw(Zk::Path("/w", true));
+  EXPECT_EQ(b.Do(OP_MULTI_READ, reads.I4(-1).B(true).I4(-1).s).err, ZK_OK);
+  a.Do(OP_SET_DATA, SetData("/w", "x"));
+  a.Do(OP_CREATE, Create("/w/k"));
+  EXPECT_EQ(b.Do(OP_PING).xid, -2); /* and no event before it */
+}
+
+/* As there: zxids of clients are signed, and -1 is before all. */
+TEST_F(ClientPort, AClientThatHasSeenNothingSaysMinusOne) {
+  Zk a(node), b(node);
+  ASSERT_TRUE(a.Join());
+  a.Do(OP_CREATE, Create("/d"));
+  b.Send(Zk::Frame(Zk::Hello(0, std::string(16, '\0'), 10000, -1) + std::string(1, '\0')));
+  ASSERT_EQ(b.Packet().size(), 37u);
+  b.Send(Zk::Ask(-8, OP_SET_WATCHES, Jute().I8(-1).I4(1).Str("/d").I4(0).I4(1).Str("/d").s));
+  b.Expect(EVENT_DATA_CHANGED, "/d");
+  b.Expect(EVENT_CHILDREN_CHANGED, "/d");
+  EXPECT_EQ(b.Next().xid, -8);
+}
+
 TEST_F(ClientPort, CloseSessionIsAnsweredAndTakesTheEphemerals) {
   Zk a(node), b(node);
   ASSERT_TRUE(a.Join() && b.Join());
@@ -676,9 +703,12 @@ TEST_F(ClientPort, AClientWithTooManyWatchesIsClosedAndNobodyElse) {
     std::string digits = std::to_string(number);
     return "/" + digits + std::string(len - 1 - digits.size(), 'x');
   };
-  int cnt = static_cast<int>(LIMIT_CLIENT_WATCH_BYTES / 1000000) - 1;
+  int cnt = static_cast<int>(LIMIT_CLIENT_WATCH_BYTES / 1000000);
   for (int i = 0; i < cnt; i++)
     ASSERT_EQ(a.Do(OP_EXISTS, Zk::Path(path(i, 1000000), true)).err, ZK_NONODE) << i;
+  /* There is no room for another one of that length, and one that it has needs none. */
+  ASSERT_EQ(a.Do(OP_EXISTS, Zk::Path(path(0, 1000000), true)).err, ZK_NONODE);
+  ASSERT_EQ(a.Do(OP_PING).xid, -2);
   for (int k = 0; k < 3; k++) {
     Jute lists;
     lists.I8(0).I4(0).I4(200);
@@ -935,9 +965,23 @@ TEST(ClientPortWords, HaveZooKeepersFormat) {
   strcpy(node.config.data_dir, "d");
   node.Lead(1);
   node.Serve();
+  auto sizes =
+      [&node](const std::string &text) { /* of a leader, at the end */
+                                         std::string srvr = Word(node, "srvr"),
+                                                     line =
+                                                         "\nProposal sizes last/min/max: " + text +
+                                                         "\n";
+                                         EXPECT_EQ(srvr.find(line), srvr.size() - line.size())
+                                             << srvr;
+      };
+  sizes("-1/-1/-1");
   Zk a(node);
   ASSERT_TRUE(a.Join());
+  sizes("48/48/48"); /* TxnHeader, timeout, TxnDigest */
   ASSERT_EQ(a.Do(OP_CREATE, Create("/e", "", CREATE_EPHEMERAL)).err, ZK_OK);
+  sizes("86/48/86");
+  ASSERT_EQ(a.Do(OP_SYNC, Jute().Str("/e").s).err, ZK_OK);
+  sizes("36/36/86");
   ASSERT_EQ(a.Do(OP_GET_DATA, Zk::Path("/e", true)).err, ZK_OK);
   char id[32];
   snprintf(id, sizeof id, "0x%llx", static_cast<unsigned long long>(a.session));
@@ -951,7 +995,19 @@ TEST(ClientPortWords, HaveZooKeepersFormat) {
             std::string::npos);
   EXPECT_EQ(Word(node, "envi").find("Environment:\nzookeeper.version=3.9.5-zabline-"), 0u);
   std::string cons = Word(node, "cons");
-  EXPECT_NE(cons.find(std::string(",sid=") + id + ",lop=getData,est="), std::string::npos) << cons;
+  EXPECT_NE(cons.find(std::string(",sid=") + id + ",lop=GETD,est="), std::string::npos) << cons;
+  const std::pair<int32_t, std::string> asked[] = {
+      {OP_PING, "PING"}, {OP_EXISTS, "EXIS"}, {OP_GET_CHILDREN2, "GETC"}, {OP_SET_DATA, "SETD"},
+      {OP_SYNC, "SYNC"}, {OP_DELETE, "DELE"}, {OP_DELETE, "NA"}}; /* it is gone */
+  for (auto &q : asked) {
+    std::string record = q.first == OP_SET_DATA ? SetData("/e", "x")
+                         : q.first == OP_DELETE ? Delete("/e")
+                                                : Zk::Path("/e");
+    a.Send(Zk::Ask(1, q.first, record));
+    while (a.Next().xid == -1) continue; /* of its watch */
+    cons = Word(node, "cons");
+    EXPECT_NE(cons.find(",lop=" + q.second + ","), std::string::npos) << cons;
+  }
   EXPECT_EQ(Word(node, "crst"), "Connection stats reset.\n");
   EXPECT_EQ(Word(node, "srst"), "Server stats reset.\n");
   EXPECT_EQ(Word(node, "srvr").find("Zookeeper version: 3.9.5-zabline-"), 0u);
@@ -971,14 +1027,31 @@ TEST_F(ClientPort, MntrCountsWhatWasDone) {
   ASSERT_EQ(a.Next().err, ZK_OK);
   std::string mntr = Word(node, "mntr");
   EXPECT_EQ(mntr.find("zk_version\t3.9.5-zabline-"), 0u) << mntr;
-  for (const char *line :
-       {"zk_server_state\tleader", "zk_ephemerals_count\t0", "zk_znode_count\t5",
-        "zk_watch_count\t0", "zk_global_sessions\t1", "zk_local_sessions\t0",
-        "zk_cnt_readlatency\t2", "zk_cnt_updatelatency\t2", "zk_node_deleted_watch_count\t1",
-        "zk_node_created_watch_count\t0", "zk_auth_failed_count\t0",
-        "zk_connection_drop_probability\t0.0", "zk_digest_mismatches_count\t0",
-        "zk_peer_state\tleading - broadcast", "zk_synced_followers\t", "zk_learners\t",
-        "zk_stale_sessions_expired\t0", "zk_max_client_response_size\t"})
+  for (const char *line : {"zk_server_state\tleader",
+                           "zk_ephemerals_count\t0",
+                           "zk_znode_count\t5",
+                           "zk_watch_count\t0",
+                           "zk_global_sessions\t1",
+                           "zk_local_sessions\t0",
+                           "zk_cnt_readlatency\t2",
+                           "zk_cnt_updatelatency\t2",
+                           "zk_node_deleted_watch_count\t1",
+                           "zk_node_created_watch_count\t0",
+                           "zk_auth_failed_count\t0",
+                           "zk_connection_drop_probability\t0.0",
+                           "zk_digest_mismatches_count\t0",
+                           "zk_peer_state\tleading - broadcast",
+                           "zk_synced_followers\t",
+                           "zk_learners\t",
+                           "zk_stale_sessions_expired\t0",
+                           "zk_max_client_response_size\t",
+                           "zk_proposal_count\t3\n",
+                           "zk_commit_count\t3\n",
+                           "zk_diff_count\t3\n",
+                           "zk_snap_count\t2\n",
+                           "zk_max_proposal_size\t86\n",
+                           "zk_min_proposal_size\t48\n",
+                           "zk_last_proposal_size\t50\n"})
     EXPECT_NE(mntr.find(std::string("\n") + line), std::string::npos) << line << "\n" << mntr;
 }
 

@@ -385,6 +385,20 @@ TEST_F(Tree, AMultiThatFailsDoesNothingAndSaysWhere) {
   EXPECT_EQ(app->tree.digest_mismatches, 0u);
 }
 
+/* As there: the answer has a body, and its first operation has met the end. */
+TEST_F(Tree, AMultiOfASessionThatHasEndedSaysSoForItsFirstOperation) {
+  constexpr int64_t kNobody = 77;
+  std::string multi = Multi({{OP_CREATE, Create("/m")}, {OP_CREATE, Create("/n")}});
+  EXPECT_EQ(Do(OP_MULTI, multi, kNobody), ZK_OK);
+  Jute body;
+  for (int32_t err : {ZK_SESSIONEXPIRED, ZK_RUNTIMEINCONSISTENCY})
+    body.I4(-1).B(false).I4(err).I4(err);
+  EXPECT_EQ(Body(), body.I4(-1).B(true).I4(-1).s);
+  EXPECT_FALSE(Find("/m") || Find("/n"));
+  EXPECT_EQ(Do(OP_MULTI, multi), ZK_OK);
+  EXPECT_TRUE(Find("/m") && Find("/n"));
+}
+
 TEST_F(Tree, AFailedMultiBringsBackWhatWasOutstandingBefore) {
   Prepare(OP_CREATE, Create("/a", "1"));
   Prepare(OP_MULTI, Multi({{OP_SET_DATA, SetData("/a", "2")}, {OP_DELETE, Delete("/none")}}));
