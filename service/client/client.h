@@ -104,7 +104,7 @@ struct client {
   uint64_t received, sent; /* packets */
   bool waits_status;       /* to answer mntr */
   int64_t since_ms, last_ms;
-  uint64_t last_latency; /* ms */
+  uint64_t last_latency;       /* ms */
   int32_t last_type, last_xid; /* OP_NOTIFICATION: an error, not of a read */
   zxid_t last_zxid;
   struct summary latency; /* ms */
