@@ -60,7 +60,9 @@ struct TreeNode : ServedNode {
   void HoldCommits() { instant = false; }
   void CommitAll() {
     instant = true;
-    Commit();
+    pos_t all = position_get(&positions.appended);
+    position_set(&positions.durable, all);
+    position_set(&positions.committed, all);
     Wake();
   }
   static uint16_t FreePort() {
