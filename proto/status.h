@@ -34,6 +34,7 @@ struct status {
   bool counting;         /* this node votes and counts */
   enum reason last_loss; /* why the last leadership or following ended */
   uint64_t elections;
+  uint64_t diffs, snaps; /* syncs of learners begun here: with records, or with a snapshot */
   int push_back; /* leader: how hard it pushes back on proposers; 0: it does not (5.2 step 0) */
   int peer_cnt;
   struct status_peer peers[LIMIT_PEERS];

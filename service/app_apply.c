@@ -24,6 +24,7 @@ bool app_apply_stream(struct app_thread *t) {
                                        committed - t->pos, c->config->largest_record);
     assert(s == RECORD_OK); /* the fast path has checked each, and commits whole ones */
     app_apply_one(t, r.zxid, r.payload, r.payload_len);
+    t->proposals.committed += t->leading;
     t->pos += r.size;
   }
   if (t->pos == begin) return false;

@@ -27,7 +27,15 @@ static bool may_number(struct app_thread *t) { return flush_pending(t) && !epoch
  * little, and every tick might fall into the time of rest. */
 static bool may_take(struct app_thread *t) { return may_number(t) && !t->pushed_back; }
 
+static void count_proposal(struct app_proposals *p, uint32_t len) {
+  p->proposed++;
+  p->last_len = len;
+  if (p->min_len < 0 || len < p->min_len) p->min_len = len;
+  if (len > p->max_len) p->max_len = len;
+}
+
 static void propose(struct app_thread *t, uint32_t len) {
+  count_proposal(&t->proposals, len);
   t->pending = true;
   t->pending_zxid = zxid_make(t->epoch, t->next_counter++);
   t->txn_len = len;

@@ -18,6 +18,7 @@ static void take_role(struct app_thread *t, const struct app_msg *m) {
   t->next_counter = 1;
   t->draining = t->told_drained = t->pushed_back = false;
   assert(!t->pending);
+  if (!t->paused) t->proposals.last_len = t->proposals.min_len = t->proposals.max_len = -1;
   app_catchup_start(t);
 }
 

@@ -62,6 +62,12 @@ struct app_snapshot {
   uint8_t *buf;           /* LIMIT_SNAP_CHUNK */
 };
 
+/* As ZooKeeper counts: sizes are of the present leader's transactions, -1: it has made none. */
+struct app_proposals {
+  uint64_t proposed, committed; /* since the process began */
+  int64_t last_len, min_len, max_len;
+};
+
 struct app_thread {
   const struct app_uv_config *c;
   struct app app;
@@ -89,6 +95,7 @@ struct app_thread {
   bool pushed_back; /* slow asks for no new requests (5.2 step 0) */
   uint32_t txn_len;
   uint8_t *txn; /* largest_record bytes */
+  struct app_proposals proposals;
   /* free space, asked by the driver's timer */
   bool free_asked;
   uint64_t free_bytes;    /* UINT64_MAX until known */

@@ -231,6 +231,7 @@ struct replica {
 
   enum reason last_loss;
   uint64_t elections;
+  uint64_t diffs, snaps; /* syncs of learners begun: with records (TRUNC too), with a snapshot */
   struct {
     uint64_t again_us; /* the next line may come then */
     uint64_t unsaid;

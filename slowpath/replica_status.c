@@ -53,6 +53,8 @@ void replica_status(const struct replica *r, struct status *s) {
   s->counting = replica_counting(r);
   s->last_loss = r->last_loss;
   s->elections = r->elections;
+  s->diffs = r->diffs;
+  s->snaps = r->snaps;
   s->peer_cnt = c->peer_cnt;
   for (int i = 0; i < c->peer_cnt; i++) fill_peer(r, i, &s->peers[i]);
 }

@@ -53,6 +53,7 @@ static void send_op(struct replica *r, int conn, int32_t type, zxid_t zxid,
   act_log(a, (struct log_event){
                  .id = ids[type], .peer = r->config->peers[c->peer_idx].id, .zxid = zxid});
   c->sent = zxid;
+  *(type == PACKET_SNAP ? &r->snaps : &r->diffs) += 1;
 }
 
 static void attach(struct replica *r, int conn, zxid_t last, struct replica_actions *a) {

@@ -75,11 +75,13 @@ struct client {
   enum client_phase phase;
   bool closing, writing, reading;
   bool last_words; /* close when `out` is written */
-  bool stalled;    /* whole frames may wait in `in` */
+  bool stalled;    /* whole frames may wait in `in`, perhaps for room */
+  bool throttled;  /* for want of it among all clients */
   bool ready;      /* in the port's list of those with work */
   struct client *ready_next;
   struct buffer in, out, flight;
-  size_t event_bytes; /* of watch events, since all was written */
+  size_t event_bytes; /* of watch events, since all was written, */
+  size_t out_events;  /* and of these, what is still in `out` */
   char address[INET6_ADDRSTRLEN];
   uint16_t from_port;
   struct buffer ids; /* as in request.h */
@@ -102,8 +104,8 @@ struct client {
   uint64_t received, sent; /* packets */
   bool waits_status;       /* to answer mntr */
   int64_t since_ms, last_ms;
-  uint64_t last_latency; /* ms */
-  int32_t last_type, last_xid;
+  uint64_t last_latency;       /* ms */
+  int32_t last_type, last_xid; /* OP_NOTIFICATION: an error, not of a read */
   zxid_t last_zxid;
   struct summary latency; /* ms */
 };
@@ -132,6 +134,8 @@ struct client_port {
   uint32_t joined; /* counts revalidations */
   uint32_t ticks;
   bool touches_due;
+  int64_t gone[LIMIT_CLIENT_CONNS]; /* sessions heard of, whose connections then broke */
+  uint32_t gone_cnt;
   uint32_t outstanding; /* asks sent and not done */
   uint32_t ask_cnt;     /* of all clients; ask_bytes too */
   uint64_t ask_bytes;
@@ -178,6 +182,8 @@ void client_answer_error(struct client *c, int32_t xid, int32_t err);
 
 /* client_frames takes what has come; true: something was done. */
 bool client_frames(struct client *c);
+/* client_has_room: one more request may be taken. */
+bool client_has_room(const struct client *c);
 struct ask *client_ask_add(struct client *c, enum ask_state state, int32_t xid, int32_t type,
                            uint32_t len);
 /* client_ask_write queues a request to the leader. */
@@ -196,6 +202,9 @@ void client_session_forget(struct client *c);
 /* session_password writes SESSION_PASSWORD_LEN bytes that go with id. */
 void session_password(int64_t id, uint8_t *dst);
 void client_touches(struct client_port *p);
+/* client_touch_gone: c's connection ends; a sign of life that is not yet told goes out all the same
+ * with the next touches. */
+void client_touch_gone(const struct client *c);
 
 /* client_read answers a read of `type` with record. */
 void client_read(struct client *c, const struct ask *a);
@@ -208,7 +217,6 @@ void client_note_answer(struct client *c, const struct ask *a, size_t len);
 void client_note_too_large(const struct client *c, const struct ask *a);
 bool client_is_throttled(const struct client *c);
 void client_note_throttled(struct client *c);
-const char *client_op_name(int32_t type);
 
 /* client_auth takes an auth packet; not ZK_OK: the client is to be closed behind the answer. */
 int32_t client_auth(struct client *c, struct cursor *record);

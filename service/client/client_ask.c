@@ -115,16 +115,22 @@ static bool is_full(const struct client *c) {
   return buffer_len(&c->out) + buffer_len(&c->flight) > LIMIT_CLIENT_OUT;
 }
 
-static bool has_room(const struct client *c) {
+bool client_has_room(const struct client *c) {
   return !is_full(c) && c->ask_cnt < LIMIT_CLIENT_ASKS && c->ask_bytes < LIMIT_CLIENT_ASK_BYTES &&
          !client_is_throttled(c);
+}
+
+/* Once for each time that it is not read from. */
+static void note_throttled(struct client *c) {
+  bool throttled = client_is_throttled(c) && buffer_len(&c->in) >= 4;
+  if (throttled && !c->throttled) client_note_throttled(c);
+  c->throttled = throttled;
 }
 
 bool client_frames(struct client *c) {
   int cnt = 0;
   uint32_t len;
-  c->stalled = false;
-  for (; cnt < FRAMES_TURN && has_room(c) && (len = next_frame(c)) > 0; cnt++) {
+  for (; cnt < FRAMES_TURN && client_has_room(c) && (len = next_frame(c)) > 0; cnt++) {
     const uint8_t *data = buffer_at(&c->in) + 4;
     c->received++;
     c->port->stats.received++;
@@ -135,8 +141,8 @@ bool client_frames(struct client *c) {
       take_request(c, data, len);
     if (!c->closing) buffer_consume(&c->in, 4 + len);
   }
-  if (cnt == FRAMES_TURN) c->stalled = true;
-  if (client_is_throttled(c) && buffer_len(&c->in) >= 4) client_note_throttled(c);
+  c->stalled = cnt == FRAMES_TURN || (!client_has_room(c) && buffer_len(&c->in) >= 4);
+  note_throttled(c);
   return cnt > 0;
 }
 
@@ -244,7 +250,7 @@ static void note_latency(struct client *c, const struct ask *a) {
     summary_add(&s->reads, took);
   c->last_ms = c->port->thread->now_ms;
   c->last_latency = took;
-  c->last_type = a->type;
+  c->last_type = a->err ? OP_NOTIFICATION : a->type;
   c->last_xid = a->xid;
   c->last_zxid = c->port->app->tree.applied;
 }
@@ -300,7 +306,6 @@ bool client_asks(struct client *c) {
   bool worked = send_writes(c);
   worked |= answer_all(c);
   if (c->closing) return true;
-  if (worked && buffer_len(&c->in) >= 4) c->stalled = true; /* there is room again */
   return worked;
 }
 

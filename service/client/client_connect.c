@@ -132,7 +132,7 @@ void client_connect(struct client *c, const uint8_t *data, uint32_t len) {
   } else if (c->port->thread->state != APP_SERVING) {
     c->port->stats.not_running++;
     client_close(c); /* "not running": it tries another node, or later */
-  } else if (seen > c->port->app->tree.applied) {
+  } else if ((int64_t)seen > (int64_t)c->port->app->tree.applied) { /* signed, as there */
     refuse_ahead(c, seen);
   } else if (!c->session) {
     c->phase = CLIENT_JOINING;
@@ -168,12 +168,34 @@ static size_t touches_room(const struct client_port *p) {
   return room < 8 * LIMIT_TOUCHES ? room : 8 * LIMIT_TOUCHES;
 }
 
+/* What was heard of those whose connections broke since; false: no room now. */
+static bool touch_gone(struct client_port *p) {
+  uint8_t ids[8 * LIMIT_TOUCHES];
+  uint32_t most = (uint32_t)(touches_room(p) / 8);
+  while (p->gone_cnt) {
+    uint32_t cnt = p->gone_cnt < most ? p->gone_cnt : most;
+    struct writer w;
+    writer_init(&w, ids, sizeof ids);
+    for (uint32_t i = p->gone_cnt - cnt; i < p->gone_cnt; i++) writer_i64(&w, p->gone[i]);
+    if (!send_touches(p, ids, 8 * (size_t)cnt)) return false;
+    p->gone_cnt -= cnt;
+  }
+  return true;
+}
+
+void client_touch_gone(const struct client *c) {
+  struct client_port *p = c->port;
+  if (c->phase != CLIENT_OPEN || !c->touched) return;
+  if (p->gone_cnt == LIMIT_CLIENT_CONNS && !touch_gone(p)) return;
+  p->gone[p->gone_cnt++] = c->session;
+}
+
 /* Half a ZooKeeper tick apart, as its followers' PINGs are.  If there is no room for all, the rest
  * follows with the next call: a read-only session must not end because others write much. */
 void client_touches(struct client_port *p) {
   uint8_t ids[8 * LIMIT_TOUCHES];
   p->touches_due |= touch_period(p);
-  if (!p->touches_due || p->thread->state != APP_SERVING) return;
+  if (!p->touches_due || p->thread->state != APP_SERVING || !touch_gone(p)) return;
   int i = 0;
   while (i < p->client_cnt) {
     struct writer w;

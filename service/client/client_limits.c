@@ -26,7 +26,7 @@ static void line(const struct client *c, const char *format, ...) {
 
 /* ---- what a request is ---- */
 
-const char *client_op_name(int32_t type) {
+static const char *op_name(int32_t type) {
   static const struct {
     int32_t type;
     const char *name;
@@ -68,7 +68,7 @@ static struct shown show(int32_t type, struct span record) {
   if (c.bad || !has_path(type) || len < 1) len = 0;
   if (len > there) len = there;
   if (len > SHOWN) len = SHOWN;
-  int at = snprintf(s.text, sizeof s.text, "%s%s", client_op_name(type), len ? " of " : "");
+  int at = snprintf(s.text, sizeof s.text, "%s%s", op_name(type), len ? " of " : "");
   for (int32_t i = 0; i < len && at + 1 < (int)sizeof s.text; i++)
     s.text[at++] = c.next[i] < ' ' || c.next[i] == 0x7f ? '?' : (char)c.next[i];
   s.text[at] = 0;

@@ -100,6 +100,10 @@ static void say_learners(struct client *c) {
   say_number(c, "synced_observers", observers);
   say_number(c, "leader_uptime", (uint64_t)(p->lead_ms ? p->thread->now_ms - p->lead_ms : 0));
   say_number(c, "stale_sessions_expired", p->app->tracker.expired);
+  const struct app_proposals *sizes = &p->thread->proposals;
+  client_say(c, "zk_last_proposal_size\t%lld\n", (long long)sizes->last_len);
+  client_say(c, "zk_min_proposal_size\t%lld\n", (long long)sizes->min_len);
+  client_say(c, "zk_max_proposal_size\t%lld\n", (long long)sizes->max_len);
 }
 
 static void say_ensemble(struct client *c) {
@@ -113,6 +117,10 @@ static void say_ensemble(struct client *c) {
                                          : "following");
   say_number(c, "quorum_size", (uint64_t)config_voter_cnt(config));
   say_number(c, "looking_count", p->status.elections);
+  say_number(c, "diff_count", p->status.diffs);
+  say_number(c, "snap_count", p->status.snaps);
+  say_number(c, "proposal_count", p->thread->proposals.proposed);
+  say_number(c, "commit_count", p->thread->proposals.committed);
   if (p->thread->leading) say_learners(c);
 }
 

@@ -64,12 +64,17 @@ static void note_taken(struct client *c) {
   c->touched = true;
 }
 
+/* Idle ones are small. */
+static void give_back(struct buffer *b) {
+  if (!buffer_len(b) && b->cap > READ_BYTES) buffer_free(b);
+}
+
 static void on_written(uv_write_t *w, int status) {
   struct client *c = w->data;
   c->writing = false;
   buffer_consume(&c->flight, buffer_len(&c->flight));
-  c->event_bytes = buffer_len(&c->out);
-  if (c->flight.cap > LIMIT_CLIENT_OUT) buffer_free(&c->flight);
+  c->event_bytes = c->out_events;
+  give_back(&c->flight);
   if (status < 0) {
     client_close(c);
   } else {
@@ -92,13 +97,14 @@ static bool flush(struct client *c) {
   if (buffer_len(&c->out)) write_now(c);
   if (c->closing) return true;
   if (!buffer_len(&c->out)) {
-    c->event_bytes = 0;
+    c->event_bytes = c->out_events = 0;
     if (c->last_words) client_close(c);
     return true;
   }
   struct buffer empty = c->flight;
   c->flight = c->out;
   c->out = empty;
+  c->out_events = 0;
   uv_buf_t b = {.base = (char *)c->flight.data + c->flight.begin, .len = buffer_len(&c->flight)};
   c->writing = true;
   c->write.data = c;
@@ -140,6 +146,7 @@ void client_close(struct client *c) {
   if (c->closing) return;
   not_ready(c);
   c->closing = true;
+  client_touch_gone(c);
   client_session_forget(c);
   client_unwatch_all(c);
   client_asks_drop(c);
@@ -208,8 +215,11 @@ static bool turn(struct client *c) {
   if (!c->closing) worked |= client_asks(c);
   if (!c->closing) go_on_reading(c);
   if (!c->closing) worked |= flush(c);
-  if (!c->closing && (c->stalled || client_asks_wait(c))) client_ready(c);
-  if (!buffer_len(&c->in) && c->in.cap > READ_BYTES) buffer_free(&c->in); /* idle ones are small */
+  /* Without room, what makes some (an answer, the end of a write) makes it ready. */
+  bool goes_on = (c->stalled && client_has_room(c)) || client_asks_wait(c);
+  if (!c->closing && goes_on) client_ready(c);
+  give_back(&c->in);
+  give_back(&c->out);
   return worked;
 }
 
@@ -321,6 +331,7 @@ static int descriptors_for_clients(void) {
 static void heard_stopped(void *port) {
   struct client_port *p = port;
   while (p->client_cnt) client_close(p->clients[p->client_cnt - 1]); /* as ZooKeeper does */
+  p->gone_cnt = 0; /* the next leader gives each its whole timeout */
 }
 
 int client_port_open(struct client_port *p, struct app_thread *t, uv_loop_t *loop) {

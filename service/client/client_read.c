@@ -35,19 +35,28 @@ static int32_t read_exists(struct client *c, struct cursor *in) {
   return err;
 }
 
+/* The znode at path, if it may be read. */
+static int32_t see(const struct client *c, struct span path, const struct znode **n) {
+  *n = find(c, path);
+  return *n ? may(c, *n, PERM_READ) : ZK_NONODE;
+}
+
+static int32_t put_data(struct client *c, struct span path) {
+  const struct znode *n;
+  int32_t err = see(c, path, &n);
+  if (err) return err;
+  jute_append_text(&c->port->scratch, blob_span(n->data));
+  jute_append_stat(&c->port->scratch, n);
+  return ZK_OK;
+}
+
 static int32_t read_data(struct client *c, struct cursor *in) {
   struct span path = jute_text(in);
   bool watch = jute_bool(in);
   int32_t err = check_path(in, path);
-  if (err) return err;
-  const struct znode *n = find(c, path);
-  if (!n) return ZK_NONODE;
-  err = may(c, n, PERM_READ);
-  if (err) return err;
-  if (watch) client_watch(c, path, WATCH_DATA);
-  jute_append_text(&c->port->scratch, blob_span(n->data));
-  jute_append_stat(&c->port->scratch, n);
-  return ZK_OK;
+  if (!err) err = put_data(c, path);
+  if (!err && watch) client_watch(c, path, WATCH_DATA);
+  return err;
 }
 
 static void append_children(struct buffer *b, const struct znode *n) {
@@ -56,30 +65,31 @@ static void append_children(struct buffer *b, const struct znode *n) {
     jute_append_text(b, (struct span){(const uint8_t *)k->name, (int32_t)k->name_len});
 }
 
-static int32_t read_children_of(struct client *c, struct cursor *in, const struct znode **node) {
-  struct span path = jute_text(in);
+static int32_t put_children(struct client *c, struct span path) {
+  const struct znode *n;
+  int32_t err = see(c, path, &n);
+  if (!err) append_children(&c->port->scratch, n);
+  return err;
+}
+
+static int32_t read_children_of(struct client *c, struct cursor *in, struct span *path) {
+  *path = jute_text(in);
   bool watch = jute_bool(in);
-  int32_t err = check_path(in, path);
-  if (err) return err;
-  const struct znode *n = find(c, path);
-  if (!n) return ZK_NONODE;
-  err = may(c, n, PERM_READ);
-  if (err) return err;
-  if (watch) client_watch(c, path, WATCH_CHILD);
-  append_children(&c->port->scratch, n);
-  *node = n;
-  return ZK_OK;
+  int32_t err = check_path(in, *path);
+  if (!err) err = put_children(c, *path);
+  if (!err && watch) client_watch(c, *path, WATCH_CHILD);
+  return err;
 }
 
 static int32_t read_children(struct client *c, struct cursor *in) {
-  const struct znode *n = NULL;
-  return read_children_of(c, in, &n);
+  struct span path;
+  return read_children_of(c, in, &path);
 }
 
 static int32_t read_children2(struct client *c, struct cursor *in) {
-  const struct znode *n = NULL;
-  int32_t err = read_children_of(c, in, &n);
-  if (!err) jute_append_stat(&c->port->scratch, n);
+  struct span path;
+  int32_t err = read_children_of(c, in, &path);
+  if (!err) jute_append_stat(&c->port->scratch, find(c, path));
   return err;
 }
 
@@ -235,7 +245,8 @@ static int32_t read_add_watch(struct client *c, struct cursor *in) {
   return ZK_OK;
 }
 
-/* What a client missed while it had no connection is told now; for the rest it watches again. */
+/* What a client missed while it had no connection is told now; for the rest it watches again.
+ * seen is signed, as there: -1 is before all. */
 static void rewatch_node(struct client *c, struct span path, const struct znode *n, bool changed,
                          enum watch_kind kind) {
   if (!n)
@@ -247,12 +258,12 @@ static void rewatch_node(struct client *c, struct span path, const struct znode 
     client_watch(c, path, kind);
 }
 
-static void rewatch_data(struct client *c, struct span path, zxid_t seen) {
+static void rewatch_data(struct client *c, struct span path, int64_t seen) {
   const struct znode *n = find(c, path);
-  rewatch_node(c, path, n, n && n->stat.mzxid > seen, WATCH_DATA);
+  rewatch_node(c, path, n, n && (int64_t)n->stat.mzxid > seen, WATCH_DATA);
 }
 
-static void rewatch_exists(struct client *c, struct span path, zxid_t seen) {
+static void rewatch_exists(struct client *c, struct span path, int64_t seen) {
   (void)seen;
   if (find(c, path))
     client_event(c, EVENT_CREATED, path, ZXID_NONE);
@@ -260,22 +271,22 @@ static void rewatch_exists(struct client *c, struct span path, zxid_t seen) {
     client_watch(c, path, WATCH_DATA);
 }
 
-static void rewatch_child(struct client *c, struct span path, zxid_t seen) {
+static void rewatch_child(struct client *c, struct span path, int64_t seen) {
   const struct znode *n = find(c, path);
-  rewatch_node(c, path, n, n && n->stat.pzxid > seen, WATCH_CHILD);
+  rewatch_node(c, path, n, n && (int64_t)n->stat.pzxid > seen, WATCH_CHILD);
 }
 
-static void rewatch_persistent(struct client *c, struct span path, zxid_t seen) {
+static void rewatch_persistent(struct client *c, struct span path, int64_t seen) {
   (void)seen;
   client_watch(c, path, WATCH_PERSISTENT);
 }
 
-static void rewatch_recursive(struct client *c, struct span path, zxid_t seen) {
+static void rewatch_recursive(struct client *c, struct span path, int64_t seen) {
   (void)seen;
   client_watch(c, path, WATCH_RECURSIVE);
 }
 
-typedef void rewatch(struct client *c, struct span path, zxid_t seen);
+typedef void rewatch(struct client *c, struct span path, int64_t seen);
 
 /* The lists are read twice: a malformed request sets no watch at all. */
 static int32_t read_set_watches_of(struct client *c, struct cursor *in, int lists) {
@@ -283,7 +294,7 @@ static int32_t read_set_watches_of(struct client *c, struct cursor *in, int list
                                    rewatch_recursive};
   for (int pass = 0; pass < 2; pass++) {
     struct cursor at = *in;
-    zxid_t seen = (zxid_t)cursor_i64(&at);
+    int64_t seen = cursor_i64(&at);
     for (int i = 0; i < lists; i++) {
       int32_t cnt = cursor_i32(&at);
       for (int32_t k = 0; k < cnt && !at.bad; k++) {
@@ -347,6 +358,15 @@ bool client_is_read(int32_t type) { return handler_of(type) != NULL; }
 
 static bool is_multi_read(int32_t type) { return type == OP_GET_DATA || type == OP_GET_CHILDREN; }
 
+/* As there, it sets no watch, whatever it says. */
+static int32_t read_part(struct client *c, int32_t type, struct cursor *in) {
+  struct span path = jute_text(in);
+  jute_bool(in);
+  int32_t err = check_path(in, path);
+  if (err) return err;
+  return type == OP_GET_DATA ? put_data(c, path) : put_children(c, path);
+}
+
 static int32_t read_multi(struct client *c, struct cursor *in) {
   struct buffer *b = &c->port->scratch;
   for (;;) { /* each turn takes nine bytes or ends */
@@ -356,7 +376,7 @@ static int32_t read_multi(struct client *c, struct cursor *in) {
     if (buffer_len(b) > LIMIT_CLIENT_READ) return ZK_BADARGUMENTS;
     size_t begin = buffer_len(b);
     jute_append_multi_header(b, h.type, false, 0);
-    int32_t err = handler_of(h.type)(c, in);
+    int32_t err = read_part(c, h.type, in);
     if (in->bad) return ZK_MARSHALLINGERROR;
     if (!err) continue;
     b->end = b->begin + begin; /* what it has put so far */

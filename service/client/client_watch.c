@@ -111,15 +111,14 @@ static void remove_watch(struct watch *w) {
 
 void client_watch(struct client *c, struct span path, enum watch_kind kind) {
   if (path.len < 0 || c->closing) return;
-  if (!has_room(c, path)) { /* not here: whoever asks still reads the request */
+  struct watch_path *at = find_path(c->port, path);
+  struct watch *w = at ? find(c, at) : NULL;
+  if (!w && !has_room(c, path)) { /* not here: whoever asks still reads the request */
     c->crowded = true;
     client_ready(c);
     return;
   }
-  struct watch_path *at = find_path(c->port, path);
-  if (!at) at = add_path(c->port, path);
-  struct watch *w = find(c, at);
-  if (!w) w = add(c, at);
+  if (!w) w = add(c, at ? at : add_path(c->port, path));
   if (kind == WATCH_RECURSIVE && !(w->kinds & WATCH_RECURSIVE)) c->port->recursive_cnt++;
   w->kinds |= kind;
 }
@@ -191,6 +190,7 @@ void client_event(struct client *c, enum zk_event type, struct span path, zxid_t
   jute_append_text(&c->out, path);
   client_end(c, begin);
   c->event_bytes += buffer_len(&c->out) - begin;
+  c->out_events += buffer_len(&c->out) - begin;
   c->port->stats.events[type]++;
 }
 

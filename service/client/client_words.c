@@ -56,6 +56,10 @@ static void say_server(struct client *c) {
   client_say(c, "Zxid: 0x%llx\nMode: %s\n", (unsigned long long)p->app->tree.applied,
              client_mode(c));
   client_say(c, "Node count: %llu\n", (unsigned long long)p->app->tree.node_cnt + 1);
+  if (strcmp(client_mode(c), "leader") != 0) return;
+  const struct app_proposals *sizes = &p->thread->proposals;
+  client_say(c, "Proposal sizes last/min/max: %lld/%lld/%lld\n", (long long)sizes->last_len,
+             (long long)sizes->min_len, (long long)sizes->max_len);
 }
 
 static void word_srvr(struct client *c) {
@@ -80,8 +84,30 @@ static void word_stat(struct client *c) {
   say_server(c);
 }
 
+struct short_name {
+  int32_t type;
+  const char *name;
+};
+
+/* As there: a write that failed has none. */
 static const char *last_op(const struct client *c) {
-  return c->latency.cnt ? client_op_name(c->last_type) : "NA";
+  static const struct short_name names[] = {
+      {OP_PING, "PING"},           {OP_CREATE_SESSION, "SESS"},
+      {OP_MULTI, "MULT"},          {OP_MULTI_READ, "MLTR"},
+      {OP_CREATE, "CREA"},         {OP_CREATE2, "CREA"},
+      {OP_CREATE_TTL, "CREA"},     {OP_CREATE_CONTAINER, "CREA"},
+      {OP_DELETE, "DELE"},         {OP_SET_DATA, "SETD"},
+      {OP_SET_ACL, "SETA"},        {OP_CLOSE_SESSION, "CLOS"},
+      {OP_SYNC, "SYNC"},           {OP_EXISTS, "EXIS"},
+      {OP_GET_DATA, "GETD"},       {OP_SET_WATCHES, "SETW"},
+      {OP_SET_WATCHES2, "STW2"},   {OP_ADD_WATCH, "ADDW"},
+      {OP_GET_ACL, "GETA"},        {OP_GET_CHILDREN, "GETC"},
+      {OP_GET_CHILDREN2, "GETC"},  {OP_GET_ALL_CHILDREN_NUMBER, "GETACN"},
+      {OP_CHECK_WATCHES, "CHKW"},  {OP_REMOVE_WATCHES, "REMW"},
+      {OP_GET_EPHEMERALS, "GETE"}, {OP_WHO_AM_I, "HOMI"}};
+  for (size_t i = 0; c->latency.cnt && i < sizeof names / sizeof names[0]; i++)
+    if (names[i].type == c->last_type) return names[i].name;
+  return "NA";
 }
 
 static void word_cons(struct client *c) {

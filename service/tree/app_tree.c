@@ -13,17 +13,22 @@ static_assert(TXN_HEADER_LEN + 4 + JUTE_DIGEST_LEN <= LIMIT_ERROR_TXN, "a sessio
 
 static struct app_tree *self(const struct app *a) { return a->self; }
 
-static void clear_leader(struct app_tree *t) {
+static void clear_epoch(struct app_tree *t) {
   view_clear(&t->view);
-  tracker_clear(&t->tracker);
   sweep_clear(&t->sweep);
+}
+
+static void clear_leader(struct app_tree *t) {
+  clear_epoch(t);
+  tracker_clear(&t->tracker);
   t->leading = false;
 }
 
+/* Without a stop before it, it is the next epoch of the same leader. */
 static void lead(struct app *a, uint32_t epoch) {
   struct app_tree *t = self(a);
   (void)epoch;
-  clear_leader(t);
+  clear_epoch(t);
   t->leading = true;
   tracker_start(&t->tracker, &t->tree);
 }

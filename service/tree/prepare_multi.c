@@ -80,9 +80,9 @@ static int32_t put_op(struct prep *p, int32_t type, struct cursor *c) {
 int32_t tree_prepare_multi(struct prep *p, struct cursor *c) {
   struct view *v = &p->app->view;
   uint64_t digest = view_digest(v);
-  int32_t cnt = count(*c), failed = tree_prepare_check_session(p);
-  if (failed)
-    return failed; /* the client's, not an operation's: its connection ends (client.md 6) */
+  int32_t cnt = count(*c), failed = ZK_OK, session = tree_prepare_check_session(p);
+  if (session == ZK_SESSIONMOVED)
+    return session; /* the client's, not an operation's: its connection ends (client.md 6) */
   if (cnt < 0) return ZK_MARSHALLINGERROR;
   writer_i32(&p->w, cnt);
   for (int32_t i = 0; i < cnt; i++) {
@@ -91,7 +91,7 @@ int32_t tree_prepare_multi(struct prep *p, struct cursor *c) {
       put_error(&p->w, ZK_RUNTIMEINCONSISTENCY);
       continue;
     }
-    failed = put_op(p, h.type, c);
+    failed = session ? session : put_op(p, h.type, c);
     if (!failed) continue;
     view_rollback(v, p->zxid, digest);
     if (failed == ZK_MARSHALLINGERROR) return failed; /* Java stumbles: the whole is malformed */

@@ -100,10 +100,21 @@ void tracker_add(struct tracker *k, int64_t id, int32_t timeout_ms, uint8_t node
   touch(k, s);
 }
 
+static void keep(struct tracker *k, const struct session *s) {
+  struct tracked *known = find(k, s->id);
+  if (known)
+    touch(k, known);
+  else
+    tracker_add(k, s->id, s->timeout_ms, 0);
+}
+
 void tracker_start(struct tracker *k, const struct tree *t) {
   const struct session *s, *next;
-  tracker_clear(k);
-  HASH_ITER(hh, t->sessions, s, next) tracker_add(k, s->id, s->timeout_ms, 0);
+  struct tracked *known, *after;
+  HASH_ITER(hh, k->sessions, known, after) {
+    if (!tree_session(t, known->id)) tracker_remove(k, known->id);
+  }
+  HASH_ITER(hh, t->sessions, s, next) keep(k, s);
 }
 
 int32_t tracker_check(struct tracker *k, int64_t id, uint8_t node) {

@@ -43,7 +43,9 @@ struct tracker {
 };
 
 void tracker_clear(struct tracker *k);
-/* tracker_start takes over all sessions of t. */
+/* tracker_start takes over all sessions of t, each with its whole timeout.  Of those that k has
+ * already, because the same leader goes on in another epoch, it keeps node and timeout: no client
+ * comes anew then, and the tree has only what each was made with. */
 void tracker_start(struct tracker *k, const struct tree *t);
 void tracker_add(struct tracker *k, int64_t id, int32_t timeout_ms, uint8_t node);
 void tracker_remove(struct tracker *k, int64_t id);

@@ -4,6 +4,7 @@
 kazoo (python3-kazoo) and the C client's command line (zookeeper-bin); installed here when missing and when root.
 """
 import os
+import re
 import socket
 import sys
 import threading
@@ -419,7 +420,12 @@ def test_a_leader_tells_of_its_followers_and_of_more_if_it_may():
             a.create("/e", b"", ephemeral=True)
             check("\t/e\n" in word(leader, "dump"), "dump")
             check("sid=0x%x" % a.client_id[0] in word(leader, "cons"), "cons")
+        counts = {k: int(v) for k, v in re.findall(r"zk_(diff|snap|proposal|commit)_count\t(\d+)\n", word(leader, "mntr"))}
+        check(counts["diff"] + counts["snap"] >= 2, "both followers were brought up to date: %s" % counts)
+        check(counts["proposal"] >= counts["commit"] >= 2, counts)
+        check(re.search(r"\nProposal sizes last/min/max: \d+/\d+/\d+\n$", word(leader, "srvr")), "srvr")
         follower = next(n for n in c.nodes if n is not leader)
+        check("Proposal sizes" not in word(follower, "srvr"), "srvr")
         mntr = word(follower, "mntr")
         check("zk_server_state\tfollower\n" in mntr and "zk_learners" not in mntr, mntr)
         check("server.1=" in word(follower, "conf"), "conf")

@@ -277,7 +277,7 @@ class Maker:
 
     def multi_read(self):
         r = self.random
-        ops = [(r.choice([GET, CHILDREN]), text(self.path()) + b"\0") for _ in range(r.randint(0, 4))]
+        ops = [(r.choice([GET, CHILDREN]), text(self.path()) + boolean(r.random() < 0.3)) for _ in range(r.randint(0, 4))]
         if r.random() < 0.05:
             ops.append(r.choice([(DELETE, text("/x") + i4(-1)), (EXISTS, text("/") + b"\0")]))
         return multi(ops)
@@ -285,9 +285,11 @@ class Maker:
     def set_watches(self, op):
         """Of what a client missed since one of the writes; the zxid is another one at each side."""
         r = self.random
-        back = r.choice([0, 1, 3, 10, 1000])
+        back = r.choice([0, 1, 3, 10, 1000, None])  # None: it has seen nothing, which is -1
         lists = [[self.watched() for _ in range(r.choice([0, 0, 1, 2]))] for _ in range(3)]
         record = b"".join(map(texts, lists)) + (texts([]) * 2 if op == SETWATCHES2 else b"")
+        if back is None:
+            return i8(-1) + record
         return lambda side: i8(side.known[max(len(side.known) - 1 - back, 0)]) + record
 
     def watching(self, who):

@@ -2,6 +2,11 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
+#include <malloc.h>
+
+#include <memory>
+#include <set>
+
 #include "test/service/served_node.h"
 #include "test/service/tree_harness.h"
 
@@ -51,6 +56,15 @@ struct TreeNode : ServedNode {
     close(fd);
     return good;
   }
+  /* What is proposed is not committed, until CommitAll.  The app must be at rest then. */
+  void HoldCommits() { instant = false; }
+  void CommitAll() {
+    instant = true;
+    pos_t all = position_get(&positions.appended);
+    position_set(&positions.durable, all);
+    position_set(&positions.committed, all);
+    Wake();
+  }
   static uint16_t FreePort() {
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     sockaddr_in a{};
@@ -73,10 +87,12 @@ struct Reply {
 
 /* One connection. */
 struct Zk {
-  explicit Zk(const TreeNode &n) {
+  /* receive_bytes: a small socket buffer, so that what is not read stays at the node. */
+  explicit Zk(const TreeNode &n, int receive_bytes = 0) {
     sockaddr_in a = n.Address();
     fd = socket(AF_INET, SOCK_STREAM, 0);
     int on = 1;
+    if (receive_bytes) setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof receive_bytes);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     EXPECT_EQ(connect(fd, reinterpret_cast<sockaddr *>(&a), sizeof a), 0);
   }
@@ -168,6 +184,25 @@ struct Zk {
   int64_t session = 0;
   std::string password;
 };
+
+std::string Word(const TreeNode &node, const std::string &word) {
+  Zk s(node);
+  s.Send(word);
+  return s.Rest();
+}
+
+/* Waits until srvr has that line. */
+void AwaitServer(const TreeNode &node, const std::string &line) {
+  while (Word(node, "srvr").find("\n" + line + "\n") == std::string::npos)
+    std::this_thread::yield();
+}
+
+/* What the node has read from its clients, with the four bytes of this question. */
+uint64_t BytesRead(const TreeNode &node) {
+  const std::string name = "\nzk_bytes_received_count\t";
+  std::string mntr = Word(node, "mntr");
+  return std::stoull(mntr.substr(mntr.find(name) + name.size()));
+}
 
 struct ClientPort : testing::Test {
   void SetUp() override {
@@ -427,6 +462,33 @@ TEST_F(ClientPort, CountsAndListsWhatIsBelowAndWhatASessionOwns) {
       Jute().I4(-1).B(false).I4(-101).I4(-101).I4(8).B(false).I4(0).I4(0).I4(-1).B(true).I4(-1).s);
 }
 
+/* As there: a read in a multiRead cannot watch, whatever its flag says. */
+TEST_F(ClientPort, AMultiReadSetsNoWatch) {
+  Zk a(node), b(node);
+  ASSERT_TRUE(a.Join() && b.Join());
+  a.Do(OP_CREATE, Create("/w"));
+  Jute reads;
+  for (int32_t type : {OP_GET_DATA, OP_GET_CHILDREN})
+    reads.I4(type).B(false).I4(-1).Raw(Zk::Path("/w", true));
+  EXPECT_EQ(b.Do(OP_MULTI_READ, reads.I4(-1).B(true).I4(-1).s).err, ZK_OK);
+  a.Do(OP_SET_DATA, SetData("/w", "x"));
+  a.Do(OP_CREATE, Create("/w/k"));
+  EXPECT_EQ(b.Do(OP_PING).xid, -2); /* and no event before it */
+}
+
+/* As there: zxids of clients are signed, and -1 is before all. */
+TEST_F(ClientPort, AClientThatHasSeenNothingSaysMinusOne) {
+  Zk a(node), b(node);
+  ASSERT_TRUE(a.Join());
+  a.Do(OP_CREATE, Create("/d"));
+  b.Send(Zk::Frame(Zk::Hello(0, std::string(16, '\0'), 10000, -1) + std::string(1, '\0')));
+  ASSERT_EQ(b.Packet().size(), 37u);
+  b.Send(Zk::Ask(-8, OP_SET_WATCHES, Jute().I8(-1).I4(1).Str("/d").I4(0).I4(1).Str("/d").s));
+  b.Expect(EVENT_DATA_CHANGED, "/d");
+  b.Expect(EVENT_CHILDREN_CHANGED, "/d");
+  EXPECT_EQ(b.Next().xid, -8);
+}
+
 TEST_F(ClientPort, CloseSessionIsAnsweredAndTakesTheEphemerals) {
   Zk a(node), b(node);
   ASSERT_TRUE(a.Join() && b.Join());
@@ -522,17 +584,18 @@ TEST_F(ClientPort, FourLetterWordsAreAnsweredAndTheConnectionEnds) {
   EXPECT_EQ(word("isro"), "null");
 }
 
+std::string MultiRead(const std::string &path, int cnt) {
+  Jute j;
+  for (int i = 0; i < cnt; i++) j.I4(OP_GET_DATA).B(false).I4(-1).Raw(Zk::Path(path));
+  return j.I4(-1).B(true).I4(-1).s;
+}
+
 TEST_F(ClientPort, OneAnswerHasABound) {
   Zk a(node);
   ASSERT_TRUE(a.Join());
   ASSERT_EQ(a.Do(OP_CREATE, Create("/big", std::string(1000000, 'x'))).err, ZK_OK);
-  auto reads = [](int cnt) {
-    Jute j;
-    for (int i = 0; i < cnt; i++) j.I4(OP_GET_DATA).B(false).I4(-1).Raw(Zk::Path("/big"));
-    return j.I4(-1).B(true).I4(-1).s;
-  };
-  EXPECT_EQ(a.Do(OP_MULTI_READ, reads(10)).err, ZK_OK);
-  EXPECT_EQ(a.Do(OP_MULTI_READ, reads(1000)).err, ZK_BADARGUMENTS);
+  EXPECT_EQ(a.Do(OP_MULTI_READ, MultiRead("/big", 10)).err, ZK_OK);
+  EXPECT_EQ(a.Do(OP_MULTI_READ, MultiRead("/big", 1000)).err, ZK_BADARGUMENTS);
   EXPECT_EQ(a.Do(OP_EXISTS, Zk::Path("/big")).err, ZK_OK);
 }
 
@@ -551,6 +614,70 @@ TEST_F(ClientPort, ASlowReaderIsNoLongerReadFromAndLosesNothing) {
   }
   writer.join();
   EXPECT_EQ(sent, most);
+}
+
+/* One that has as much unread as it may asks once more: its question waits at the node, and nothing
+ * comes behind it that would wake it. */
+TEST_F(ClientPort, WhatASlowReaderAskedLastIsAnsweredWhenItReads) {
+  Zk a(node, 4096);
+  ASSERT_TRUE(a.Join());
+  ASSERT_EQ(a.Do(OP_CREATE, Create("/big", std::string(1000000, 'x'))).err, ZK_OK);
+  a.Send(Zk::Ask(1, OP_MULTI_READ, MultiRead("/big", 12)));
+  AwaitServer(node, "Outstanding: 0");
+  uint64_t before = BytesRead(node);
+  while (BytesRead(node) - before != 4) before = BytesRead(node);
+  std::string late = Zk::Ask(2, OP_EXISTS, Zk::Path("/big"));
+  a.Send(late);
+  for (uint64_t words = 2; BytesRead(node) < before + late.size() + 4 * words; words++)
+    std::this_thread::yield();
+  Reply r = a.Next();
+  EXPECT_EQ(r.xid, 1);
+  EXPECT_GT(r.body.size(), 12000000u);
+  EXPECT_EQ(a.Next().xid, 2);
+}
+
+/* The second of these reads is answered before the write behind it shows, while the first answer is
+ * still being written: 17 MB are unread then, and no watch event, of which 16 MB may be. */
+TEST_F(ClientPort, WhoReadsALargeAnswerIsNotClosedForUnreadWatchEvents) {
+  Zk a(node, 4096);
+  ASSERT_TRUE(a.Join());
+  ASSERT_EQ(a.Do(OP_CREATE, Create("/big", std::string(1000000, 'x'))).err, ZK_OK);
+  ASSERT_EQ(a.Do(OP_CREATE, Create("/x")).err, ZK_OK);
+  a.Send(Zk::Ask(1, OP_MULTI_READ, MultiRead("/big", 12)) +
+         Zk::Ask(2, OP_SET_DATA, SetData("/x", "1")) +
+         Zk::Ask(3, OP_MULTI_READ, MultiRead("/big", 17)) +
+         Zk::Ask(4, OP_SET_DATA, SetData("/x", "2")));
+  Zk b(node);
+  ASSERT_TRUE(b.Join());
+  while (b.Do(OP_GET_DATA, Zk::Path("/x")).body.substr(4, 1) != "2") continue;
+  EXPECT_EQ(a.Next().xid, 1);
+  EXPECT_EQ(a.Next().xid, 2);
+  Reply r = a.Next();
+  EXPECT_EQ(r.xid, 3);
+  EXPECT_GT(r.body.size(), LIMIT_CLIENT_EVENTS);
+  EXPECT_EQ(a.Next().xid, 4);
+}
+
+/* Some read at once, some so slowly that the answer has to wait at the node: no buffer stays. */
+TEST_F(ClientPort, WhoHasReadSomethingLargeKeepsNoLargeBuffers) {
+  Zk first(node);
+  ASSERT_TRUE(first.Join());
+  std::string data(600000, 'x');
+  ASSERT_EQ(first.Do(OP_CREATE, Create("/big", data)).err, ZK_OK);
+  ASSERT_EQ(first.Do(OP_GET_DATA, Zk::Path("/big")).err, ZK_OK);
+  auto used = [] {
+    struct mallinfo2 m = mallinfo2();
+    return m.uordblks + m.hblkhd;
+  };
+  size_t before = used();
+  std::vector<std::unique_ptr<Zk>> clients;
+  for (int i = 0; i < 50; i++) {
+    clients.push_back(std::make_unique<Zk>(node, i % 2 ? 4096 : 0));
+    ASSERT_TRUE(clients.back()->Join());
+    ASSERT_EQ(clients.back()->Do(OP_GET_DATA, Zk::Path("/big")).body.size(), 600004u + 68);
+    ASSERT_EQ(clients.back()->Do(OP_PING).xid, -2);
+  }
+  EXPECT_LT(used(), before + 50 * 200000) << "of 50 clients, 64 KB for what each may send next";
 }
 
 /* Its write is on its way to the leader: what stands before it is answered before it shows, though
@@ -578,9 +705,12 @@ TEST_F(ClientPort, AClientWithTooManyWatchesIsClosedAndNobodyElse) {
     std::string digits = std::to_string(number);
     return "/" + digits + std::string(len - 1 - digits.size(), 'x');
   };
-  int cnt = static_cast<int>(LIMIT_CLIENT_WATCH_BYTES / 1000000) - 1;
+  int cnt = static_cast<int>(LIMIT_CLIENT_WATCH_BYTES / 1000000);
   for (int i = 0; i < cnt; i++)
     ASSERT_EQ(a.Do(OP_EXISTS, Zk::Path(path(i, 1000000), true)).err, ZK_NONODE) << i;
+  /* There is no room for another one of that length, and one that it has needs none. */
+  ASSERT_EQ(a.Do(OP_EXISTS, Zk::Path(path(0, 1000000), true)).err, ZK_NONODE);
+  ASSERT_EQ(a.Do(OP_PING).xid, -2);
   for (int k = 0; k < 3; k++) {
     Jute lists;
     lists.I8(0).I4(0).I4(200);
@@ -614,6 +744,58 @@ TEST(ClientPortLimits, AConnectionWithoutALeaderEnds) {
   node.Serve();
   Zk a(node);
   EXPECT_FALSE(a.Join());
+}
+
+/* ---- signs of life ---- */
+
+/* A follower, whose leader hears what it forwards; which sessions it tells to be alive is noted. */
+struct FollowingNode : TreeNode {
+  FollowingNode() {
+    leader = &other;
+    other.app_self.ops->lead(&other.app_self, 1);
+    uv.rings.forward = [](void *s, const void *q, uint32_t len) {
+      auto *n = static_cast<FollowingNode *>(static_cast<FakeNode *>(s));
+      n->Note(q, len);
+      return n->LeaderTakes(q, len);
+    };
+    Follow(1, 0);
+    Serve();
+  }
+  ~FollowingNode() { End(); }
+  void Note(const void *bytes, uint32_t len) {
+    request q;
+    ASSERT_TRUE(request_read(&q, bytes, len));
+    if (q.type != OP_TOUCH) return;
+    std::lock_guard<std::mutex> g(touch_lock);
+    for (int32_t i = 0; i < q.record.len; i += 8)
+      touched.insert(Zk::At(std::string(q.record.data, q.record.data + q.record.len),
+                            static_cast<size_t>(i), 8));
+  }
+  bool Touched(int64_t session) {
+    std::lock_guard<std::mutex> g(touch_lock);
+    return touched.count(session);
+  }
+  TreeNode other;
+  std::mutex touch_lock;
+  std::set<int64_t> touched;
+};
+
+/* Touches are a second apart, and few of these twenty connections see one: but the leader hears of
+ * each, else it would count the session's time from before its last ping. */
+TEST(ClientPortTouches, WhatWasHeardBeforeAConnectionBrokeReachesTheLeader) {
+  FollowingNode node;
+  std::vector<int64_t> sessions;
+  for (int i = 0; i < 20; i++) {
+    Zk a(node);
+    ASSERT_TRUE(a.Join());
+    EXPECT_EQ(a.Do(OP_PING).xid, -2);
+    sessions.push_back(a.session);
+  }
+  auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  for (int64_t s : sessions) {
+    while (!node.Touched(s) && std::chrono::steady_clock::now() < until) std::this_thread::yield();
+    EXPECT_TRUE(node.Touched(s));
+  }
 }
 
 /* ---- who is who ---- */
@@ -737,7 +919,7 @@ TEST(ClientPortLimits, WhoHasRequestsOutstandingIsNotReadFromAboveTheGlobalLimit
   node.Serve();
   Zk a(node), b(node);
   ASSERT_TRUE(a.Join() && b.Join());
-  node.swallow = true;
+  node.HoldCommits();
   std::string all;
   for (int i = 0; i < 5000; i++)
     all += Zk::Ask(i, OP_CREATE, Create("/a" + std::to_string(i), "x"));
@@ -745,26 +927,31 @@ TEST(ClientPortLimits, WhoHasRequestsOutstandingIsNotReadFromAboveTheGlobalLimit
   testing::internal::CaptureStderr();
   a.Send(all);
   EXPECT_EQ(a.Next().xid, -2);
-  auto stat = [&node](const char *word) {
-    Zk s(node);
-    s.Send(word);
-    return s.Rest();
-  };
-  while (stat("srvr").find("Outstanding: 10\n") == std::string::npos) std::this_thread::yield();
+  AwaitServer(node, "Outstanding: 10");
   EXPECT_EQ(b.Do(OP_EXISTS, Zk::Path("/")).err, ZK_OK) << "who has none is served";
-  EXPECT_NE(stat("srvr").find("Outstanding: 10\n"), std::string::npos);
+  EXPECT_NE(Word(node, "srvr").find("Outstanding: 10\n"), std::string::npos);
   std::string said = testing::internal::GetCapturedStderr();
   EXPECT_NE(said.find("10 requests of clients wait"), said.npos) << said;
   EXPECT_NE(said.find("global_outstanding_limit in the config is 10"), said.npos) << said;
+  node.CommitAll();
+  for (int i = 0; i < 5000; i++) ASSERT_EQ(a.Next().xid, i);
+}
+
+/* 1024 of them may wait for their commit; the rest has been read by then, and no more comes. */
+TEST_F(ClientPort, WhatWaitsBehindTheAsksOfAClientIsTakenWhenTheyAreAnswered) {
+  Zk a(node);
+  ASSERT_TRUE(a.Join());
+  node.HoldCommits();
+  std::string all;
+  for (int i = 0; i < 5000; i++)
+    all += Zk::Ask(i, OP_CREATE, Create("/a" + std::to_string(i), "x"));
+  a.Send(all);
+  AwaitServer(node, "Outstanding: 1024");
+  node.CommitAll();
+  for (int i = 0; i < 5000; i++) ASSERT_EQ(a.Next().xid, i);
 }
 
 /* ---- four-letter words ---- */
-
-std::string Word(const TreeNode &node, const std::string &word) {
-  Zk s(node);
-  s.Send(word);
-  return s.Rest();
-}
 
 TEST_F(ClientPort, OnlyTheWordsOfTheConfigAreAnswered) {
   for (const char *word : {"conf", "cons", "crst", "dump", "envi", "srst", "wchc", "wchp", "wchs",
@@ -780,9 +967,23 @@ TEST(ClientPortWords, HaveZooKeepersFormat) {
   strcpy(node.config.data_dir, "d");
   node.Lead(1);
   node.Serve();
+  auto sizes =
+      [&node](const std::string &text) { /* of a leader, at the end */
+                                         std::string srvr = Word(node, "srvr"),
+                                                     line =
+                                                         "\nProposal sizes last/min/max: " + text +
+                                                         "\n";
+                                         EXPECT_EQ(srvr.find(line), srvr.size() - line.size())
+                                             << srvr;
+      };
+  sizes("-1/-1/-1");
   Zk a(node);
   ASSERT_TRUE(a.Join());
+  sizes("48/48/48"); /* TxnHeader, timeout, TxnDigest */
   ASSERT_EQ(a.Do(OP_CREATE, Create("/e", "", CREATE_EPHEMERAL)).err, ZK_OK);
+  sizes("86/48/86");
+  ASSERT_EQ(a.Do(OP_SYNC, Jute().Str("/e").s).err, ZK_OK);
+  sizes("36/36/86");
   ASSERT_EQ(a.Do(OP_GET_DATA, Zk::Path("/e", true)).err, ZK_OK);
   char id[32];
   snprintf(id, sizeof id, "0x%llx", static_cast<unsigned long long>(a.session));
@@ -796,7 +997,19 @@ TEST(ClientPortWords, HaveZooKeepersFormat) {
             std::string::npos);
   EXPECT_EQ(Word(node, "envi").find("Environment:\nzookeeper.version=3.9.5-zabline-"), 0u);
   std::string cons = Word(node, "cons");
-  EXPECT_NE(cons.find(std::string(",sid=") + id + ",lop=getData,est="), std::string::npos) << cons;
+  EXPECT_NE(cons.find(std::string(",sid=") + id + ",lop=GETD,est="), std::string::npos) << cons;
+  const std::pair<int32_t, std::string> asked[] = {
+      {OP_PING, "PING"}, {OP_EXISTS, "EXIS"}, {OP_GET_CHILDREN2, "GETC"}, {OP_SET_DATA, "SETD"},
+      {OP_SYNC, "SYNC"}, {OP_DELETE, "DELE"}, {OP_DELETE, "NA"}}; /* it is gone */
+  for (auto &q : asked) {
+    std::string record = q.first == OP_SET_DATA ? SetData("/e", "x")
+                         : q.first == OP_DELETE ? Delete("/e")
+                                                : Zk::Path("/e");
+    a.Send(Zk::Ask(1, q.first, record));
+    while (a.Next().xid == -1) continue; /* of its watch */
+    cons = Word(node, "cons");
+    EXPECT_NE(cons.find(",lop=" + q.second + ","), std::string::npos) << cons;
+  }
   EXPECT_EQ(Word(node, "crst"), "Connection stats reset.\n");
   EXPECT_EQ(Word(node, "srst"), "Server stats reset.\n");
   EXPECT_EQ(Word(node, "srvr").find("Zookeeper version: 3.9.5-zabline-"), 0u);
@@ -816,14 +1029,31 @@ TEST_F(ClientPort, MntrCountsWhatWasDone) {
   ASSERT_EQ(a.Next().err, ZK_OK);
   std::string mntr = Word(node, "mntr");
   EXPECT_EQ(mntr.find("zk_version\t3.9.5-zabline-"), 0u) << mntr;
-  for (const char *line :
-       {"zk_server_state\tleader", "zk_ephemerals_count\t0", "zk_znode_count\t5",
-        "zk_watch_count\t0", "zk_global_sessions\t1", "zk_local_sessions\t0",
-        "zk_cnt_readlatency\t2", "zk_cnt_updatelatency\t2", "zk_node_deleted_watch_count\t1",
-        "zk_node_created_watch_count\t0", "zk_auth_failed_count\t0",
-        "zk_connection_drop_probability\t0.0", "zk_digest_mismatches_count\t0",
-        "zk_peer_state\tleading - broadcast", "zk_synced_followers\t", "zk_learners\t",
-        "zk_stale_sessions_expired\t0", "zk_max_client_response_size\t"})
+  for (const char *line : {"zk_server_state\tleader",
+                           "zk_ephemerals_count\t0",
+                           "zk_znode_count\t5",
+                           "zk_watch_count\t0",
+                           "zk_global_sessions\t1",
+                           "zk_local_sessions\t0",
+                           "zk_cnt_readlatency\t2",
+                           "zk_cnt_updatelatency\t2",
+                           "zk_node_deleted_watch_count\t1",
+                           "zk_node_created_watch_count\t0",
+                           "zk_auth_failed_count\t0",
+                           "zk_connection_drop_probability\t0.0",
+                           "zk_digest_mismatches_count\t0",
+                           "zk_peer_state\tleading - broadcast",
+                           "zk_synced_followers\t",
+                           "zk_learners\t",
+                           "zk_stale_sessions_expired\t0",
+                           "zk_max_client_response_size\t",
+                           "zk_proposal_count\t3\n",
+                           "zk_commit_count\t3\n",
+                           "zk_diff_count\t3\n",
+                           "zk_snap_count\t2\n",
+                           "zk_max_proposal_size\t86\n",
+                           "zk_min_proposal_size\t48\n",
+                           "zk_last_proposal_size\t50\n"})
     EXPECT_NE(mntr.find(std::string("\n") + line), std::string::npos) << line << "\n" << mntr;
 }
 

@@ -216,6 +216,8 @@ void FakeNode::HearApp(const app_msg &m) {
   if (m.type == APP_STATUS && instant) {
     m.status->id = config.id;
     m.status->peer_cnt = 1;
+    m.status->diffs = 3;
+    m.status->snaps = 2;
     m.status->peers[0].id = 2;
     m.status->peers[0].state = "following";
     m.status->peers[0].path = "fast";

@@ -385,6 +385,20 @@ TEST_F(Tree, AMultiThatFailsDoesNothingAndSaysWhere) {
   EXPECT_EQ(app->tree.digest_mismatches, 0u);
 }
 
+/* As there: the answer has a body, and its first operation has met the end. */
+TEST_F(Tree, AMultiOfASessionThatHasEndedSaysSoForItsFirstOperation) {
+  constexpr int64_t kNobody = 77;
+  std::string multi = Multi({{OP_CREATE, Create("/m")}, {OP_CREATE, Create("/n")}});
+  EXPECT_EQ(Do(OP_MULTI, multi, kNobody), ZK_OK);
+  Jute body;
+  for (int32_t err : {ZK_SESSIONEXPIRED, ZK_RUNTIMEINCONSISTENCY})
+    body.I4(-1).B(false).I4(err).I4(err);
+  EXPECT_EQ(Body(), body.I4(-1).B(true).I4(-1).s);
+  EXPECT_FALSE(Find("/m") || Find("/n"));
+  EXPECT_EQ(Do(OP_MULTI, multi), ZK_OK);
+  EXPECT_TRUE(Find("/m") && Find("/n"));
+}
+
 TEST_F(Tree, AFailedMultiBringsBackWhatWasOutstandingBefore) {
   Prepare(OP_CREATE, Create("/a", "1"));
   Prepare(OP_MULTI, Multi({{OP_SET_DATA, SetData("/a", "2")}, {OP_DELETE, Delete("/none")}}));
@@ -559,6 +573,35 @@ TEST_F(Tree, ASessionMovesToTheNodeThatItsClientComesTo) {
 TEST_F(Tree, ASessionThatComesBackHasTheTimeoutThatItIsPromisedThen) {
   ASSERT_EQ(Do(OP_REVALIDATE, Jute().I4(40000).s), ZK_OK);
   for (int i = 0; i < 390; i++) ASSERT_EQ(TickOnce(this, 100).type, 0) << i;
+}
+
+/* Its clients keep their connections, and nobody tells the leader again what it has promised. */
+TEST_F(Tree, TheNextEpochInPlaceKeepsWhatSessionsWerePromisedAndWhereTheyAre) {
+  constexpr int64_t kGone = kSession + 1, kNew = kSession + 2;
+  node = 2;
+  ASSERT_EQ(Do(OP_REVALIDATE, Jute().I4(40000).s), ZK_OK);
+  Session(kGone);
+  ASSERT_EQ(Do(OP_CLOSE_SESSION, "", kGone), ZK_OK);
+  Prepare(OP_CREATE_SESSION, Jute().I4(10000).s, kNew); /* of which only its preparation is known */
+  outstanding.clear();
+  self.ops->lead(&self, 2);
+  epoch = 2, counter = 0;
+  EXPECT_EQ(Do(OP_CREATE, Create("/a"), kNew), ZK_SESSIONEXPIRED);
+  node = 1;
+  EXPECT_EQ(Do(OP_CREATE, Create("/b")), ZK_SESSIONMOVED);
+  for (int i = 0; i < 400; i++) ASSERT_EQ(TickOnce(this, 100).type, 0) << i;
+  for (int i = 0; i < 3; i++) TickOnce(this, 100);
+  EXPECT_FALSE(tree_session(&app->tree, kSession)) << "40 s from the beginning of the epoch";
+}
+
+TEST_F(Tree, ANewLeaderKnowsOnlyWhatSessionsWereMadeWith) {
+  node = 2;
+  ASSERT_EQ(Do(OP_REVALIDATE, Jute().I4(40000).s), ZK_OK);
+  self.ops->stop(&self);
+  self.ops->lead(&self, 2);
+  epoch = 2, counter = 0;
+  for (int i = 0; i < 103; i++) TickOnce(this, 100);
+  EXPECT_FALSE(tree_session(&app->tree, kSession)) << "the 10 s that it was made with";
 }
 
 /* A transaction names session and cxid, not the node: a late multi must not answer another one. */
