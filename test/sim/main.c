@@ -1,5 +1,7 @@
 /* main.c - sim: runs seeds, each batch in a process of its own so that one that fails ends nothing
  * but itself.  See README.md. */
+#include <limits.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -228,9 +230,17 @@ static uint64_t run_batch(const struct options *o, uint64_t seed, uint64_t end, 
   return seed + 1;
 }
 
+/* Rings, disks and windows come and go by the seed: memory that the kernel would have to clear
+ * anew costs a seventh of the time. */
+static void keep_memory(void) {
+  mallopt(M_MMAP_THRESHOLD, INT_MAX);
+  mallopt(M_TRIM_THRESHOLD, INT_MAX);
+}
+
 int main(int argc, char **argv) {
   struct options o;
   struct totals t = {0};
+  keep_memory();
   if (argc > 1 && !strcmp(argv[1], "--exhaustive")) return exhaustive_main(argc - 2, argv + 2);
   if (!parse(&o, argc, argv)) return usage(), 2;
   if (o.scenario) {
