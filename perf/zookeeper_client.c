@@ -2,7 +2,8 @@
  * program for every server that speaks its protocol.
  *
  *     zookeeper_client HOSTS latency COUNT   one synchronous set of 100 bytes after the other,
- *                                            COUNT at each host in turn
+ *                                            COUNT at each host in turn, beside a client that
+ *                                            writes 10 times a second
  *     zookeeper_client HOSTS writes SECONDS  asynchronous sets, OUTSTANDING at each host
  *     zookeeper_client HOSTS reads SECONDS   the same with gets
  *     zookeeper_client HOSTS create COUNT    COUNT znodes of 100 bytes, 1,000 below each parent
@@ -12,6 +13,7 @@
  * HOSTS as ZooKeeper's clients take it: host:port,host:port.  `gap` says "ready" when writes go
  * through; SECONDS count from there, and a write that fails is tried again.
  * Prints one JSON object.  Links nothing of Zabline. */
+#include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -35,6 +37,7 @@
 #define CONNECT_S 30
 #define WARM_S 1
 #define RETRY_NS 1000000
+#define OTHER_NS 100000000 /* between two writes of the other client */
 
 static uint64_t now_ns(void) {
   struct timespec t;
@@ -131,12 +134,51 @@ static void latency_at(const char *host, uint64_t *ns, long count) {
   zookeeper_close(zh);
 }
 
+/* A second client that writes now and then.  In ZooKeeper 3.8.0 a follower sometimes does not
+ * deliver what is committed before the next commit, for as long as that takes: seconds, with one
+ * client alone. */
+struct other {
+  zhandle_t *zh;
+  atomic_bool ends;
+  pthread_t thread;
+};
+
+static void on_other_set(int rc, const struct Stat *stat, const void *data_) {
+  (void)rc, (void)stat, (void)data_;
+}
+
+static void *write_now_and_then(void *arg) {
+  struct other *o = arg;
+  while (!atomic_load(&o->ends)) {
+    int rc = zoo_aset(o->zh, "/perf", data(), SIZE, -1, on_other_set, NULL);
+    if (rc != ZOK) fail("set of the other client", rc);
+    rest_ns(OTHER_NS);
+  }
+  return NULL;
+}
+
+static void other_start(struct other *o, const char *hosts) {
+  o->zh = join(hosts);
+  atomic_init(&o->ends, false);
+  make_nodes(o->zh);
+  if (pthread_create(&o->thread, NULL, write_now_and_then, o)) fail("thread", ZSYSTEMERROR);
+}
+
+static void other_end(struct other *o) {
+  atomic_store(&o->ends, true);
+  pthread_join(o->thread, NULL);
+  zookeeper_close(o->zh);
+}
+
 static int latency(const char *hosts, long count) {
   char list[LIST_LEN];
   struct hosts h = split(hosts, list);
+  struct other other;
   uint64_t *ns = calloc((size_t)(h.cnt * count), sizeof *ns);
   if (!ns) return 1;
+  other_start(&other, hosts);
   for (int i = 0; i < h.cnt; i++) latency_at(h.at[i], ns + i * count, count);
+  other_end(&other);
   printf("{");
   samples_print(ns, (size_t)(h.cnt * count));
   printf("}\n");
