@@ -42,7 +42,8 @@ void leader_on_ackepoch(struct replica *r, int conn, const struct packet *p,
       return;
     }
     promise = false;
-    do_without(r);
+    if (r->lead.step == LEADING_ACKEPOCH)
+      do_without(r); /* REPAIR has a quorum, and its own limit */
   }
   c->last = p->zxid;
   c->step = CONN_READY;

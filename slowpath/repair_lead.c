@@ -121,6 +121,7 @@ static void on_needs(struct replica *r, const struct disk_msg *m, struct replica
     l->waits = l->told = false;
     l->ask_after = m->zxid;
     l->ask_upto = upto;
+    l->hole_upto = m->upto;
     l->dont_have = 0;
     for (int i = 1; i <= LIMIT_LEARNERS; i++) {
       r->conns[i].asked = ASKED_NOT;
@@ -154,8 +155,15 @@ void repair_on_disk(struct replica *r, const struct disk_msg *m, struct replica_
     on_done(r, m, a);
 }
 
+/* An accepted loss was of what those could not read who were here: who comes is asked for all. */
 void repair_on_ready(struct replica *r, int conn, struct replica_actions *a) {
-  if (r->lead.asking) ask(r, conn, a);
+  struct leading *l = &r->lead;
+  bool anew = l->salvage && l->asking;
+  l->salvage = 0;
+  if (anew)
+    on_needs(r, &(struct disk_msg){.zxid = l->ask_after, .upto = l->hole_upto}, a);
+  else if (l->asking)
+    ask(r, conn, a);
 }
 
 /* The record goes to the disk thread in buffer 0, which as a leader we do not need otherwise. */

@@ -107,6 +107,7 @@ struct leading {
   bool asking;      /* for the record behind ask_after, up to ask_upto */
   bool waits, told; /* ... and nobody here has it */
   zxid_t ask_after, ask_upto;
+  zxid_t hole_upto;    /* where the hole ends: ask_upto, but for a salvage */
   zxid_t salvage;      /* a loss was accepted: up to here a peer's records take the place of ours */
   nodeset_t dont_have; /* of those who have promised our epoch */
   uint64_t ping_us;

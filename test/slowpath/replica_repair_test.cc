@@ -316,6 +316,25 @@ TEST(ReplicaRepair, AnAcceptedLossTakesNothingAwayThatAPeerHereCanRead) {
   EXPECT_TRUE(cluster_same_history(k.c, 0, 2));
 }
 
+// ... nor what one can read that comes before it is done.
+TEST(ReplicaRepair, AnAcceptedLossIsNotOfWhatSomebodyBringsMeanwhile) {
+  TwoEpochs k;
+  for (int node : {1, 2}) k.second(node, 3);
+  image_push(k.image(0), 1, 2, 1, 64);
+  image_spoil_group(k.image(2), 6, 2);
+  cluster_start(k.c, 0);
+  cluster_start(k.c, 2);
+  cluster_run(k.c, 3000000);
+  ASSERT_EQ(cluster_logged(k.c, 2, LOG_REPAIR_WAITS), 1);
+  cluster_hold_disk(k.c, 0, true); /* it gives nothing */
+  cluster_app(k.c, 2, APP_RECOVER);
+  ASSERT_NE(cluster_replica(k.c, 2)->lead.salvage, 0u);
+  cluster_start(k.c, 1);
+  cluster_run(k.c, 500000);
+  EXPECT_EQ(k.image(2)->state.faulty, 0u);
+  EXPECT_EQ(k.image(2)->state.last_zxid, zxid_make(2, 3));
+}
+
 // ... and if that ends nowhere, it does so once: all three are damaged in the same place.
 TEST(ReplicaRepair, LettingOthersLeadEndsWhenTheyAreNoBetter) {
   TwoEpochs k;
