@@ -99,6 +99,20 @@ struct Leader : Mending {
   }
 };
 
+// A quorum has promised already: who comes now, and is ahead but yields, ends no waiting sooner.
+TEST(RepairStep, WhoComesAheadTakesNothingOfTheTimeOfOurDisk) {
+  Leader s;
+  s.config.init_limit = 100;
+  s.asks(1);
+  s.answers(1, ANSWER_HAVE, "record");
+  uint64_t limit = s.r->lead.deadline_us;
+  ASSERT_GT(limit, s.now + CEPOCH_LIMIT_US);
+  s.comes(2, 2, 1, FEATURE_REPAIR | FEATURE_YIELDS);
+  s.ackepoch(2, 1, zxid_make(1, 1000));
+  EXPECT_EQ(s.r->conns[2].step, CONN_READY);
+  EXPECT_EQ(s.r->lead.deadline_us, limit);
+}
+
 // It may yet get the record from an older leader (E3).
 TEST(RepairStep, WhoHasPromisedNothingDeniesNothing) {
   for (bool promised : {false, true}) {
