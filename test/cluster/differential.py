@@ -439,16 +439,17 @@ class Run:
         self.now = what
         for clients in self.clients:
             clients[who].burst(requests)
-        heard = [clients[who].heard(self.number) for clients in self.clients]
+        closes = requests[-1][0] == CLOSE
+        heard = self.hear(who, closes)
         self.same(heard, what)
         self.last = what
         ended = ("end",) in heard[0] or self.ends(requests[-1][0], heard[0][-1])
         if ended:
             self.same([[clients[who].session.ended()] for clients in self.clients], what + ", behind the answer")
-        self.others(None if not ended else who, what, requests[-1][0] == CLOSE)
+        self.others(None if not ended else who, what, closes)
         if not ended:
             return
-        if requests[-1][0] == CLOSE:
+        if closes:
             self.renew(who)
         else:
             self.reconnect(who, "back")
@@ -465,10 +466,13 @@ class Run:
             for c in at:
                 clients[c].burst([(PING, b"")])
         for c in at:
-            heard = [clients[c].heard(self.number) for clients in self.clients]
-            if closes and excuse("close-order"):
-                heard = [sorted(h, key=repr) for h in heard]
-            self.same(heard, what + ": what %s hears" % NAMES[c])
+            self.same(self.hear(c, closes), what + ": what %s hears" % NAMES[c])
+
+    def hear(self, who, closes):
+        heard = [clients[who].heard(self.number) for clients in self.clients]
+        if closes and excuse("close-order"):  # the answer is the last also then
+            heard = [sorted(h[:-1], key=repr) + h[-1:] for h in heard]
+        return heard
 
     def renew(self, who):
         self.generation[NAMES[who]] += 1
