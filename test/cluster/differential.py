@@ -278,7 +278,7 @@ class Maker:
     def multi_read(self):
         r = self.random
         ops = [(r.choice([GET, CHILDREN]), text(self.path()) + boolean(r.random() < 0.3)) for _ in range(r.randint(0, 4))]
-        if r.random() < 0.05:
+        if r.random() < 0.2:
             ops.append(r.choice([(DELETE, text("/x") + i4(-1)), (EXISTS, text("/") + b"\0")]))
         return multi(ops)
 
@@ -427,6 +427,9 @@ class Run:
         for i, (op, _) in enumerate(requests):
             if op in ENDING or op in (AUTH, SASL):  # answered at once, or ending all: alone
                 requests = requests[:i] or requests[:1]
+                break
+            if op == SETACL and excuse("acl-at-once"):
+                requests = requests[:i + 1]
                 break
         # of the whole tree the number is a matter of time: TTL nodes of the sequences before end now
         requests = [(op, text(self.maker.base) if op == ALLCHILDREN and record in (text(""), text("/")) else record)
