@@ -12,6 +12,7 @@
 #define WAKE_NS (20 * US)
 #define RETRY (10 * MS)
 #define GREETING_LIMIT (100 * MS)
+#define HASTY (4 * MS) /* its requests may come to the leader behind those from its next node */
 #define READ_BYTES 65536
 
 struct zk zk;
@@ -72,6 +73,7 @@ static void new_session(struct zk_client *c) {
 
 static void dial(struct zk_client *c) {
   if (!zk.pinned && between(0, 2)) c->node = (int)between(0, (uint64_t)world->plan.nodes - 1);
+  c->patience = between(0, 2) ? NEVER : between(HASTY / 10, HASTY);
   if (!c->session) new_session(c);
   c->phase = ZK_DIALLING;
   c->connected = c->refused = false;
@@ -229,8 +231,14 @@ static void suffer(struct zk_client *c) {
   }
 }
 
+/* How long it listens to silence. */
+static uint64_t limit_of(const struct zk_client *c) {
+  if (c->phase != ZK_OPEN) return GREETING_LIMIT;
+  uint64_t limit = timeout_ns(c) * 2 / 3;
+  return c->cnt && !zk.pinned && c->patience < limit ? c->patience : limit;
+}
+
 static void step(struct zk_client *c) {
-  uint64_t limit = c->phase == ZK_OPEN ? timeout_ns(c) * 2 / 3 : GREETING_LIMIT;
   if (c->phase == ZK_DOWN) {
     if (world->now >= c->next) dial(c);
     return;
@@ -244,8 +252,10 @@ static void step(struct zk_client *c) {
     c->phase = ZK_GREETING;
   }
   if (c->connected && !receive(c)) return;
-  if (world->now >= c->heard + limit) {
+  if (world->now >= c->heard + limit_of(c)) {
+    bool hasty = limit_of(c) <= HASTY;
     lost(c);
+    if (hasty) c->next = world->now;
     return;
   }
   if (c->phase != ZK_OPEN) return;
@@ -265,6 +275,7 @@ void zk_client_event(int who, uint64_t number) {
   send_out(c);
   uint64_t next = world->now + RETRY;
   if (c->phase == ZK_DOWN || (c->phase == ZK_OPEN && may_ask(c) && c->next < next)) next = c->next;
+  if (c->phase == ZK_OPEN && c->heard + limit_of(c) < next) next = c->heard + limit_of(c);
   if (next < c->due) at(c, next);
 }
 

@@ -127,6 +127,7 @@ struct zk_client {
   uint32_t made_cnt;
   /* time */
   uint64_t heard, said, next;
+  uint64_t patience; /* with a node that leaves a request without an answer */
   uint64_t since; /* it lives in this session, undisturbed by us */
   /* faults of its own */
   uint64_t paused_to, cut_to, suffers;

@@ -1,5 +1,8 @@
-/* When a leader may end a session: when for its whole timeout, by the leader's own clock, nothing
- * of the session has reached the leader, since it began to lead.
+/* What a leader may do with a session.
+ *
+ * It may end it when for its whole timeout, by the leader's own clock, nothing of the session has
+ * reached the leader, since it began to lead.  Nothing that it prepares for a session is from a node
+ * that the session's client has left.
  *
  * ZooKeeper promises no more: a node that is cut off from the leader answers its clients' pings for
  * a while, and the leader hears of none.  What clients may rely on when nothing is wrong is judged
@@ -18,6 +21,7 @@ struct contact {
   int64_t session;
   uint64_t at; /* ns of the leader's clock */
   int32_t timeout_ms;
+  uint8_t node; /* where its client is; 0: not known since it leads */
   UT_hash_handle hh;
 };
 
@@ -89,13 +93,34 @@ static void note_request(struct machine *m, const struct request *q) {
     heard(m, q->session, 0);
 }
 
+static bool does_something(const struct app_prepared *p, const void *txn) {
+  if (p->reason != REASON_NONE || p->len < TXN_HEADER_LEN + 8) return false;
+  int32_t type = txn_header_read(txn).type;
+  struct cursor c;
+  cursor_init(&c, (const uint8_t *)txn + TXN_HEADER_LEN, 8);
+  if (type == OP_MULTI) return cursor_i32(&c) > 0 && cursor_i32(&c) != TXN_ERROR;
+  return type != TXN_ERROR;
+}
+
+static void check_node(struct machine *m, const struct request *q) {
+  struct contact *c = contact_of(&leaders[m->idx], q->session);
+  if (!c || !q->node) return;               /* node 0: the leader itself */
+  if (q->type == OP_CLOSE_SESSION) return; /* the client's own last word, wherever it is by now */
+  if (q->type == OP_REVALIDATE || q->type == OP_CREATE_SESSION || !c->node) c->node = q->node;
+  if (c->node != q->node)
+    violation("n%d does request %d of session 0x%llx for n%d, which its client has left for n%d",
+              m->idx + 1, q->cxid, (unsigned long long)q->session, q->node, c->node);
+}
+
 static struct app_prepared watched_prepare(struct app *a, const struct app_request *r, void *txn,
                                            uint32_t cap) {
   struct machine *m = oracle_machine_of(a);
   struct app *real = &m->node->app;
   struct request q;
   struct app_prepared p = real->ops->prepare(real, r, txn, cap);
-  if (request_read(&q, r->data, r->len) && !is_foreign(&p, txn)) note_request(m, &q);
+  if (!request_read(&q, r->data, r->len) || is_foreign(&p, txn)) return p;
+  note_request(m, &q);
+  if (q.type == OP_REVALIDATE || does_something(&p, txn)) check_node(m, &q);
   return p;
 }
 
