@@ -169,6 +169,13 @@ static bool follow_vote(struct election *e, uint64_t now_us, const struct vote *
   return true;
 }
 
+/* A vote for us with more than we have is one that we gave before we were truncated, kept by who
+ * was cut off since: to take it over would be to promise what we do not have (F2).  Whoever holds
+ * it would never take less in this round: in a new one it is forgotten. */
+static bool is_more_than_we_are(const struct election *e, const struct vote *v) {
+  return v->leader == e->initial.leader && vote_beats(v, &e->initial);
+}
+
 /* The sender may have missed our vote, as it was not looking yet when we sent it: its first ballot
  * of a round is answered, so that nobody waits for a repetition. */
 static bool is_first_ballot(const struct election *e, int from, const struct notification *n) {
@@ -197,6 +204,11 @@ static struct election_result on_looking(struct election *e, uint64_t now_us, in
   if (n->vote.election_epoch < e->round) {
     notify(e, from, a);
     return undecided;
+  }
+  if (is_more_than_we_are(e, &n->vote)) {
+    e->round = n->vote.election_epoch;
+    new_round(e, now_us, a);
+    return evaluate(e, now_us, a);
   }
   bool announced = follow_vote(e, now_us, &n->vote, a);
   keep_ballot(e, from, n);

@@ -4,8 +4,9 @@
  *                                              |  a quorum: DONT_HAVE -> discard -> DONE
  *                                              `  else: wait, and say for what; or let others lead
  *
- * Only who has promised our epoch counts with DONT_HAVE: another may yet get the record from an
- * older leader.  A record that a quorum does not have is not committed, nor is what follows it. */
+ * Asked is who has sent ACKEPOCH.  It takes no record from an older leader any more, also if our
+ * epoch is no promise because it had given that before it restarted (A2): its DONT_HAVE counts.  A
+ * record that a quorum does not have is not committed, nor is what follows it. */
 #include <assert.h>
 #include <string.h>
 
@@ -87,9 +88,11 @@ static bool yields(struct replica *r) {
   nodeset_t others = 0;
   uint32_t from = l->ask_after ? zxid_epoch(l->ask_after) : 1; /* epoch 0 has no records */
   if (from == zxid_epoch(l->ask_upto) || l->salvage) return false;
-  for (int i = 1; i <= LIMIT_LEARNERS; i++)
-    if (r->conns[i].asked == ASKED_ANSWERED) others |= node_bit(r->conns[i].peer_idx);
-  if (!quorum_has(&r->quorum, others & l->promised)) return false;
+  for (int i = 1; i <= LIMIT_LEARNERS; i++) {
+    const struct learner_conn *c = &r->conns[i];
+    if (c->asked == ASKED_ANSWERED && c->counts) others |= node_bit(c->peer_idx);
+  }
+  if (!quorum_has(&r->quorum, others)) return false;
   if (r->yielded.after == l->ask_after && r->yielded.upto == l->ask_upto) return false;
   r->yielded.after = l->ask_after;
   r->yielded.upto = l->ask_upto;
@@ -192,7 +195,7 @@ void repair_on_answer(struct replica *r, int conn, const struct packet *p,
   c->asked = ASKED_ANSWERED;
   c->below_log = m.answer == ANSWER_BELOW_LOG;
   if (m.answer == ANSWER_DONT_HAVE && c->counts) /* one whose disk is new has nothing to say (E5) */
-    l->dont_have |= node_bit(c->peer_idx) & l->promised;
+    l->dont_have |= node_bit(c->peer_idx);
   if (m.answer == ANSWER_HAVE && l->asking)
     put(r, m.record, a);
   else if (m.answer == ANSWER_HAVE) /* another one's is at the disk; if it does not fit, again */

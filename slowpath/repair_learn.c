@@ -1,8 +1,8 @@
 /* repair_learn.c - a learner's damaged records come from its leader, before currentEpoch and the
  * ACK of NEWLEADER (R5, E1); and our answers to whoever asks.
  *
- * After DIFF or TRUNC and the records our history is the leader's, record by record, so what we
- * cannot read it has; if it has it in a snapshot only, we take that. */
+ * After DIFF or TRUNC and the records our history is the leader's, so what we cannot read it has;
+ * if it cannot send just that, we take a snapshot. */
 #include <string.h>
 
 #include "proto/repair.h"
@@ -55,8 +55,10 @@ void repair_on_learner_disk(struct replica *r, const struct disk_msg *m,
   }
 }
 
-/* Our history was the leader's, and what it has purged is committed: nothing is lost by a snapshot
- * of its, but on the way to it our log is short.  So the vote goes first (E5), durably. */
+/* Our history is the leader's, but not record by record here: it has purged this one, and so it is
+ * committed; or the last one before the hole was truncated, and that stood in the hole.  Nothing is
+ * lost by a snapshot of its, but on the way to it our log is short.  So the vote goes first (E5),
+ * durably. */
 static void take_snapshot(struct replica *r, struct replica_actions *a) {
   act_log(a, (struct log_event){.id = LOG_VOTE_GIVEN_UP, .zxid = r->durable.faulty});
   r->needs_snap = true;
@@ -68,9 +70,9 @@ void repair_on_learner_answer(struct replica *r, const struct packet *p,
                               struct replica_actions *a) {
   struct repair_msg m;
   enum reason bad = repair_read(&m, p);
-  if (bad || m.answer == ANSWER_DONT_HAVE || m.answer == ANSWER_FAULTY) {
-    learner_abandon(r, bad ? bad : REASON_SYNC_ORDER, false, a);
-  } else if (m.answer == ANSWER_BELOW_LOG) {
+  if (bad) {
+    learner_abandon(r, bad, false, a);
+  } else if (m.answer != ANSWER_HAVE) {
     take_snapshot(r, a);
   } else {
     memcpy(r->memory.buffer[0], m.record.data, (size_t)m.record.len);

@@ -109,7 +109,7 @@ struct leading {
   zxid_t ask_after, ask_upto;
   zxid_t hole_upto;    /* where the hole ends: ask_upto, but for a salvage */
   zxid_t salvage;      /* a loss was accepted: up to here a peer's records take the place of ours */
-  nodeset_t dont_have; /* of those who have promised our epoch */
+  nodeset_t dont_have; /* of those whose vote counts */
   uint64_t ping_us;
 };
 

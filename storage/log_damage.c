@@ -129,6 +129,11 @@ static int pass_within(struct log *l, const struct place *c) {
   return log_hole_add(l, hole) ? -1 : go_on(l, c, upto);
 }
 
+/* What earlier recoveries left between idx and to is dead, and has its place there. */
+static void begin_segments(struct log *l, int idx, int to) {
+  for (int i = idx + 1; i <= to; i++) l->segs[i].base = l->segs[i].end = l->last_zxid;
+}
+
 /* The end of one segment is damaged, and the next one is whole. */
 static int pass_end(struct log *l, int idx, const struct place *c) {
   struct segment *s = &l->segs[idx];
@@ -142,7 +147,7 @@ static int pass_end(struct log *l, int idx, const struct place *c) {
     l->last_zxid = s->end = upto;
   }
   s->tail = s->size;
-  l->segs[c->seg].base = l->last_zxid;
+  begin_segments(l, idx, c->seg);
   return go_on(l, c, l->last_zxid);
 }
 
@@ -155,7 +160,7 @@ static int pass_beginning(struct log *l, int idx, const struct place *c) {
   if (!one || !rest_is_zero(l, &l->segs[idx], l->segs[idx].size))
     return log_damaged(l, s, 0, "a truncation may have stood there");
   if (upto < l->last_zxid) log_clamp(l, upto); /* so it did */
-  s->base = l->last_zxid;
+  begin_segments(l, idx, c->seg);
   log_index_add(s, l->last_zxid, 0);
   struct log_hole hole = {s->id, 0, c->offset, l->last_zxid, upto};
   return log_hole_add(l, hole) ? -1 : go_on(l, c, upto);

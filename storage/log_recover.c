@@ -346,6 +346,7 @@ static int keep_undecided(struct log *l, int idx, struct log_recovery *rec) {
 /* finish decides what stands behind the end of the chain, in segment idx and in all later ones. */
 static int finish(struct log *l, int idx, struct log_recovery *rec) {
   if (keep_undecided(l, idx, rec)) return -1;
+  for (int i = idx + 1; i < l->seg_cnt; i++) begin_segment(l, i); /* behind that, too */
   rec->torn = find_torn(l, idx, rec);
   bool nothing = l->sequence == 0;              /* not even the beginning that every log has */
   bool elsewhere = rec->highest >= l->sequence; /* here it was never written */
@@ -376,6 +377,15 @@ static int follow_chain(struct log *l, int idx, struct log_recovery *rec) {
   }
 }
 
+/* What the head of log.h draws; purge and every search rely on it. */
+static bool is_ordered(const struct log *l) {
+  for (int i = 0; i < l->seg_cnt; i++) {
+    const struct segment *s = &l->segs[i];
+    if (s->base > s->end || (i && l->segs[i - 1].end > s->base)) return false;
+  }
+  return l->segs[l->seg_cnt - 1].end <= l->last_zxid;
+}
+
 int log_recover(struct log *l, struct log_recovery *rec) {
   memset(rec, 0, sizeof *rec);
   rec->torn = -1;
@@ -387,7 +397,8 @@ int log_recover(struct log *l, struct log_recovery *rec) {
   if (idx < 0 || finish(l, idx, rec)) return -1;
   log_forget_reads(l);
   l->read_ahead = LOG_READ_AHEAD;
-  if (!start) return 0;
   if (rec->torn >= 0) rec->torn -= start;
-  return log_drop(l, start);
+  if (start && log_drop(l, start)) return -1;
+  assert(is_ordered(l));
+  return 0;
 }

@@ -128,7 +128,7 @@ struct zk_client {
   /* time */
   uint64_t heard, said, next;
   uint64_t patience; /* with a node that leaves a request without an answer */
-  uint64_t since; /* it lives in this session, undisturbed by us */
+  uint64_t since;    /* it lives in this session, undisturbed by us */
   /* faults of its own */
   uint64_t paused_to, cut_to, suffers;
   uint64_t acked, wanted;

@@ -1,8 +1,8 @@
 /* What a leader may do with a session.
  *
  * It may end it when for its whole timeout, by the leader's own clock, nothing of the session has
- * reached the leader, since it began to lead.  Nothing that it prepares for a session is from a node
- * that the session's client has left.
+ * reached the leader, since it began to lead.  Nothing that it prepares for a session is from a
+ * node that the session's client has left.
  *
  * ZooKeeper promises no more: a node that is cut off from the leader answers its clients' pings for
  * a while, and the leader hears of none.  What clients may rely on when nothing is wrong is judged
@@ -104,7 +104,7 @@ static bool does_something(const struct app_prepared *p, const void *txn) {
 
 static void check_node(struct machine *m, const struct request *q) {
   struct contact *c = contact_of(&leaders[m->idx], q->session);
-  if (!c || !q->node) return;               /* node 0: the leader itself */
+  if (!c || !q->node) return;              /* node 0: the leader itself */
   if (q->type == OP_CLOSE_SESSION) return; /* the client's own last word, wherever it is by now */
   if (q->type == OP_REVALIDATE || q->type == OP_CREATE_SESSION || !c->node) c->node = q->node;
   if (c->node != q->node)

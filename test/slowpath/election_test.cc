@@ -164,6 +164,32 @@ TEST(Election, ALaterRoundIsComparedWithTheInitialVoteOnly) {
   EXPECT_EQ(n.e.proposal.election_epoch, 8);
 }
 
+// It was truncated since it gave that vote, and who holds it was cut off from then on (F2): to take
+// it over would promise what is no more, and in its round its holder would never take less.
+TEST(Election, AVoteForUsWithMoreThanWeHaveBeginsANewRound) {
+  for (int64_t round : {1, 7}) {
+    Node n(5, 2);
+    n.start(50, 1);
+    n.hear(1, PEER_LOOKING, vote_for(3, round, 59, 1));
+    EXPECT_EQ(n.told(), (Who{0, 1, 3, 4}));
+    EXPECT_EQ(n.said.leader, 3);
+    EXPECT_EQ(n.said.zxid, 50u);
+    EXPECT_EQ(n.said.election_epoch, round + 1);
+    n.hear(1, PEER_LOOKING, vote_for(2, round + 1, 59, 1));
+    n.told();
+    EXPECT_EQ(n.said.leader, 2);
+    EXPECT_EQ(n.said.election_epoch, round + 1);
+  }
+}
+
+TEST(Election, AVoteForUsWithWhatWeHaveSupportsUs) {
+  Node n(3, 2);
+  n.start(50, 1);
+  EXPECT_FALSE(n.hear(0, PEER_LOOKING, vote_for(3, 1, 50, 1)).decided);
+  EXPECT_TRUE(n.hear(1, PEER_LOOKING, vote_for(3, 1, 50, 1)).decided);
+  EXPECT_EQ(n.e.round, 1);
+}
+
 TEST(Election, AnEarlierRoundIsAnsweredAndDoesNotCount) {
   Node n(3, 2);
   n.start();

@@ -113,19 +113,35 @@ TEST(RepairStep, WhoComesAheadTakesNothingOfTheTimeOfOurDisk) {
   EXPECT_EQ(s.r->lead.deadline_us, limit);
 }
 
-// It may yet get the record from an older leader (E3).
-TEST(RepairStep, WhoHasPromisedNothingDeniesNothing) {
-  for (bool promised : {false, true}) {
+// It had promised our epoch before it restarted, so its ACKEPOCH is no promise now (A2); but no
+// older leader can have it any more, and nobody else would come to say it (E3).
+TEST(RepairStep, WhoHadPromisedOurEpochAlreadyDeniesToo) {
+  for (bool promised_before : {false, true}) {
     Leader s;
     s.asks(1);
-    s.comes(2, 2, promised ? 1 : 2); /* of the epoch that we have chosen: no promise to us */
-    s.ackepoch(2, promised ? 1 : UINT32_MAX, zxid_make(1, 4));
+    s.comes(2, 2, promised_before ? 2 : 1);
+    s.ackepoch(2, promised_before ? UINT32_MAX : 1, zxid_make(1, 4));
     ASSERT_EQ(s.asked_peer(2), 1);
     s.answers(1, ANSWER_DONT_HAVE);
+    EXPECT_FALSE(s.wrote(LOG_DISCARDED));
     s.answers(2, ANSWER_DONT_HAVE);
-    EXPECT_EQ(s.wrote(LOG_DISCARDED), promised);
-    EXPECT_EQ(s.repairs_asked(), promised ? 1 : 0);
+    EXPECT_TRUE(s.wrote(LOG_DISCARDED));
+    EXPECT_EQ(s.repairs_asked(), 1);
   }
+}
+
+// A new disk has nothing to say, nor has an observer (E5).
+TEST(RepairStep, WhoHasNoVoteDeniesNothing) {
+  Leader s;
+  s.asks(1);
+  s.comes(2, 2, 1, FEATURE_REPAIR | FEATURE_NON_COUNTING);
+  s.ackepoch(2, 1, zxid_make(1, 4));
+  ASSERT_EQ(s.asked_peer(2), 1);
+  s.answers(1, ANSWER_DONT_HAVE);
+  s.answers(2, ANSWER_DONT_HAVE);
+  s.tick();
+  EXPECT_FALSE(s.wrote(LOG_DISCARDED));
+  EXPECT_EQ(s.repairs_asked(), 0);
 }
 
 // The snapshot reaches into the hole: what it holds is committed, whoever has it not.
@@ -253,6 +269,23 @@ struct Learner : Mending {
     newleader(2);
   }
 };
+
+// Also when the last record before the hole is none of the leader's: it was truncated, and the end
+// of the log that said so was in the hole.
+TEST(RepairStep, ALearnerWhoseLeaderCannotSendJustThatTakesASnapshot) {
+  for (enum repair_answer answer : {ANSWER_BELOW_LOG, ANSWER_DONT_HAVE, ANSWER_FAULTY}) {
+    Learner s;
+    s.disk_says(REPAIR_NEEDS);
+    ASSERT_TRUE(s.asked.empty());
+    s.answers(0, answer);
+    EXPECT_TRUE(s.wrote(LOG_VOTE_GIVEN_UP));
+    EXPECT_TRUE(s.r->needs_snap);
+    ASSERT_EQ(s.asked.size(), 1u);
+    EXPECT_EQ(s.asked.front().type, DISK_MAY_VOTE);
+    EXPECT_EQ(s.asked.front().flag, 0u);
+    EXPECT_EQ(counters_get(&s.counters, REASON_SYNC_ORDER), 0u);
+  }
+}
 
 TEST(RepairStep, ALearnersDiskThatCopiesIsToldToGoOn) {
   Learner s;
