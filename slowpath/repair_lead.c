@@ -43,6 +43,7 @@ static void ask(struct replica *r, int conn, struct replica_actions *a) {
   struct learner_conn *c = &r->conns[conn];
   if (c->step != CONN_READY || c->asked != ASKED_NOT || !(c->features & FEATURE_REPAIR)) return;
   c->asked = ASKED_OPEN;
+  c->asked_wrong = false;
   c->deadline_us = r->now_us + init_limit_us(r);
   act_send(a, conn, repair_ask(arena_take(r, REPAIR_ASK_LEN), r->lead.ask_after, r->lead.ask_upto));
 }
@@ -67,22 +68,37 @@ static bool any_open(const struct replica *r) {
 
 static void judge(struct replica *r, struct replica_actions *a) {
   struct leading *l = &r->lead;
-  bool below_log = false;
   if (!l->asking) return;
   if (quorum_has(&r->quorum, l->dont_have) && may_discard(r)) {
     act_log(a, (struct log_event){.id = LOG_DISCARDED, .zxid = wanted(l)});
     ask_disk(r, REPAIR_DISCARD, a);
     return;
   }
+  if (!any_open(r)) l->waits = true;
+}
+
+static bool is_below_log(const struct replica *r) {
+  bool below_log = false;
   for (int i = 1; i <= LIMIT_LEARNERS; i++) below_log |= r->conns[i].below_log;
-  if (any_open(r)) return;
-  if (below_log && !r->needs_snap) give_up_vote(r, a);
-  l->waits = true;
+  return below_log;
+}
+
+/* If the others were no better, or failed for a moment, our last zxid counts again (E1); then they
+ * get longer and longer to change: nobody is thrown out again and again. */
+static bool may_yield(struct replica *r) {
+  const struct leading *l = &r->lead;
+  bool again = r->yielded.after == l->ask_after && r->yielded.upto == l->ask_upto;
+  if (again && r->now_us < r->yielded.again_us) return false;
+  if (!again) r->yielded.wait_us = YIELD_AGAIN_US;
+  r->yielded.after = l->ask_after;
+  r->yielded.upto = l->ask_upto;
+  r->yielded.again_us = r->now_us + r->yielded.wait_us;
+  if (r->yielded.wait_us < YIELD_AGAIN_MAX_US) r->yielded.wait_us *= 2;
+  return true;
 }
 
 /* Where epochs meet a peer may be intact and unable to answer: it has records that were perhaps
- * never ours.  A quorum without us needs none of ours: it may lead, and we learn.  Once for each
- * hole: if that quorum cannot establish either, our last zxid counts again (E1). */
+ * never ours.  A quorum without us needs none of ours: it may lead, and we learn. */
 static bool yields(struct replica *r) {
   struct leading *l = &r->lead;
   nodeset_t others = 0;
@@ -92,21 +108,23 @@ static bool yields(struct replica *r) {
     const struct learner_conn *c = &r->conns[i];
     if (c->asked == ASKED_ANSWERED && c->counts) others |= node_bit(c->peer_idx);
   }
-  if (!quorum_has(&r->quorum, others)) return false;
-  if (r->yielded.after == l->ask_after && r->yielded.upto == l->ask_upto) return false;
-  r->yielded.after = l->ask_after;
-  r->yielded.upto = l->ask_upto;
+  if (!quorum_has(&r->quorum, others) || !may_yield(r)) return false;
   r->shy_us = r->now_us + SHY_US;
   return true;
 }
 
-/* Not at once: others may be on their way. */
-static void tell(struct replica *r, struct replica_actions *a) {
-  if (!r->lead.asking || !r->lead.waits || r->lead.told) return;
+/* Not at once: others may be on their way, also when people have been told. */
+static void nobody_has_it(struct replica *r, struct replica_actions *a) {
+  if (!r->lead.asking || !r->lead.waits || any_open(r)) return;
+  if (is_below_log(r) && !r->needs_snap) {
+    give_up_vote(r, a);
+    return;
+  }
   if (yields(r)) {
     leader_step_down(r, REASON_FAULTY, a);
     return;
   }
+  if (r->lead.told) return;
   r->lead.told = true;
   act_log(a, (struct log_event){.id = LOG_REPAIR_WAITS, .zxid = wanted(&r->lead)});
 }
@@ -146,6 +164,7 @@ void repair_on_disk(struct replica *r, const struct disk_msg *m, struct replica_
   assert(r->lead.step == LEADING_REPAIR);
   if (m->reason != REASON_NONE) { /* what a peer sent was not it: as if it had not answered */
     counters_add(r->counters, m->reason, 1);
+    r->conns[r->lead.put_conn].asked_wrong = true;
     needs.flag = REPAIR_NEEDS;
     needs.zxid = r->lead.ask_after;
     needs.upto = r->lead.ask_upto;
@@ -156,6 +175,16 @@ void repair_on_disk(struct replica *r, const struct disk_msg *m, struct replica_
     ask_disk(r, REPAIR_GO_ON, a);
   else
     on_done(r, m, a);
+}
+
+/* What came was damaged on the way, and its holder may be the only one. */
+static void ask_again(struct replica *r, struct replica_actions *a) {
+  for (int i = 1; i <= LIMIT_LEARNERS; i++) {
+    struct learner_conn *c = &r->conns[i];
+    bool again = c->asked == ASKED_ANSWERED && c->asked_wrong && r->lead.asking;
+    if (again) c->asked = ASKED_NOT;
+    if (again) ask(r, i, a);
+  }
 }
 
 /* An accepted loss was of what those could not read who were here: who comes is asked for all. */
@@ -170,7 +199,8 @@ void repair_on_ready(struct replica *r, int conn, struct replica_actions *a) {
 }
 
 /* The record goes to the disk thread in buffer 0, which as a leader we do not need otherwise. */
-static void put(struct replica *r, struct span record, struct replica_actions *a) {
+static void put(struct replica *r, int conn, struct span record, struct replica_actions *a) {
+  r->lead.put_conn = conn;
   memcpy(r->memory.buffer[0], record.data, (size_t)record.len);
   wait_for_disk(r);
   act_disk(r, DISK_LEARNER,
@@ -197,7 +227,7 @@ void repair_on_answer(struct replica *r, int conn, const struct packet *p,
   if (m.answer == ANSWER_DONT_HAVE && c->counts) /* one whose disk is new has nothing to say (E5) */
     l->dont_have |= node_bit(c->peer_idx);
   if (m.answer == ANSWER_HAVE && l->asking)
-    put(r, m.record, a);
+    put(r, conn, m.record, a);
   else if (m.answer == ANSWER_HAVE) /* another one's is at the disk; if it does not fit, again */
     c->asked = ASKED_NOT;
   else
@@ -210,8 +240,10 @@ void repair_on_tick(struct replica *r, struct replica_actions *a) {
   r->lead.ping_us = r->now_us + tick_us(r);
   for (int i = 1; i <= LIMIT_LEARNERS; i++)
     if (r->conns[i].step == CONN_READY && r->conns[i].zabline) act_send_empty(a, i, PACKET_PING, 0);
-  tell(r, a);
-  if (r->role == ROLE_LEADING) judge(r, a);
+  nobody_has_it(r, a);
+  if (r->role != ROLE_LEADING) return;
+  ask_again(r, a);
+  judge(r, a);
 }
 
 zxid_t repair_waits_for(const struct replica *r) {

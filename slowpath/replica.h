@@ -110,6 +110,7 @@ struct leading {
   zxid_t hole_upto;    /* where the hole ends: ask_upto, but for a salvage */
   zxid_t salvage;      /* a loss was accepted: up to here a peer's records take the place of ours */
   nodeset_t dont_have; /* of those whose vote counts */
+  int put_conn;        /* whose record is at the disk, or was last */
   uint64_t ping_us;
 };
 
@@ -150,6 +151,7 @@ struct learner_conn {
   uint64_t features; /* FEATURE_* of its FOLLOWERINFO; cleared when it has been told MAY_VOTE */
   enum conn_asked asked; /* for the record that lead.ask_after is about */
   bool below_log;        /* it answered so */
+  bool asked_wrong;      /* its answer was damaged: to be asked again */
   bool repairs;          /* its log: it has asked us */
   uint64_t came_us;      /* its FOLLOWERINFO */
   uint64_t iteration;
@@ -197,7 +199,8 @@ struct replica {
   bool needs_snap; /* damaged records of ours exist only in others' snapshots */
   struct {
     zxid_t after, upto;
-  } yielded; /* the hole for which we have stepped down */
+    uint64_t again_us, wait_us;
+  } yielded; /* the hole for which we have stepped down, and when we may again */
   bool stopping;
   bool fast_open; /* OPEN or LEAD sent since the last CLOSED */
   unsigned fence; /* FENCE_*: still to answer */

@@ -13,11 +13,13 @@
 
 #include "slowpath/replica.h"
 
-#define CONNECT_RETRY_US 2000u   /* the leader may not know yet that it leads */
-#define CEPOCH_LIMIT_US 2000000u /* who voted for us is alive: it connects soon, or not at all */
-#define CONNECT_LIMIT_US 500000u /* then the election was wrong */
-#define SHY_US 1000000u          /* who stepped down lets others go first so long */
-#define AVOID_US 2000000u        /* a leader that we cannot work with is not voted for so long */
+#define CONNECT_RETRY_US 2000u    /* the leader may not know yet that it leads */
+#define CEPOCH_LIMIT_US 2000000u  /* who voted for us is alive: it connects soon, or not at all */
+#define CONNECT_LIMIT_US 500000u  /* then the election was wrong */
+#define SHY_US 1000000u           /* who stepped down lets others go first so long */
+#define YIELD_AGAIN_US 120000000u /* then others may try once more for the same hole, and ... */
+#define YIELD_AGAIN_MAX_US 1800000000u /* ... later and later */
+#define AVOID_US 2000000u /* a leader that we cannot work with is not voted for so long */
 #define TWIN_GAP_US \
   10000000u               /* who was refused for its id and comes after so long is another one */
 #define TWIN_US 1000000u  /* others who follow us, who do not lead, soon find out */

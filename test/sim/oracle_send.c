@@ -156,6 +156,7 @@ static void on_packet(struct machine *m, const struct tcp *s, int side, const st
               "its last zxid is that of FOLLOWERINFO, or of its fence");
       break;
     case PACKET_TRUNC:
+    case PACKET_SNAP: /* an installed snapshot cuts, too */
       oracle_state()->node[s->end[!side].machine].cut = p->zxid;
       break;
     case PACKET_NEWLEADER:

@@ -113,6 +113,40 @@ TEST(RepairStep, WhoComesAheadTakesNothingOfTheTimeOfOurDisk) {
   EXPECT_EQ(s.r->lead.deadline_us, limit);
 }
 
+// Purged by one, and in the log of another that is still on its way: no vote is given up for that.
+TEST(RepairStep, TheVoteIsNotGivenUpBeforeThoseOnTheirWayAreAsked) {
+  for (bool comes : {true, false}) {
+    Leader s;
+    s.asks(1);
+    if (comes) s.comes(2, 2);
+    s.answers(1, ANSWER_BELOW_LOG);
+    EXPECT_FALSE(s.wrote(LOG_VOTE_GIVEN_UP));
+    if (comes) {
+      s.ackepoch(2, 1, zxid_make(1, 4));
+      s.answers(2, ANSWER_HAVE, "record");
+      s.disk_says(REPAIR_DONE);
+      EXPECT_EQ(s.r->lead.step, LEADING_CURRENT);
+    } else {
+      s.tick();
+      EXPECT_TRUE(s.wrote(LOG_VOTE_GIVEN_UP));
+    }
+  }
+}
+
+// It may be the only one who has it, and only what arrived was damaged.
+TEST(RepairStep, WhoseRecordWasDamagedOnTheWayIsAskedAgain) {
+  Leader s;
+  s.asks(1);
+  s.answers(1, ANSWER_HAVE, "wrong!");
+  s.disk_says(REPAIR_DONE, REASON_RECORD_CRC);
+  EXPECT_EQ(s.asked_peer(1), 1) << "not at once: it may be wrong again and again";
+  s.tick();
+  ASSERT_EQ(s.asked_peer(1), 2);
+  s.answers(1, ANSWER_HAVE, "right!");
+  s.disk_says(REPAIR_DONE);
+  EXPECT_EQ(s.r->lead.step, LEADING_CURRENT);
+}
+
 // It had promised our epoch before it restarted, so its ACKEPOCH is no promise now (A2); but no
 // older leader can have it any more, and nobody else would come to say it (E3).
 TEST(RepairStep, WhoHadPromisedOurEpochAlreadyDeniesToo) {

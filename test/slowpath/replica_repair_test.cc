@@ -299,6 +299,22 @@ TEST(ReplicaRepair, WhereNobodyCanSayAnIntactQuorumLeadsAndTheDamagedOneLearns) 
   for (int node = 0; node < 3; node++) EXPECT_EQ(k.image(node)->state.last_zxid, zxid_make(1, 7));
 }
 
+// The one who needs nothing of it comes when people have been told already.
+TEST(ReplicaRepair, AnIntactQuorumThatIsTogetherLateLeads) {
+  TwoEpochs k;
+  k.second(2, 3);
+  image_push(k.image(0), 1, 1, 9, 64);
+  image_spoil_group(k.image(2), 6, 2);
+  cluster_start(k.c, 0);
+  cluster_start(k.c, 2);
+  cluster_run(k.c, 3000000);
+  ASSERT_EQ(cluster_logged(k.c, 2, LOG_REPAIR_WAITS), 1);
+  cluster_start(k.c, 1);
+  ASSERT_TRUE(k.settle());
+  EXPECT_EQ(cluster_leader(k.c), 0);
+  for (int node = 0; node < 3; node++) EXPECT_EQ(k.image(node)->state.last_zxid, zxid_make(1, 7));
+}
+
 // The operator gives up what is damaged, not what is intact beside it.
 TEST(ReplicaRepair, AnAcceptedLossTakesNothingAwayThatAPeerHereCanRead) {
   TwoEpochs k;
@@ -356,6 +372,13 @@ TEST(ReplicaRepair, LettingOthersLeadEndsWhenTheyAreNoBetter) {
   cluster_run(k.c, 60000000);
   for (int node = 0; node < 3; node++) elections -= cluster_replica(k.c, node)->elections;
   EXPECT_EQ(elections, 0u) << "nobody is thrown out meanwhile";
+  cluster_run(k.c, 120000000);
+  told = 0;
+  for (int node = 0; node < 3; node++) {
+    elections += cluster_replica(k.c, node)->elections;
+    told += cluster_logged(k.c, node, LOG_REPAIR_WAITS);
+  }
+  EXPECT_EQ(told, 2) << "one more attempt, much later: they may only have failed for a moment";
 }
 
 // ---- time ----
