@@ -130,10 +130,13 @@ static void on_fast(struct replica *r, const struct fast_msg *m, struct replica_
   }
 }
 
-/* `zabctl recover --accept-loss`: the operator lets us vote with what the disk holds. */
+/* `zabctl recover --accept-loss`: the operator lets us vote with what the disk holds.  Not while a
+ * snapshot may have shortened that: a leader is about to give us more. */
 static void on_recover(struct replica *r, struct replica_actions *a) {
   if (repair_accept_loss(r, a)) return;
-  if (r->phase == PHASE_STARTING || replica_counting(r) || r->durable.no_state) return;
+  if (r->phase == PHASE_STARTING || r->phase == PHASE_SYNC || replica_counting(r) ||
+      r->durable.no_state)
+    return;
   act_log(a, (struct log_event){.id = LOG_LOSS_ACCEPTED, .zxid = r->durable.last_zxid});
   r->unclean = r->needs_snap = false;
   if (!r->durable.may_vote)

@@ -321,6 +321,20 @@ TEST(RepairStep, ALearnerWhoseLeaderCannotSendJustThatTakesASnapshot) {
   }
 }
 
+// A snapshot below what it acknowledged may be half of what it has then.
+TEST(RepairStep, NobodyGetsTheVoteBackInTheMiddleOfASync) {
+  Learner s;
+  s.r->durable.may_vote = false;
+  s.asked.clear();
+  struct replica_event e = {};
+  e.type = EV_APP;
+  e.app.type = APP_RECOVER;
+  ASSERT_EQ(s.r->phase, PHASE_SYNC);
+  s.step(e);
+  EXPECT_TRUE(s.asked.empty());
+  EXPECT_FALSE(s.wrote(LOG_LOSS_ACCEPTED));
+}
+
 TEST(RepairStep, ALearnersDiskThatCopiesIsToldToGoOn) {
   Learner s;
   ASSERT_EQ(s.repairs_asked(), 1);
