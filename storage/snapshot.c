@@ -186,15 +186,16 @@ int snap_writer_abort(struct snapshots *s, int asker) {
   return io_unlink(s->io, name);
 }
 
-/* The log already begins behind zxid; the older snapshots belong to a history that is gone. */
+/* The log already begins behind zxid; all other snapshots belong to a history that is gone.  Those
+ * above go for good while inst.<zxid> is there: without it, one above the end of the log proves
+ * that the log has lost something.  The rest is done again by recovery (snap_recover). */
 int snap_install(struct snapshots *s, zxid_t zxid) {
   char from[IO_NAME_LEN], to[IO_NAME_LEN];
   snap_name(from, zxid, true);
   snap_name(to, zxid, false);
-  if (io_rename(s->io, from, to)) return -1;
+  if (snap_remove_range(s, zxid + 1, ZXID_NONE) || io_rename(s->io, from, to)) return -1;
   snap_list_add(s, zxid, true);
   for (int i = s->cnt - 1; i >= 0; i--)
     if (s->list[i].zxid != zxid && remove_at(s, i)) return -1;
-  return io_sync_dir(
-      s->io); /* before an append: one above zxid must not come back behind new records */
+  return 0;
 }

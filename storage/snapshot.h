@@ -92,7 +92,7 @@ int snap_writer_write(struct snapshots *s, int asker, const uint8_t *buf, uint32
 /* snap_writer_finish makes the file durable and gives it its name: snap.<zxid>, or inst.<zxid>. */
 int snap_writer_finish(struct snapshots *s, int asker, bool install);
 int snap_writer_abort(struct snapshots *s, int asker);
-/* snap_install turns inst.<zxid> into the only snapshot. */
+/* snap_install turns inst.<zxid> into the only snapshot; durable is that none is above it. */
 int snap_install(struct snapshots *s, zxid_t zxid);
 
 /* Between the snapshot_*.c files. */

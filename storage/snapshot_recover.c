@@ -27,8 +27,17 @@ static void collect(void *ctx, const char *name) {
   if (parse(name, "inst.%16llx%n", &zxid)) f->installs[f->install_cnt++] = zxid;
 }
 
+static int remove_above(struct snapshots *s, const struct files *f, zxid_t zxid) {
+  char name[IO_NAME_LEN];
+  for (int i = 0; i < f->snap_cnt; i++) {
+    snap_name(name, f->snaps[i], false);
+    if (f->snaps[i] > zxid && io_unlink(s->io, name)) return -1;
+  }
+  return io_sync_dir(s->io);
+}
+
 /* An install counts from the moment the log begins behind it; before that the old state is whole.
- */
+ * The order is that of snap_install. */
 static int settle_installs(struct snapshots *s, const struct files *f, zxid_t base,
                            bool restarted) {
   char from[IO_NAME_LEN], to[IO_NAME_LEN];
@@ -36,6 +45,7 @@ static int settle_installs(struct snapshots *s, const struct files *f, zxid_t ba
     snap_name(from, f->installs[i], true);
     snap_name(to, f->installs[i], false);
     bool valid = restarted && f->installs[i] == base;
+    if (valid && remove_above(s, f, base)) return -1;
     if (valid ? io_rename(s->io, from, to) : io_unlink(s->io, from)) return -1;
   }
   return f->install_cnt ? io_sync_dir(s->io) : 0;
@@ -51,11 +61,10 @@ static int check_one(struct snapshots *s, zxid_t zxid) {
   return 0;
 }
 
-/* A snapshot above the end of the log: removed if an install was cut short, since it belongs to the
- * history before it.  Else the log has lost what it once held durably (E7). */
-static int check_above(struct snapshots *s, zxid_t last_zxid, bool installed) {
+/* A snapshot above the end of the log, and no install that was cut short: the log has lost what it
+ * once held durably (E7). */
+static int check_above(struct snapshots *s, zxid_t last_zxid) {
   int newest = snap_newest(s, ZXID_NONE);
-  if (installed) return snap_remove_range(s, last_zxid + 1, ZXID_NONE);
   if (newest < 0 || s->list[newest].zxid <= last_zxid) return 0;
   return io_fail(s->io, REASON_CORRUPT,
                  "the log ends at zxid 0x%llx, below the snapshot of 0x%llx: it has lost its end; "
@@ -77,5 +86,5 @@ int snap_recover(struct snapshots *s, zxid_t base, zxid_t last_zxid, bool restar
     if (check_one(s, f.snaps[i])) return -1;
   /* left over from before an install */
   if (base > 0 && restarted && snap_remove_range(s, 0, base - 1)) return -1;
-  return check_above(s, last_zxid, restarted && last_zxid == base);
+  return check_above(s, last_zxid);
 }

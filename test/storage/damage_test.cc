@@ -438,6 +438,25 @@ TEST(Damage, ALogThatEndsBelowASnapshotHasLostItsEnd) {
   EXPECT_NE(std::string(d.error).find("lost its end"), std::string::npos) << d.error;
 }
 
+/* Nothing is left behind the beginning: the snapshot is the only proof. */
+TEST(Damage, ALogThatIsEmptiedBelowASnapshotHasLostItsEnd) {
+  for (bool install : {false, true}) {
+    Disk d;
+    Model m;
+    std::vector<Step> steps = {Accepted(1)};
+    if (install) steps.push_back(SnapInstall(Z(1, 50), 5000));
+    steps.push_back(Append(Recs(1, install ? 51 : 1, 1)));
+    steps.push_back(SnapOwn(Z(1, install ? 51 : 1), 10));
+    Prepare(d, m, steps);
+    memset(File(d, install ? "log.00000002" : "log.00000001") + 4096, 0, 4096);
+    for (int i = 0; i < 2; i++) {
+      EXPECT_FALSE(d.Open());
+      EXPECT_NE(std::string(d.error).find("lost its end"), std::string::npos) << d.error;
+    }
+    EXPECT_NE(File(d, install ? "snap.0000000100000033" : "snap.0000000100000001"), nullptr);
+  }
+}
+
 TEST(Damage, RotFoundWhileReadingIsFinalAndNamed) {
   Disk log, snap;
   Model m, n;

@@ -59,9 +59,7 @@ static Case Install() {
   return {{Accepted(3), Append(Recs(1, 1, 10, 9000)), SnapOwn(Z(1, 4), 3000), Idle(10)},
           {SnapInstall(Z(2, 9), 140000), Append(Recs(2, 10, 1)), Idle(10), SnapInstall(Z(3, 2), 9),
            Append(Recs(3, 3, 2))},
-          // what an install leaves to remove is removed by recovery, too; the spare's name (Idle)
-          // is made durable again before its use
-          {"/", "/", "/"}};
+          {"/"}};  // the spare's name (Idle) is made durable again before its use
 }
 
 static Case InstallBelowTheOldEnd() {
