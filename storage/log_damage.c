@@ -177,6 +177,13 @@ static bool is_empty_between(struct log *l, int idx, int to) {
   return true;
 }
 
+/* A group inside the one at the tail was meant for another place; it may be there, too. */
+static void note_misdirected(const struct segment *s, const struct group_header *h,
+                             const struct place *c, struct log_recovery *rec) {
+  bool inside = c->h.segment == s->id && c->offset < s->tail + group_size(h->len);
+  if (inside && c->h.sequence > rec->highest) rec->highest = c->h.sequence;
+}
+
 int log_pass_damage(struct log *l, int idx, struct log_recovery *rec) {
   const struct segment *s = &l->segs[idx];
   struct group_header h;
@@ -185,8 +192,10 @@ int log_pass_damage(struct log *l, int idx, struct log_recovery *rec) {
   if (found <= 0) return found < 0 ? -1 : LOG_ENDS;
   enum found here = s->tail < s->size ? log_look(l, s, s->tail, &h) : FOUND_NOTHING;
   if (here == FOUND_ERROR) return -1;
-  if (here == FOUND_HEADER && log_continues(l, &h) && h.sequence < c.h.sequence)
+  if (here == FOUND_HEADER && log_continues(l, &h) && h.sequence < c.h.sequence) {
+    note_misdirected(s, &h, &c, rec);
     return log_keep_damaged(l, idx, &h, rec) ? -1 : idx;
+  }
   if (c.seg == idx) return pass_within(l, &c);
   if (!is_complete(l, idx, c.seg) || !is_empty_between(l, idx, c.seg))
     return log_damaged(l, s, s->tail, "and what follows it is missing or unreadable, too");

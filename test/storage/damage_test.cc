@@ -222,6 +222,23 @@ TEST(Damage, AMisdirectedWriteIsNoticed) {
   ExpectFaulty(swapped, n, Z(1, 1));
 }
 
+/* Inside the records of another group it is no less noticed. */
+TEST(Damage, AMisdirectedLastGroupIsNoticedInsideALargerOne) {
+  for (uint32_t sector : {1, 2}) {
+    Disk d;
+    Model m;
+    Prepare(d, m,
+            {Accepted(1), Append(Recs(1, 1, 1)), Append(Recs(1, 2, 1, 9000)), Append(Recs(1, 3, 1)),
+             Append(Recs(1, 4, 1))});
+    uint8_t *p = File(d, "log.00000001"); /* 8192: (1,2), 20480: (1,3), 24576: (1,4) */
+    memcpy(p + 8192 + 4096 * sector, p + 24576, 4096);
+    Disk both(d);
+    memset(p + 24576, 0, 4096);
+    ExpectNoVote(d, m);
+    ExpectFaulty(both, m, Z(1, 2)); /* it is at home, too */
+  }
+}
+
 /* The zxids alone do not show it where an epoch ends: (2,1) may follow any (1,n). */
 TEST(Damage, AReaderNoticesAGroupInThePlaceOfAnEarlierOne) {
   Disk d;
