@@ -1,8 +1,9 @@
 /* Damage in the middle of the log: what stood there, as far as what is intact around it says.
  *
  * A record is told by its own checksum, a group by its header; where both are gone, the next intact
- * header says which zxid stood before it.  A hole never hides a truncation: if one may have been
- * there and cannot be reconstructed, the node stops (E1). */
+ * header says which zxid stood before it, and how many groups.  A hole never hides a truncation: if
+ * one may have been there and cannot be reconstructed, the node stops or has no vote any more (E1).
+ */
 #include <string.h>
 
 #include "storage/log_recover.h"
@@ -90,6 +91,7 @@ static int find_later(struct log *l, int idx, struct place *c) {
   return 0;
 }
 
+/* One that follows inside a later segment has that segment's first group before it: not h. */
 int log_is_followed(struct log *l, int idx, const struct group_header *h) {
   struct place c;
   uint64_t sequence = l->sequence, tail = l->segs[idx].tail;
@@ -98,7 +100,8 @@ int log_is_followed(struct log *l, int idx, const struct group_header *h) {
   int rc = find_later(l, idx, &c);
   l->sequence = sequence;
   l->segs[idx].tail = tail;
-  return rc;
+  bool replaced = rc > 0 && c.seg != idx && c.offset && c.h.sequence == h->sequence + 1;
+  return replaced ? 0 : rc;
 }
 
 static bool rest_is_zero(struct log *l, const struct segment *s, uint64_t to) {
@@ -134,11 +137,18 @@ static void begin_segments(struct log *l, int idx, int to) {
   for (int i = idx + 1; i <= to; i++) l->segs[i].base = l->segs[i].end = l->last_zxid;
 }
 
+/* How many groups are missing before c. */
+static uint64_t missing(const struct log *l, const struct place *c) {
+  return c->h.sequence - l->sequence;
+}
+
 /* The end of one segment is damaged, and the next one is whole. */
 static int pass_end(struct log *l, int idx, const struct place *c) {
   struct segment *s = &l->segs[idx];
   bool truncates = c->h.type == GROUP_TRUNCATE;
   zxid_t upto = truncates ? c->h.last_zxid : c->h.prev_zxid;
+  bool only = c->seg > idx + 1 && missing(l, c) == 1; /* it began a segment between */
+  if (upto < l->last_zxid && only) log_clamp(l, upto);
   if (!truncates && upto < l->last_zxid)
     return log_damaged(l, s, s->tail, "the next segment does not follow");
   if (upto > l->last_zxid) {
@@ -156,9 +166,8 @@ static int pass_beginning(struct log *l, int idx, const struct place *c) {
   struct segment *s = &l->segs[c->seg];
   zxid_t upto = c->h.prev_zxid;
   bool starts = c->h.type == GROUP_TRUNCATE || c->h.type == GROUP_RESTART;
-  bool one = c->h.sequence == l->sequence + 1 && !starts;
-  if (!one || !rest_is_zero(l, &l->segs[idx], l->segs[idx].size))
-    return log_damaged(l, s, 0, "a truncation may have stood there");
+  bool known = missing(l, c) == 1 || l->sequence == 0; /* 0: nothing is live before it */
+  if (!known || starts) return log_damaged(l, s, 0, "a truncation may have stood there");
   if (upto < l->last_zxid) log_clamp(l, upto); /* so it did */
   begin_segments(l, idx, c->seg);
   log_index_add(s, l->last_zxid, 0);
@@ -184,6 +193,36 @@ static void note_misdirected(const struct segment *s, const struct group_header 
   if (inside && c->h.sequence > rec->highest) rec->highest = c->h.sequence;
 }
 
+/* is_live: h, at the tail, is of the history.  If one group is missing before c, which is in a
+ * later segment, that is h only if c follows h; else an earlier recovery left h behind. */
+static bool is_live(const struct log *l, int idx, const struct group_header *h,
+                    const struct place *c) {
+  if (!log_continues(l, h) || h->sequence >= c->h.sequence) return false;
+  return c->seg == idx || missing(l, c) > 1 || c->h.chain == h->crc;
+}
+
+/* may_be_dead: h, at the tail, looks torn, and the TRUNCATE that left it behind may be among what
+ * is missing.  Returns 1, 0 or -1. */
+static int may_be_dead(struct log *l, int idx, const struct group_header *h,
+                       const struct place *c) {
+  const struct segment *s = &l->segs[idx];
+  bool hidden = c->seg > idx && (c->offset || c->seg > idx + 1) && missing(l, c) > 1;
+  const uint8_t *p = log_window(l, s, s->size, s->tail, group_size(h->len));
+  if (!p) return -1;
+  return hidden && group_has_zero_block(p, group_size(h->len));
+}
+
+static int keep(struct log *l, int idx, const struct group_header *h, const struct place *c,
+                struct log_recovery *rec) {
+  int dead = may_be_dead(l, idx, h, c);
+  if (dead < 0) return -1;
+  rec->lost_tail |= dead;
+  note_misdirected(&l->segs[idx], h, c, rec);
+  return log_keep_damaged(l, idx, h, rec) ? -1 : idx;
+}
+
+/* Only the first group of a segment truncates, and every group has its number: what c says before
+ * it is missing tells whether a truncation is. */
 int log_pass_damage(struct log *l, int idx, struct log_recovery *rec) {
   const struct segment *s = &l->segs[idx];
   struct group_header h;
@@ -192,12 +231,10 @@ int log_pass_damage(struct log *l, int idx, struct log_recovery *rec) {
   if (found <= 0) return found < 0 ? -1 : LOG_ENDS;
   enum found here = s->tail < s->size ? log_look(l, s, s->tail, &h) : FOUND_NOTHING;
   if (here == FOUND_ERROR) return -1;
-  if (here == FOUND_HEADER && log_continues(l, &h) && h.sequence < c.h.sequence) {
-    note_misdirected(s, &h, &c, rec);
-    return log_keep_damaged(l, idx, &h, rec) ? -1 : idx;
-  }
+  if (here == FOUND_HEADER && is_live(l, idx, &h, &c)) return keep(l, idx, &h, &c, rec);
   if (c.seg == idx) return pass_within(l, &c);
-  if (!is_complete(l, idx, c.seg) || !is_empty_between(l, idx, c.seg))
+  bool known = missing(l, &c) == 1 || l->sequence == 0; /* what stands between is dead */
+  if (!is_complete(l, idx, c.seg) || (!known && !is_empty_between(l, idx, c.seg)))
     return log_damaged(l, s, s->tail, "and what follows it is missing or unreadable, too");
   return c.offset ? pass_beginning(l, idx, &c) : pass_end(l, idx, &c);
 }

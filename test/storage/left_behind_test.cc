@@ -1,0 +1,150 @@
+// A torn group that an earlier recovery left behind stays dead whatever else is damaged later, and
+// none that is live is taken for one: the sequence numbers say which (E1, E2).
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+#include "test/storage/store_env.h"
+
+using namespace env;
+
+static zxid_t Z(uint32_t counter) { return zxid_make(1, counter); }
+
+static uint8_t *File(Disk &d, const char *name) {
+  size_t len;
+  uint8_t *p = powercut_file(d.cut, name, &len);
+  EXPECT_NE(p, nullptr) << name;
+  return p;
+}
+
+static void Reopened(Disk &d, Model &m, const std::vector<Step> &steps) {
+  ASSERT_TRUE(d.Open()) << d.error;
+  ASSERT_EQ(Compare(d.s, m), "");
+  for (const Step &step : steps) ASSERT_EQ(d.Do(step, m), REASON_NONE) << step.name;
+  d.Close();
+}
+
+// log.00000001: (1,1..5) at 4096, T = (1,6..8) at 8192, torn, nothing of it kept; log.00000002:
+// TRUNCATE, then (2,1), (2,2), (2,3).
+static void TornAndLeftBehind(Disk &d, Model &m, bool header) {
+  Prepare(d, m, {Accepted(1), Append(Recs(1, 1, 5))});
+  Model lost = m;
+  ASSERT_TRUE(d.Open());
+  ASSERT_EQ(d.Do(Append(Recs(1, 6, 3, 3000)), lost), REASON_NONE);
+  d.Close();
+  memset(File(d, "log.00000001") + 8192 + 1024, 0, 512);
+  if (!header) memset(File(d, "log.00000001") + 8192, 0, 512);
+  Reopened(d, m,
+           {Accepted(2), Append(Recs(2, 1, 1)), Append(Recs(2, 2, 1)), Append(Recs(2, 3, 1))});
+}
+
+TEST(LeftBehind, StaysDeadIfTheTruncationAndWhatFollowsItAreDamaged) {
+  Disk d;
+  Model m;
+  TornAndLeftBehind(d, m, true);
+  File(d, "log.00000002")[0] ^= 1;
+  File(d, "log.00000002")[4096] ^= 1;
+  ASSERT_TRUE(d.Open()) << d.error;
+  EXPECT_EQ(SafeAndRepairable(d, m), "");
+  EXPECT_FALSE(store_state(d.s).may_vote); /* (2,1) may be lost, and nobody can say behind what */
+}
+
+// The same where the torn group is the first of a segment.
+static void TornFirstOfASegment(Disk &d, Model &m) {
+  std::vector<Step> full = {Accepted(1)};
+  for (uint32_t i = 1; i <= 5; i++) full.push_back(Append(Recs(1, i, 1, 9000)));
+  Prepare(d, m, full); /* 12288 bytes each: log.00000001 is full */
+  Model lost = m;
+  ASSERT_TRUE(d.Open());
+  ASSERT_EQ(d.Do(Append(Recs(1, 6, 1, 9000)), lost), REASON_NONE);
+  d.Close();
+  memset(File(d, "log.00000002") + 4096, 0, 4096);
+  Reopened(d, m,
+           {Accepted(2), Append(Recs(2, 1, 1)), Append(Recs(2, 2, 1)), Append(Recs(2, 3, 1))});
+}
+
+TEST(LeftBehind, StaysDeadAsTheFirstGroupOfASegment) {
+  for (int damaged : {1, 2}) {
+    Disk d;
+    Model m;
+    TornFirstOfASegment(d, m);
+    for (int i = 0; i < damaged; i++) File(d, "log.00000003")[4096 * i] ^= 1;
+    ASSERT_TRUE(d.Open()) << d.error;
+    EXPECT_EQ(SafeAndRepairable(d, m), "");
+    EXPECT_EQ(store_state(d.s).may_vote, damaged == 1);
+  }
+}
+
+TEST(LeftBehind, NeedsNoTruncationThatCanBeRead) {
+  for (bool header : {false, true}) {
+    Disk d;
+    Model m;
+    TornAndLeftBehind(d, m, header);
+    File(d, "log.00000002")[0] ^= 1;
+    ASSERT_TRUE(d.Open()) << header << d.error;
+    EXPECT_TRUE(store_state(d.s).may_vote);
+    EXPECT_EQ(store_state(d.s).faulty, 0u);
+    EXPECT_EQ(SafeAndRepairable(d, m), "") << header;
+  }
+}
+
+static bool Exists(Disk &d, const std::string &file) {
+  for (int i = 0; const char *name = powercut_name(d.cut, i); i++)
+    if (file == name) return true;
+  return false;
+}
+
+// What is left of a TRUNCATE group if the power goes in its write.
+enum Left { kHeader, kRest };
+static void Tear(Disk &d, const char *name, Left left) {
+  uint8_t *p = File(d, name);
+  left == kHeader ? memset(p + 512, 0, 4096 - 512) : memset(p, 0, 512);
+}
+
+// log.00000001: (1,1..5), then (1,6), damaged; a learner's TRUNCATE to 3 was torn; log.00000003:
+// TRUNCATE to 6, then what follows.
+static void TornTruncation(Disk &d, Model &m, Left left, uint32_t behind) {
+  Prepare(d, m, {Accepted(1), Append(Recs(1, 1, 5)), Append(Recs(1, 6, 1))});
+  Model cut = m;
+  ASSERT_TRUE(d.Open());
+  ASSERT_EQ(d.Do(Truncate(Z(3)), cut), REASON_NONE);
+  d.Close();
+  Tear(d, "log.00000002", left);
+  Reopened(d, m, {Append(Recs(1, 7, behind))});
+  ASSERT_TRUE(Exists(d, "log.00000003"));
+  File(d, "log.00000001")[8192] ^= 1;
+}
+
+static void TruncationThatNeverWas(Left left, uint32_t behind) {
+  Disk d;
+  Model m;
+  TornTruncation(d, m, left, behind);
+  SCOPED_TRACE(behind);
+  ASSERT_TRUE(d.Open()) << d.error;
+  EXPECT_TRUE(store_state(d.s).may_vote);
+  EXPECT_EQ(store_state(d.s).faulty, Z(6));
+  EXPECT_EQ(store_state(d.s).last_zxid, m.last());
+  EXPECT_EQ(SafeAndRepairable(d, m), "");
+}
+
+TEST(LeftBehind, StandsBetweenADamagedGroupAndWhatFollowsIt) {
+  for (uint32_t behind : {0, 1}) TruncationThatNeverWas(kRest, behind);
+}
+
+// All of a segment but its first group, a TRUNCATE, is too small for the next one.
+TEST(LeftBehind, ALostTruncationAloneInItsSegmentIsKnownFromTheNextSegment) {
+  for (bool torn : {false, true}) {
+    Disk d;
+    Model m;
+    Prepare(d, m, {Accepted(2), Append(Recs(1, 1, 5)), Truncate(Z(3))});
+    d.config.segment_bytes = 4 << 20;
+    Reopened(d, m, {Append(Recs(2, 1, 8, 18000)), Append(Recs(2, 9, 1))});
+    ASSERT_TRUE(Exists(d, "log.00000003"));
+    File(d, "log.00000002")[0] ^= 1;
+    if (torn) memset(File(d, "log.00000001") + 8192, 1, 4096); /* behind (1,1..5): dead */
+    ASSERT_TRUE(d.Open()) << d.error;
+    EXPECT_TRUE(store_state(d.s).may_vote);
+    EXPECT_EQ(store_state(d.s).faulty, 0u);
+    EXPECT_EQ(SafeAndRepairable(d, m), "");
+  }
+}
