@@ -146,7 +146,7 @@ static uint64_t missing(const struct log *l, const struct place *c) {
 static int pass_end(struct log *l, int idx, const struct place *c) {
   struct segment *s = &l->segs[idx];
   bool truncates = c->h.type == GROUP_TRUNCATE;
-  zxid_t upto = truncates ? c->h.last_zxid : c->h.prev_zxid;
+  zxid_t upto = c->h.prev_zxid;                       /* it may be torn and never have truncated */
   bool only = c->seg > idx + 1 && missing(l, c) == 1; /* it began a segment between */
   if (upto < l->last_zxid && only) log_clamp(l, upto);
   if (!truncates && upto < l->last_zxid)

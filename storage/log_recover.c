@@ -142,6 +142,22 @@ static void begin_segment(struct log *l, int idx) {
   l->segs[idx].base = l->segs[idx].end = l->last_zxid;
 }
 
+/* is_first_whole: the first group of segment idx was once complete.  Returns 1, 0 or -1. */
+static int is_first_whole(struct log *l, int idx, const struct group_header *h) {
+  const struct segment *s = &l->segs[idx];
+  const uint8_t *p = log_window(l, s, s->size, 0, group_size(h->len));
+  if (!p) return -1;
+  return group_has_zero_block(p, group_size(h->len)) ? log_is_followed(l, idx, h) : 1;
+}
+
+/* What is not in the header is filling, if there are no records; but as the first of a segment the
+ * group may be torn, and left behind.  Returns 1, 0 or -1. */
+static int is_whole(struct log *l, int idx, enum found found, const struct group_header *h) {
+  if (found != FOUND_HEADER || h->len) return found == FOUND_GROUP;
+  bool counts = l->segs[idx].tail || h->type == GROUP_RESTART;
+  return counts ? 1 : is_first_whole(l, idx, h);
+}
+
 static int scan_segment(struct log *l, int idx, struct log_recovery *rec) {
   struct segment *s = &l->segs[idx];
   struct group_header h;
@@ -150,9 +166,9 @@ static int scan_segment(struct log *l, int idx, struct log_recovery *rec) {
     if (found == FOUND_ERROR) return -1;
     if (found >= FOUND_HEADER && !log_continues(l, &h) && h.sequence > rec->highest)
       rec->highest = h.sequence;
-    /* what is not in the header is filling, if there are no records */
-    bool whole = found == FOUND_GROUP || (found == FOUND_HEADER && h.len == 0);
-    if (!whole || !log_continues(l, &h)) return 0;
+    if (!log_continues(l, &h)) return 0;
+    int whole = is_whole(l, idx, found, &h);
+    if (whole <= 0) return whole;
     if (apply(l, idx, s->tail, &h, rec)) return -1;
   }
   return 0;
@@ -172,19 +188,10 @@ static int find_start(struct log *l, struct log_recovery *rec) {
   enum found found = log_look(l, s, 0, &h);
   if (found == FOUND_ERROR) return -1;
   if (found < FOUND_HEADER) return log_find_beginning(l, start) ? -1 : start;
-  bool records = h.type == GROUP_RECORDS || h.type == GROUP_IDLE;
   l->sequence = h.sequence;
   l->chain = h.chain;
-  l->last_zxid = records ? h.prev_zxid : h.last_zxid;
+  l->last_zxid = h.type == GROUP_RESTART ? h.last_zxid : h.prev_zxid;
   return start;
-}
-
-/* is_first_whole: the first group of segment idx was once complete.  Returns 1, 0 or -1. */
-static int is_first_whole(struct log *l, int idx, const struct group_header *h) {
-  const struct segment *s = &l->segs[idx];
-  const uint8_t *p = log_window(l, s, s->size, 0, group_size(h->len));
-  if (!p) return -1;
-  return group_has_zero_block(p, group_size(h->len)) ? log_is_followed(l, idx, h) : 1;
 }
 
 /* find_successor returns the segment behind idx whose first group continues the chain; 0: none. 
@@ -358,22 +365,25 @@ static int finish(struct log *l, int idx, struct log_recovery *rec) {
   return open_tail(l, rec);
 }
 
-/* follow_chain returns the segment in which the chain ends, or -1. */
-static int follow_chain(struct log *l, int idx, struct log_recovery *rec) {
+/* enter begins with segment idx, or with the later one that begins in its place.  Returns it, or
+ * -1. */
+static int enter(struct log *l, int idx) {
+  if (l->segs[idx].tail) return idx;
+  int first = find_successor(l, idx - 1);
+  if (first > 0) idx = first;
   begin_segment(l, idx);
-  for (;;) {
-    if (scan_segment(l, idx, rec)) return -1;
+  return first < 0 ? -1 : idx;
+}
+
+/* follow_chain returns the segment in which the chain ends, or -1. */
+static int follow_chain(struct log *l, int start, struct log_recovery *rec) {
+  for (int idx = enter(l, start);;) {
+    if (idx < 0 || scan_segment(l, idx, rec)) return -1;
     int next = find_successor(l, idx);
-    if (next < 0) return -1;
-    if (next > 0) {
-      begin_segment(l, next);
-      idx = next;
-      continue;
-    }
-    next = log_pass_damage(l, idx, rec);
+    if (next > 0) begin_segment(l, next);
+    if (next == 0) next = log_pass_damage(l, idx, rec);
     if (next == LOG_ENDS) return idx;
-    if (next < 0) return -1;
-    idx = next;
+    idx = next < 0 ? -1 : enter(l, next);
   }
 }
 

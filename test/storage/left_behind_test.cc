@@ -148,3 +148,83 @@ TEST(LeftBehind, ALostTruncationAloneInItsSegmentIsKnownFromTheNextSegment) {
     EXPECT_EQ(SafeAndRepairable(d, m), "");
   }
 }
+
+TEST(LeftBehind, TruncationThatNeverWasIsNotBelieved) {
+  for (uint32_t behind : {0, 1}) TruncationThatNeverWas(kHeader, behind);
+}
+
+// Snapshots that log.00000001 is not needed for; the process ends when purge has dropped it and no
+// more.
+static void GoOnAndPurge(Disk &d, Model &m) {
+  Reopened(d, m,
+           {Append(Recs(1, 6, 1)), Append(Recs(1, 7, 1)), SnapOwn(Z(6), 900), SnapOwn(Z(7), 900)});
+  ASSERT_TRUE(d.Open());
+  while (Exists(d, "log.00000001")) ASSERT_TRUE(store_idle(d.s, true));
+  d.Close();
+  ASSERT_TRUE(Exists(d, "log.00000002"));
+}
+
+// log.00000001: (1,1..5), T; then TRUNCATE groups as torn says, the last one whole.
+static void PurgedUpToTorn(Disk &d, Model &m, const std::vector<Left> &torn) {
+  Prepare(d, m, {Accepted(1), Append(Recs(1, 1, 5))});
+  memset(File(d, "log.00000001") + 8192 + 512, 1, 512);
+  std::string name = "log.00000002";
+  for (Left left : torn) {
+    Reopened(d, m, {});
+    Tear(d, name.c_str(), left);
+    name.back()++;
+  }
+  GoOnAndPurge(d, m);
+}
+
+TEST(LeftBehind, MayBecomeTheFirstSegmentOfThePurgedLog) {
+  for (const std::vector<Left> &torn : std::vector<std::vector<Left>>{{kHeader},
+                                                                      {kRest},
+                                                                      {kHeader, kHeader},
+                                                                      {kHeader, kRest},
+                                                                      {kRest, kHeader},
+                                                                      {kRest, kRest},
+                                                                      {kRest, kRest, kHeader}}) {
+    Disk d;
+    Model m;
+    PurgedUpToTorn(d, m, torn);
+    SCOPED_TRACE(testing::PrintToString(torn));
+    ASSERT_TRUE(d.Open()) << d.error;
+    EXPECT_TRUE(store_state(d.s).may_vote);
+    EXPECT_EQ(store_state(d.s).faulty, 0u);
+    EXPECT_EQ(SafeAndRepairable(d, m), "");
+  }
+}
+
+// One rotten sector more: the truncation by which the last torn one was left behind.
+TEST(LeftBehind, MayBecomeTheFirstSegmentEvenIfWhatLeftItBehindIsDamaged) {
+  for (const std::vector<Left> &torn :
+       std::vector<std::vector<Left>>{{kHeader}, {kRest}, {kHeader, kHeader}, {kRest, kRest}}) {
+    Disk d;
+    Model m;
+    PurgedUpToTorn(d, m, torn);
+    SCOPED_TRACE(testing::PrintToString(torn));
+    File(d, torn.size() == 1 ? "log.00000003" : "log.00000004")[0] ^= 1;
+    ASSERT_TRUE(d.Open()) << d.error;
+    EXPECT_TRUE(store_state(d.s).may_vote);
+    EXPECT_EQ(SafeAndRepairable(d, m), "");
+  }
+}
+
+TEST(LeftBehind, TruncationThatNeverWasMayBecomeTheFirstSegment) {
+  for (Left left : {kHeader, kRest}) {
+    Disk d;
+    Model m;
+    Prepare(d, m, {Accepted(1), Append(Recs(1, 1, 5))});
+    Model cut = m;
+    ASSERT_TRUE(d.Open());
+    ASSERT_EQ(d.Do(Truncate(Z(3)), cut), REASON_NONE);
+    d.Close();
+    Tear(d, "log.00000002", left);
+    GoOnAndPurge(d, m);
+    ASSERT_TRUE(d.Open()) << d.error;
+    EXPECT_TRUE(store_state(d.s).may_vote);
+    EXPECT_EQ(store_state(d.s).faulty, 0u);
+    EXPECT_EQ(SafeAndRepairable(d, m), "");
+  }
+}
