@@ -114,6 +114,7 @@ struct log {
 struct log_recovery {
   uint32_t accepted_epoch; /* largest in any group */
   uint64_t highest;        /* largest sequence in any header */
+  int start;               /* segment with which the history begins, until log_recover returns */
   bool restarted;          /* the log begins with a RESTART behind its base */
   bool lost_tail;          /* it held more, and nobody can say to where */
   int torn;                /* segment whose tail log_mend leaves behind; -1: none */

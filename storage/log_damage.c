@@ -175,6 +175,29 @@ static int pass_beginning(struct log *l, int idx, const struct place *c) {
   return log_hole_add(l, hole) ? -1 : go_on(l, c, upto);
 }
 
+/* Whole segments are lost, and so maybe a truncation.  Within one epoch that does not matter: a
+ * zxid names all before it. */
+static bool may_hide_truncation(const struct log *l, int idx, const struct place *c) {
+  return !c->offset && c->seg > idx + 1 && zxid_epoch(c->h.prev_zxid) != zxid_epoch(l->last_zxid);
+}
+
+/* Nobody can say how much of what stood before them counts: all of it is faulty. */
+static int pass_lost(struct log *l, int idx, const struct place *c,
+                     const struct log_recovery *rec) {
+  struct segment *s = &l->segs[idx + 1];
+  zxid_t base = l->segs[rec->start].base, upto = c->h.prev_zxid;
+  if (upto < base) return log_damaged(l, s, 0, "the next segment does not follow");
+  log_clamp(l, base);
+  begin_segments(l, idx, idx + 1);
+  log_index_add(s, base, 0);
+  struct log_hole hole = {s->id, 0, s->size, base, upto};
+  if (log_hole_add(l, hole)) return -1;
+  s->tail = s->size;
+  l->last_zxid = s->end = upto;
+  begin_segments(l, idx + 1, c->seg);
+  return go_on(l, c, upto);
+}
+
 static bool is_complete(const struct log *l, int idx, int to) {
   return l->segs[to].id - l->segs[idx].id == (uint64_t)(to - idx);
 }
@@ -236,6 +259,7 @@ int log_pass_damage(struct log *l, int idx, struct log_recovery *rec) {
   bool known = missing(l, &c) == 1 || l->sequence == 0; /* what stands between is dead */
   if (!is_complete(l, idx, c.seg) || (!known && !is_empty_between(l, idx, c.seg)))
     return log_damaged(l, s, s->tail, "and what follows it is missing or unreadable, too");
+  if (!known && may_hide_truncation(l, idx, &c)) return pass_lost(l, idx, &c, rec);
   return c.offset ? pass_beginning(l, idx, &c) : pass_end(l, idx, &c);
 }
 

@@ -403,6 +403,7 @@ int log_recover(struct log *l, struct log_recovery *rec) {
   if (add_files(l)) return -1;
   int start = find_start(l, rec);
   if (start < 0) return -1;
+  rec->start = start;
   int idx = follow_chain(l, start, rec);
   if (idx < 0 || finish(l, idx, rec)) return -1;
   log_forget_reads(l);

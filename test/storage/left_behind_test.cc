@@ -228,3 +228,28 @@ TEST(LeftBehind, TruncationThatNeverWasMayBecomeTheFirstSegment) {
     EXPECT_EQ(SafeAndRepairable(d, m), "");
   }
 }
+
+// A truncation and what follows it up to the end of its segment, all of it lost: what it cut off
+// must not come back.  Within one epoch none matters.
+TEST(LeftBehind, ALostSegmentThatMayHaveTruncatedMakesAllBeforeItFaulty) {
+  for (uint32_t epoch : {1, 2})
+    for (uint32_t base : {0, 50}) {
+      Disk d;
+      Model m;
+      std::vector<Step> steps = {Accepted(2)};
+      if (base) steps.push_back(SnapInstall(Z(base), 5000));
+      steps.push_back(Append(Recs(1, base + 1, 9)));
+      if (epoch == 2) steps.push_back(Truncate(Z(base + 3)));
+      for (uint32_t i = 1; i <= 12; i++)
+        steps.push_back(Append(Recs(epoch, epoch == 2 ? i : base + 9 + i, 1, 9000)));
+      Prepare(d, m, steps);
+      SCOPED_TRACE(std::to_string(epoch) + " " + std::to_string(base));
+      const char *lost = base ? "log.00000003" : "log.00000002";
+      ASSERT_TRUE(Exists(d, base ? "log.00000004" : "log.00000003"));
+      memset(File(d, lost), 0, 65536);
+      ASSERT_TRUE(d.Open()) << d.error;
+      EXPECT_TRUE(store_state(d.s).may_vote);
+      if (epoch == 1) EXPECT_GT(store_state(d.s).faulty, Z(base + 9));
+      EXPECT_EQ(SafeAndRepairable(d, m), "");
+    }
+}
