@@ -168,7 +168,7 @@ void log_pass(struct log *l, struct log_place *p); /* p is before a hole, then b
 void log_keep_hint(struct log *l, const struct log_place *p);
 
 /* ---- holes ---- */
-/* log_hole_add: behind all others.  log_hole_at: the one that begins there, NULL if none. */
+/* log_hole_add: behind all others.  log_hole_at: the one there, NULL if none. */
 int log_hole_add(struct log *l, struct log_hole h);
 const struct log_hole *log_hole_at(const struct log *l, const struct log_place *p);
 /* log_hole_of: the one in which the record zxid is missing; NULL: none. */

@@ -20,10 +20,14 @@ int log_hole_add(struct log *l, struct log_hole h) {
   return 0;
 }
 
+/* A reader that skips a group may come out inside a hole that has begun in it. */
 const struct log_hole *log_hole_at(const struct log *l, const struct log_place *p) {
-  for (int i = 0; i < l->hole_cnt; i++)
-    if (l->holes[i].segment == l->segs[p->seg_idx].id && l->holes[i].from == p->group + p->inner)
-      return &l->holes[i];
+  uint64_t at = p->group + p->inner;
+  for (int i = 0; i < l->hole_cnt; i++) {
+    const struct log_hole *h = &l->holes[i];
+    bool begins_or_inside = h->from == at || (h->from < at && at < h->to);
+    if (h->segment == l->segs[p->seg_idx].id && begins_or_inside) return h;
+  }
   return NULL;
 }
 

@@ -94,3 +94,19 @@ TEST(Hole, BeforeASegmentThatWasLeftBehindIsNotPurged) {
   EXPECT_EQ(store_state(d.s).faulty, Z(5));
   EXPECT_EQ(SafeAndRepairable(d, m), "");
 }
+
+// A hole begins in a group that a reader skips, and ends behind the next one.
+TEST(Hole, OverTwoGroupsIsPassedOverByWhoReadsBehindIt) {
+  Disk d;
+  Model m;
+  size_t len;
+  Prepare(d, m,
+          {Accepted(1), Append(Recs(1, 1, 3)), Append(Recs(1, 4, 3)), Append(Recs(1, 7, 2)),
+           SnapOwn(Z(8), 900), Append(Recs(1, 9, 2)), Seal()});
+  uint8_t *p = powercut_file(d.cut, "log.00000001", &len);
+  memset(p + 8192 + 80, 7, 100); /* the first record of (1,4..6) */
+  p[12288] ^= 1;                 /* the header of (1,7..8) */
+  ASSERT_TRUE(d.Open()) << d.error;
+  EXPECT_EQ(store_state(d.s).faulty, 0u);
+  EXPECT_EQ(Compare(d.s, m), "");
+}
