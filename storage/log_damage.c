@@ -2,8 +2,8 @@
  *
  * A record is told by its own checksum, a group by its header; where both are gone, the next intact
  * header says which zxid stood before it, and how many groups.  A hole never hides a truncation: if
- * one may have been there and cannot be reconstructed, the node stops or has no vote any more (E1).
- */
+ * one may have been there and cannot be reconstructed, all of the log before it is faulty, or the
+ * vote is given up (E1). */
 #include <string.h>
 
 #include "storage/log_recover.h"
@@ -104,14 +104,6 @@ int log_is_followed(struct log *l, int idx, const struct group_header *h) {
   return replaced ? 0 : rc;
 }
 
-static bool rest_is_zero(struct log *l, const struct segment *s, uint64_t to) {
-  for (uint64_t at = s->tail; at < to; at += LIMIT_SECTOR) {
-    const uint8_t *p = log_window(l, s, s->size, at, LIMIT_SECTOR);
-    if (!p || !group_all_zero(p, LIMIT_SECTOR)) return false;
-  }
-  return true;
-}
-
 /* The chain goes on at c; before it the history ends at zxid. */
 static int go_on(struct log *l, const struct place *c, zxid_t zxid) {
   struct segment *s = &l->segs[c->seg];
@@ -142,13 +134,23 @@ static uint64_t missing(const struct log *l, const struct place *c) {
   return c->h.sequence - l->sequence;
 }
 
-/* The end of one segment is damaged, and the next one is whole. */
+/* The same at c in a later segment; what of that is unreadable before c is within the hole. */
+static int go_on_in(struct log *l, const struct place *c, zxid_t zxid) {
+  struct segment *s = &l->segs[c->seg];
+  struct log_hole nothing = {s->id, 0, c->offset, zxid, zxid};
+  if (c->offset) log_index_add(s, zxid, 0);
+  return c->offset && log_hole_add(l, nothing) ? -1 : go_on(l, c, zxid);
+}
+
+/* Among what is missing before c is the first group of a segment. */
+static bool has_begun(int idx, const struct place *c) { return c->offset || c->seg > idx + 1; }
+
+/* The end of one segment is damaged, and maybe what stands between it and c. */
 static int pass_end(struct log *l, int idx, const struct place *c) {
   struct segment *s = &l->segs[idx];
   bool truncates = c->h.type == GROUP_TRUNCATE;
-  zxid_t upto = c->h.prev_zxid;                       /* it may be torn and never have truncated */
-  bool only = c->seg > idx + 1 && missing(l, c) == 1; /* it began a segment between */
-  if (upto < l->last_zxid && only) log_clamp(l, upto);
+  zxid_t upto = c->h.prev_zxid; /* it may be torn and never have truncated */
+  if (upto < l->last_zxid && has_begun(idx, c)) log_clamp(l, upto);
   if (!truncates && upto < l->last_zxid)
     return log_damaged(l, s, s->tail, "the next segment does not follow");
   if (upto > l->last_zxid) {
@@ -158,55 +160,45 @@ static int pass_end(struct log *l, int idx, const struct place *c) {
   }
   s->tail = s->size;
   begin_segments(l, idx, c->seg);
-  return go_on(l, c, l->last_zxid);
+  return go_on_in(l, c, l->last_zxid);
 }
 
-/* The beginning of a segment is damaged: one group, or nobody could say whether it truncated. */
+/* One group is damaged, the first of a segment. */
 static int pass_beginning(struct log *l, int idx, const struct place *c) {
   struct segment *s = &l->segs[c->seg];
   zxid_t upto = c->h.prev_zxid;
-  bool starts = c->h.type == GROUP_TRUNCATE || c->h.type == GROUP_RESTART;
-  bool known = missing(l, c) == 1 || l->sequence == 0; /* 0: nothing is live before it */
-  if (!known || starts) return log_damaged(l, s, 0, "a truncation may have stood there");
-  if (upto < l->last_zxid) log_clamp(l, upto); /* so it did */
+  if (upto < l->last_zxid) log_clamp(l, upto); /* it truncated */
   begin_segments(l, idx, c->seg);
   log_index_add(s, l->last_zxid, 0);
   struct log_hole hole = {s->id, 0, c->offset, l->last_zxid, upto};
   return log_hole_add(l, hole) ? -1 : go_on(l, c, upto);
 }
 
-/* Whole segments are lost, and so maybe a truncation.  Within one epoch that does not matter: a
- * zxid names all before it. */
+/* may_hide_truncation: and nobody can say to where.  Within one epoch that does not matter: a zxid
+ * names all before it; nor if nothing is live before c. */
 static bool may_hide_truncation(const struct log *l, int idx, const struct place *c) {
-  return !c->offset && c->seg > idx + 1 && zxid_epoch(c->h.prev_zxid) != zxid_epoch(l->last_zxid);
+  return has_begun(idx, c) && missing(l, c) > 1 && l->sequence > 0 &&
+         zxid_epoch(c->h.prev_zxid) != zxid_epoch(l->last_zxid);
 }
 
-/* Nobody can say how much of what stood before them counts: all of it is faulty. */
-static int pass_lost(struct log *l, int idx, const struct place *c,
-                     const struct log_recovery *rec) {
-  struct segment *s = &l->segs[idx + 1];
-  zxid_t base = l->segs[rec->start].base, upto = c->h.prev_zxid;
-  if (upto < base) return log_damaged(l, s, 0, "the next segment does not follow");
+/* Nobody can say how much of what stands before c counts: all of it is faulty. */
+static int pass_all(struct log *l, int start, const struct place *c) {
+  struct segment *s = &l->segs[start];
+  zxid_t base = s->base, upto = c->h.prev_zxid;
+  if (upto < base) return log_damaged(l, s, 0, "what stands behind it does not belong there");
   log_clamp(l, base);
-  begin_segments(l, idx, idx + 1);
+  s->index_cnt = 0;
   log_index_add(s, base, 0);
   struct log_hole hole = {s->id, 0, s->size, base, upto};
   if (log_hole_add(l, hole)) return -1;
   s->tail = s->size;
   l->last_zxid = s->end = upto;
-  begin_segments(l, idx + 1, c->seg);
-  return go_on(l, c, upto);
+  begin_segments(l, start, c->seg);
+  return go_on_in(l, c, upto);
 }
 
 static bool is_complete(const struct log *l, int idx, int to) {
   return l->segs[to].id - l->segs[idx].id == (uint64_t)(to - idx);
-}
-
-/* Between idx and to nothing may have stood. */
-static bool is_empty_between(struct log *l, int idx, int to) {
-  for (int i = idx + 1; i < to; i++)
-    if (!rest_is_zero(l, &l->segs[i], l->segs[i].size)) return false;
-  return true;
 }
 
 /* A group inside the one at the tail was meant for another place; it may be there, too. */
@@ -229,7 +221,7 @@ static bool is_live(const struct log *l, int idx, const struct group_header *h,
 static int may_be_dead(struct log *l, int idx, const struct group_header *h,
                        const struct place *c) {
   const struct segment *s = &l->segs[idx];
-  bool hidden = c->seg > idx && (c->offset || c->seg > idx + 1) && missing(l, c) > 1;
+  bool hidden = c->seg > idx && has_begun(idx, c) && missing(l, c) > 1;
   const uint8_t *p = log_window(l, s, s->size, s->tail, group_size(h->len));
   if (!p) return -1;
   return hidden && group_has_zero_block(p, group_size(h->len));
@@ -256,11 +248,10 @@ int log_pass_damage(struct log *l, int idx, struct log_recovery *rec) {
   if (here == FOUND_ERROR) return -1;
   if (here == FOUND_HEADER && is_live(l, idx, &h, &c)) return keep(l, idx, &h, &c, rec);
   if (c.seg == idx) return pass_within(l, &c);
-  bool known = missing(l, &c) == 1 || l->sequence == 0; /* what stands between is dead */
-  if (!is_complete(l, idx, c.seg) || (!known && !is_empty_between(l, idx, c.seg)))
+  if (!is_complete(l, idx, c.seg) || (c.offset && missing(l, &c) == 0))
     return log_damaged(l, s, s->tail, "and what follows it is missing or unreadable, too");
-  if (!known && may_hide_truncation(l, idx, &c)) return pass_lost(l, idx, &c, rec);
-  return c.offset ? pass_beginning(l, idx, &c) : pass_end(l, idx, &c);
+  if (may_hide_truncation(l, idx, &c)) return pass_all(l, rec->start, &c);
+  return c.offset && missing(l, &c) == 1 ? pass_beginning(l, idx, &c) : pass_end(l, idx, &c);
 }
 
 int log_find_beginning(struct log *l, int idx) {

@@ -239,18 +239,42 @@ TEST(LeftBehind, ALostSegmentThatMayHaveTruncatedMakesAllBeforeItFaulty) {
       Model m;
       std::vector<Step> steps = {Accepted(2)};
       if (base) steps.push_back(SnapInstall(Z(base), 5000));
-      steps.push_back(Append(Recs(1, base + 1, 9)));
-      if (epoch == 2) steps.push_back(Truncate(Z(base + 3)));
+      steps.push_back(Append(Recs(1, base + 1, 9, 18000))); /* three segments */
+      if (epoch == 2) steps.push_back(Truncate(Z(base + 8)));
       for (uint32_t i = 1; i <= 12; i++)
         steps.push_back(Append(Recs(epoch, epoch == 2 ? i : base + 9 + i, 1, 9000)));
       Prepare(d, m, steps);
       SCOPED_TRACE(std::to_string(epoch) + " " + std::to_string(base));
-      const char *lost = base ? "log.00000003" : "log.00000002";
-      ASSERT_TRUE(Exists(d, base ? "log.00000004" : "log.00000003"));
+      const char *lost = base ? "log.00000005" : "log.00000004";
+      ASSERT_TRUE(Exists(d, base ? "log.00000006" : "log.00000005"));
       memset(File(d, lost), 0, 65536);
       ASSERT_TRUE(d.Open()) << d.error;
       EXPECT_TRUE(store_state(d.s).may_vote);
       if (epoch == 1) EXPECT_GT(store_state(d.s).faulty, Z(base + 9));
+      EXPECT_EQ(SafeAndRepairable(d, m), "");
+    }
+}
+
+// 8 KiB at the beginning of a segment: a truncation, or records, and the group behind it.
+TEST(LeftBehind, ALostBeginningThatMayHaveTruncatedMakesAllBeforeItFaulty) {
+  for (bool truncated : {false, true})
+    for (uint32_t epoch : {1, 2}) {
+      Disk d;
+      Model m;
+      std::vector<Step> steps = {Accepted(2), Append(Recs(1, 1, 9))};
+      for (uint32_t i = 10; i <= 13; i++) steps.push_back(Append(Recs(1, i, 1, 9000)));
+      if (truncated) steps.push_back(Truncate(Z(epoch == 2 ? 3 : 13 - 1)));
+      uint32_t next = epoch == 2 ? 1 : truncated ? 13 : 14;
+      uint32_t len = epoch == 2 && truncated ? 100 : 9000; /* (1,13) comes again as it was */
+      steps.push_back(Append(Recs(epoch, next, 1, len)));
+      for (uint32_t i = 1; i < 4; i++) steps.push_back(Append(Recs(epoch, next + i, 1)));
+      Prepare(d, m, steps);
+      SCOPED_TRACE(std::to_string(truncated) + " " + std::to_string(epoch));
+      File(d, "log.00000002")[0] ^= 1;
+      File(d, "log.00000002")[truncated ? 4096 : 12288] ^= 1;
+      ASSERT_TRUE(d.Open()) << d.error;
+      EXPECT_TRUE(store_state(d.s).may_vote);
+      EXPECT_EQ(store_state(d.s).faulty == 0, truncated && epoch == 1);
       EXPECT_EQ(SafeAndRepairable(d, m), "");
     }
 }
