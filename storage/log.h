@@ -117,7 +117,9 @@ struct log_recovery {
   int start;               /* segment with which the history begins, until log_recover returns */
   bool restarted;          /* the log begins with a RESTART behind its base */
   bool lost_tail;          /* it held more, and nobody can say to where */
-  int torn;                /* segment whose tail log_mend leaves behind; -1: none */
+  zxid_t doubt;      /* nobody can say whether records up to here are of the history; 0: no doubt */
+  zxid_t doubt_upto; /* a snapshot from here on, or a truncation to `doubt`, ends that */
+  int torn;          /* segment whose tail log_mend leaves behind; -1: none */
   char note[LIMIT_TEXT_LEN];
   uint64_t last_segment, last_offset; /* the last group of the history; last_size 0: none */
   uint32_t last_size, last_crc;

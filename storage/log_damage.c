@@ -231,7 +231,8 @@ static int keep(struct log *l, int idx, const struct group_header *h, const stru
                 struct log_recovery *rec) {
   int dead = may_be_dead(l, idx, h, c);
   if (dead < 0) return -1;
-  rec->lost_tail |= dead;
+  if (dead && (!rec->doubt || h->last_zxid < rec->doubt)) rec->doubt = h->last_zxid;
+  if (dead && c->h.prev_zxid > rec->doubt_upto) rec->doubt_upto = c->h.prev_zxid;
   note_misdirected(&l->segs[idx], h, c, rec);
   return log_keep_damaged(l, idx, h, rec) ? -1 : idx;
 }

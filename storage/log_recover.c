@@ -115,6 +115,7 @@ int log_accept(struct log *l, int idx, const struct group_header *h, struct log_
   rec->last_size = group_size(h->len);
   rec->last_crc = h->crc;
   if (h->type == GROUP_TRUNCATE) log_clamp(l, h->last_zxid);
+  if (h->type == GROUP_TRUNCATE && h->last_zxid <= rec->doubt) rec->doubt = 0; /* or repaired */
   l->last_zxid = h->last_zxid;
   l->sequence = h->sequence + 1;
   l->chain = h->crc;
@@ -409,7 +410,8 @@ int log_recover(struct log *l, struct log_recovery *rec) {
   log_forget_reads(l);
   l->read_ahead = LOG_READ_AHEAD;
   if (rec->torn >= 0) rec->torn -= start;
-  if (start && log_drop(l, start)) return -1;
+  /* or they could be back, and their successor be gone, when purge is cut short */
+  if (start && (log_drop(l, start) || io_sync_dir(l->io))) return -1;
   assert(is_ordered(l));
   return 0;
 }

@@ -43,7 +43,9 @@ static int give_up_vote(struct store *s, const struct log_recovery *rec) {
   int newest = snap_newest(&s->snaps, s->log.last_zxid);
   bool no_state =
       newest < 0 ? log_base(&s->log) > 0 : s->snaps.list[newest].zxid < log_base(&s->log);
-  if ((!no_state && !rec->lost_tail) || !s->epochs.now.may_vote) return 0;
+  bool covered = newest >= 0 && s->snaps.list[newest].zxid >= rec->doubt_upto;
+  bool lost = rec->lost_tail || (rec->doubt && !covered);
+  if ((!no_state && !lost) || !s->epochs.now.may_vote) return 0;
   struct epochs next = s->epochs.now;
   next.may_vote = false;
   note(s, no_state ? "no intact snapshot reaches the beginning of the log: this node does not vote "

@@ -347,6 +347,52 @@ static std::string DamageAny(Disk &d, Luck &luck) {
   return what;
 }
 
+// A group that may be dead or not, as the one behind it is damaged, too.
+static void InDoubt(Disk &d, Model &m, std::vector<Step> last) {
+  std::vector<Step> steps = {Accepted(1)};
+  for (uint32_t counter = 1; counter <= 5; counter++)
+    steps.push_back(Append(Recs(1, counter, 1, 9000))); /* log.00000001 is full */
+  steps.push_back(Append(Recs(1, 6, 1)));
+  steps.push_back(Append(Recs(1, 7, 1)));
+  steps.insert(steps.end(), last.begin(), last.end());
+  Prepare(d, m, steps);
+  size_t len;
+  memset(powercut_file(d.cut, "log.00000001", &len) + 53248 + 4096, 0, 512);
+  powercut_file(d.cut, "log.00000002", &len)[0] ^= 1;
+  ASSERT_TRUE(d.Open()) << d.error;
+}
+
+// The damaged places stay in their files; what was repaired is in doubt no more.
+TEST(LeftBehind, WhatMayHaveBeenCostsTheVoteOnce) {
+  Disk d;
+  Model m;
+  InDoubt(d, m, {});
+  EXPECT_FALSE(store_state(d.s).may_vote);
+  store_repair r = store_repair_begin(d.s);
+  while (r.reason == REASON_NONE && r.step != REPAIR_DONE) {
+    std::vector<uint8_t> record;
+    if (r.step == REPAIR_NEEDS) record = PeerRecord(m, r.after);
+    r = store_repair_put(d.s, record.data(), record.size());
+  }
+  ASSERT_EQ(r.reason, REASON_NONE);
+  ASSERT_EQ(store_set_may_vote(d.s, true), REASON_NONE);
+  for (int i = 0; i < 2; i++) {
+    d.Close();
+    ASSERT_TRUE(d.Open()) << d.error;
+    EXPECT_TRUE(store_state(d.s).may_vote) << i;
+    EXPECT_EQ(Compare(d.s, m), "") << i;
+  }
+}
+
+TEST(LeftBehind, WhatMayHaveBeenCostsNoVoteBelowASnapshot) {
+  for (uint32_t counter : {4, 6}) {
+    Disk d;
+    Model m;
+    InDoubt(d, m, {SnapOwn(Z(counter), 3000)});
+    EXPECT_EQ(store_state(d.s).may_vote, counter == 6) << counter;
+  }
+}
+
 TEST(LeftBehind, AmongAnyDamageIsNeverReadNorDenied) {
   int outcomes[3] = {0, 0, 0};
   for (unsigned seed = 1; seed <= 600; seed++) {
