@@ -153,6 +153,7 @@ static void on_request(struct diskd *d, int asker, struct disk_msg *m) {
       break;
     case DISK_READ:
       on_slice(m, store_read(s, m->zxid, UINT64_MAX, m->buf, m->cap));
+      m->upto = store_state(s).last_zxid;
       break;
     case DISK_FREE:
       m->pos = (pos_t)store_free_bytes(s);

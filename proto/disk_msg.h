@@ -18,7 +18,8 @@
  * LOOKUP         zxid                                zxid = largest in log (or its base) <= zxid;
  *                                                    reason BELOW_LOG if zxid < base of the log
  * READ           zxid, buf, cap: durable records     len, zxid = last one read (len 0: nothing
- *                after zxid                          after); BELOW_LOG
+ *                after zxid                          after), upto = last of the log: a slice may
+ *                                                    end early; BELOW_LOG
  * SNAP_OPEN      zxid: newest snapshot <= zxid       zxid of it, pinned until SNAP_CLOSE;
  *                                                    BELOW_LOG: none
  * SNAP_READ      buf, cap, pos = offset              len (0 at the end)

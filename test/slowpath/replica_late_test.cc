@@ -219,6 +219,29 @@ struct Outrun : Solo {
   }
 };
 
+// The disk thread ends a slice when it has read for long enough, whatever little is in it: to attach
+// there would have the ring keep all the rest.
+TEST(Late, ASliceThatEndedEarlyIsNotTheEndOfTheLog) {
+  Outrun s;
+  std::string data(100, 'x');
+  for (bool more : {true, false}) {
+    struct disk_msg m = s.asked.front();
+    if (m.type == DISK_LOOKUP) {
+      m.zxid = zxid_make(1, s.last + 3);
+      s.disk(m);
+      m = s.asked.front();
+    }
+    ASSERT_EQ(m.type, DISK_READ);
+    for (int i = 0; i < 3; i++)
+      m.len += record_write((uint8_t *)m.buf + m.len, zxid_make(1, ++s.last), data.data(), 100);
+    m.zxid = zxid_make(1, s.last);
+    m.upto = zxid_make(1, s.last + (more ? 1000 : 0));
+    s.disk(m);
+    s.simple(EV_WRITABLE, 2);
+    EXPECT_EQ(s.said(FAST_ATTACH), !more);
+  }
+}
+
 // Two processes with one id: the second would throw the first out, and the first the second.
 TEST(OneIdTwice, TheNewcomerIsRefusedOnceInTheLogWhileTheOtherAnswersOnTheFastPath) {
   Outrun s;
