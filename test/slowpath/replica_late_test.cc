@@ -219,8 +219,8 @@ struct Outrun : Solo {
   }
 };
 
-// The disk thread ends a slice when it has read for long enough, whatever little is in it: to attach
-// there would have the ring keep all the rest.
+// The disk thread ends a slice when it has read for long enough, whatever little is in it: to
+// attach there would have the ring keep all the rest.
 TEST(Late, ASliceThatEndedEarlyIsNotTheEndOfTheLog) {
   Outrun s;
   std::string data(100, 'x');
