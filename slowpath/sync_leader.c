@@ -270,9 +270,7 @@ static void on_read(struct replica *r, int conn, const struct disk_msg *m,
   }
   c->len = m->len;
   c->off = 0;
-  bool all = m->len + record_size(r->config->largest_record) <= LIMIT_SYNC_BUFFER;
-  all &= m->zxid >= m->upto;
-  c->at_end = all && m->len <= r->config->ring_bytes / 4;
+  c->at_end = m->zxid >= m->upto && m->len <= r->config->ring_bytes / 4;
   if (m->len == 0)
     go_on(r, conn, a);
   else

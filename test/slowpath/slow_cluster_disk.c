@@ -200,6 +200,7 @@ static void apply(struct cluster *c, int node, struct disk_msg *m) {
       break;
     case DISK_READ:
       do_read(c, i, m);
+      m->upto = i->state.last_zxid;
       break;
     case DISK_ASK:
       disk_answer(c, node, m);
