@@ -125,8 +125,7 @@ static void apply_records(struct app_thread *t, const uint8_t *at, uint32_t len)
   pos_t begin = t->pos;
   struct record r;
   while (len && t->state == APP_CATCHING_UP) {
-    if (record_read(&r, at, len, t->c->config->largest_record) != RECORD_OK ||
-        r.zxid <= applied(t)) {
+    if (record_read(&r, at, len, LIMIT_RECORD_MAX) != RECORD_OK || r.zxid <= applied(t)) {
       app_fail(t, REASON_CORRUPT, "record read from the log");
       return;
     }

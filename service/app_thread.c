@@ -7,14 +7,11 @@
 #include "config/memory.h"
 #include "proto/record.h"
 
-#define CATCHUP_BYTES (1u << 20) /* read from the log at once, or one largest record */
-
 static void *take_memory(size_t len) { return memory_or_end(malloc(len), len); }
 
 void app_thread_init(struct app_thread *t, const struct app_uv_config *c) {
-  uint32_t largest = record_size(c->config->largest_record);
   *t = (struct app_thread){.c = c, .app = c->app, .leader_idx = -1, .free_bytes = UINT64_MAX};
-  t->catchup.cap = largest > CATCHUP_BYTES ? largest : CATCHUP_BYTES;
+  t->catchup.cap = record_size(LIMIT_RECORD_MAX); /* old ones may be larger than ours now */
   t->catchup.buf = take_memory(t->catchup.cap);
   t->snapshot.buf = take_memory(LIMIT_SNAP_CHUNK);
   t->txn = take_memory(c->config->largest_record);

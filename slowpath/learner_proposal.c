@@ -9,15 +9,16 @@
 static enum reason check(const struct replica *r, const struct packet *p) {
   const struct learning *l = &r->learn;
   if (p->data.len < LIMIT_RECORD_MIN || !p->has_crc) return REASON_PACKET_BAD;
-  if ((uint32_t)p->data.len > r->config->largest_record) return REASON_TOO_LARGE;
+  /* history: it may be of a config that allowed more */
+  if ((uint32_t)p->data.len > LIMIT_RECORD_MAX) return REASON_TOO_LARGE;
   if (!zxid_follows(l->tail, p->zxid)) return REASON_SYNC_ORDER; /* B13, R10 */
   if (zxid_epoch(p->zxid) > l->epoch) return REASON_SYNC_ORDER;
   return REASON_NONE;
 }
 
+/* What is not nearly full has room for one more record of any size. */
 static bool nearly_full(const struct replica *r) {
-  return r->learn.len >= LIMIT_GROUP ||
-         r->learn.len + record_size(r->config->largest_record) > LIMIT_SYNC_BUFFER;
+  return r->learn.len + record_size(LIMIT_RECORD_MAX) > LIMIT_SYNC_BUFFER;
 }
 
 static void on_commit(struct replica *r, const struct packet *p, struct replica_actions *a) {
@@ -37,7 +38,7 @@ void learner_on_proposal(struct replica *r, const struct packet *p, struct repli
     uint8_t *at = (uint8_t *)r->memory.buffer[0] + l->len;
     uint32_t size = record_write(at, p->zxid, p->data.data, (uint32_t)p->data.len);
     struct record rebuilt;
-    enum record_status status = record_peek(&rebuilt, at, size, r->config->largest_record);
+    enum record_status status = record_peek(&rebuilt, at, size, LIMIT_RECORD_MAX);
     assert(status == RECORD_OK);
     if (rebuilt.crc == p->crc) { /* end to end (J7) */
       l->len += size;

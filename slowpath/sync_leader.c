@@ -244,8 +244,7 @@ static void send_records(struct replica *r, int conn, struct replica_actions *a)
   bool open = c->attachment == ATTACHMENT_OPEN;
   for (int i = 0; i < SYNC_RECORDS && c->off < c->len; i++) {
     struct record rec;
-    enum record_status status =
-        record_peek(&rec, p + c->off, c->len - c->off, r->config->largest_record);
+    enum record_status status = record_peek(&rec, p + c->off, c->len - c->off, LIMIT_RECORD_MAX);
     assert(status == RECORD_OK && zxid_follows(c->sent, rec.zxid)); /* B14: no hole in a source */
     if (open && rec.zxid > c->target) { /* behind P: the stream brings it (step 7) */
       c->off = c->len;

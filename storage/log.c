@@ -140,12 +140,26 @@ int log_switch(struct log *l) {
   return 0;
 }
 
+/* Old history and a leader's may hold larger records than the config allows now: the segments grow,
+ * and a spare that is too small goes. */
+static int fit_segments(struct log *l, uint32_t size) {
+  struct log_spare *p = &l->spare;
+  uint64_t least = LIMIT_SECTOR + (uint64_t)size; /* a TRUNCATE group before it */
+  if (l->segment_bytes < least) l->segment_bytes = least;
+  if (p->state == SPARE_NONE || p->size >= least) return 0;
+  char name[IO_NAME_LEN];
+  snprintf(name, sizeof name, "%s", p->file.name);
+  io_close(l->io, &p->file);
+  p->state = SPARE_NONE;
+  return io_unlink(l->io, name) || io_sync_dir(l->io) ? -1 : 0;
+}
+
 int log_write_group(struct log *l, enum group_type type, const uint8_t *records, uint32_t len,
                     zxid_t last_zxid) {
   uint32_t size = group_size(len);
   struct segment *s = l->seg_cnt ? last_segment(l) : NULL;
   if (!s || s->size - s->tail < size) {
-    if (log_switch(l)) return -1;
+    if (fit_segments(l, size) || log_switch(l)) return -1;
     s = last_segment(l);
   }
   struct group_header h = {.segment = s->id,

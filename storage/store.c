@@ -111,7 +111,6 @@ struct store_opened store_open(struct disk *d, const struct store_config *c, cha
   s->io.disk = s->disk = d;
   s->epochs.io = &s->io;
   s->owner = format_owner(c);
-  s->largest_record = c->largest_record;
   s->snapshots_kept = c->snapshots_kept < 1 ? 1 : c->snapshots_kept;
   if (s->snapshots_kept > KEPT_MAX) s->snapshots_kept = KEPT_MAX;
   int rc = log_init(&s->log, &s->io, s->owner, c->largest_record, c->segment_bytes);

@@ -31,7 +31,7 @@ struct store; /* opaque: its parts are storage/log.h, epoch_file.h, snapshot.h *
 struct store_config {
   const char *cluster;
   uint8_t id;
-  uint32_t largest_record;
+  uint32_t largest_record; /* expected: a larger one (of old history) makes its segment longer */
   uint64_t segment_bytes;
   uint32_t snapshots_kept;
 };

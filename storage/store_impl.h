@@ -20,7 +20,6 @@ struct store {
   struct log_repair repair;
   struct snapshots snaps;
   uint32_t owner;
-  uint32_t largest_record;
   uint32_t snapshots_kept;
   bool clean_stop;
   char notes[STORE_NOTES][LIMIT_TEXT_LEN];

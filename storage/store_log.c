@@ -6,7 +6,7 @@ static enum reason check_records(const struct store *s, const uint8_t *p, size_t
   zxid_t last = s->log.last_zxid;
   for (size_t at = 0; at < len;) {
     struct record r;
-    if (record_read(&r, p + at, len - at, s->largest_record) != RECORD_OK) return REASON_RECORD_CRC;
+    if (record_read(&r, p + at, len - at, LIMIT_RECORD_MAX) != RECORD_OK) return REASON_RECORD_CRC;
     if (!zxid_follows(last, r.zxid) || zxid_epoch(r.zxid) > s->epochs.now.accepted)
       return REASON_RECORD_ORDER;
     last = r.zxid;

@@ -73,7 +73,7 @@ struct store_repair store_repair_put(struct store *s, const void *record, size_t
   struct record r;
   if (s->io.reason != REASON_NONE) return (struct store_repair){.reason = REASON_DISK_ERROR};
   if (!s->repair.open) return store_repair_begin(s); /* it was given up: from the first hole on */
-  if (len && record_read(&r, record, len, s->largest_record) != RECORD_OK)
+  if (len && record_read(&r, record, len, LIMIT_RECORD_MAX) != RECORD_OK)
     return (struct store_repair){.reason = REASON_RECORD_CRC};
   if (len && (r.size != len || !log_repair_fits(&s->repair, &s->log, &r)))
     return (struct store_repair){.reason = REASON_RECORD_ORDER};

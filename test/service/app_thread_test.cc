@@ -55,6 +55,15 @@ TEST_F(AppThread, LeaderCatchesUpFromTheLogThenNumbersFromOneWithoutSkipping) {
   EXPECT_EQ(position_get(&node.positions.applied), node.appended);
 }
 
+TEST_F(AppThread, CatchesUpThroughRecordsLargerThanTheConfigAllowsNow) {
+  node.AddHistory(1, 1, 20, 7, 2000);
+  node.config.largest_record = 1000;
+  node.Lead(2);
+  Run();
+  EXPECT_EQ(heard.serving, 1);
+  EXPECT_EQ(Applied(), zxid_make(1, 20));
+}
+
 TEST_F(AppThread, AnEmptyEnsembleServesAtOnce) {
   node.Lead(1);
   Run();

@@ -480,12 +480,15 @@ TEST(Learner, RefusesProposalsThatAreNotNextNotIntactOrTooLarge) {
     uint64_t zxid;
     uint32_t len, spoil;
     enum reason why;
-  } bad[] = {
-      {zxid_make(2, 7), 40, 0, REASON_SYNC_ORDER}, {zxid_make(2, 5), 40, 0, REASON_SYNC_ORDER},
-      {zxid_make(2, 4), 40, 0, REASON_SYNC_ORDER}, {zxid_make(3, 2), 40, 0, REASON_SYNC_ORDER},
-      {zxid_make(4, 1), 40, 0, REASON_SYNC_ORDER}, {zxid_make(1, 6), 40, 0, REASON_SYNC_ORDER},
-      {zxid_make(2, 6), 40, 4, REASON_RECORD_CRC}, {zxid_make(2, 6), 31, 0, REASON_PACKET_BAD},
-      {zxid_make(2, 6), 1001, 0, REASON_TOO_LARGE}};
+  } bad[] = {{zxid_make(2, 7), 40, 0, REASON_SYNC_ORDER},
+             {zxid_make(2, 5), 40, 0, REASON_SYNC_ORDER},
+             {zxid_make(2, 4), 40, 0, REASON_SYNC_ORDER},
+             {zxid_make(3, 2), 40, 0, REASON_SYNC_ORDER},
+             {zxid_make(4, 1), 40, 0, REASON_SYNC_ORDER},
+             {zxid_make(1, 6), 40, 0, REASON_SYNC_ORDER},
+             {zxid_make(2, 6), 40, 4, REASON_RECORD_CRC},
+             {zxid_make(2, 6), 31, 0, REASON_PACKET_BAD},
+             {zxid_make(2, 6), LIMIT_RECORD_MAX + 1, 0, REASON_TOO_LARGE}};
   for (const auto &b : bad) {
     Solo s(1, holds(2, 2, zxid_make(2, 5)));
     s.syncing(3);

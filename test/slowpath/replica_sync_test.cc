@@ -299,6 +299,22 @@ TEST(Sync, AFarBehindLearnerIsAttachedOnlyWhenNearlyThere) {
   cluster_free(c);
 }
 
+// A config with a smaller largest_record than the history was written with.
+TEST(Sync, RecordsLargerThanTheConfigAllowsNowAreGivenToALateJoiner) {
+  struct cluster *c = cluster_new({3, 1, DURABILITY_SYNC, 0});
+  for (int i = 0; i < 3; i++) cluster_config(c, i)->largest_record = 1000;
+  for (int i = 0; i < 2; i++) {
+    image_push(cluster_image(c, i), 1, 120, 1, 60000);
+    promise(cluster_image(c, i), 1);
+    cluster_start(c, i);
+  }
+  ASSERT_TRUE(cluster_run_until_settled(c, kLong));
+  cluster_start(c, 2);
+  EXPECT_TRUE(cluster_run_until_settled(c, kLong));
+  EXPECT_EQ(cluster_image(c, 2)->entry_cnt, 120);
+  cluster_free(c);
+}
+
 // B17: what it says after a broken DIFF is what it holds; and it goes on from there.
 TEST(Sync, ABrokenDiffGoesOnWhereTheLearnersDiskEnds) {
   for (int stop = 1; stop <= 12; stop++) {

@@ -134,7 +134,9 @@ static std::string CompareHistory(store *s, const Model &m, zxid_t base) {
   for (const Rec &r : m.recs) known = known || r.zxid == base;
   if (!known) return "log base " + Hex(base) + " is not of the history";
   auto expected = Bytes(tail);
-  std::vector<uint8_t> got, buf(60000);
+  uint32_t cap = 60000;
+  for (const Rec &r : tail) cap = std::max(cap, record_size(r.len));
+  std::vector<uint8_t> got, buf(cap);
   for (zxid_t at = base;;) {
     store_slice slice = store_read(s, at, ZXID_NONE, buf.data(), static_cast<uint32_t>(buf.size()));
     if (slice.reason != REASON_NONE) return std::string("read: ") + store_error(s);

@@ -198,7 +198,7 @@ TEST(Store, KeepsRecordsOfEverySizeUpToTheLargest) {
     EXPECT_EQ(d.Do(Append(Recs(1, counter++, 1, len)), m), REASON_NONE);
     EXPECT_EQ(Compare(d.s, m), "");
   }
-  auto too_large = Bytes(Recs(1, counter, 1, 20001));
+  auto too_large = Bytes(Recs(1, counter, 1, LIMIT_RECORD_MAX + 1));
   EXPECT_EQ(store_append(d.s, too_large.data(), too_large.size()), REASON_RECORD_CRC);
   Reopen(d, m);
 }
@@ -620,4 +620,28 @@ TEST(Store, AConfigWithOtherSegmentsAndRecordsReadsTheOldLog) {
   EXPECT_EQ(d.Do(Append(Recs(1, 21, 200, 900)), m), REASON_NONE);
   d.config = Config();
   Reopen(d, m);
+}
+
+/* History comes from a leader, too: largest_record was lowered while this node was away.  The spare
+ * that is too small is taken at each step of its making. */
+TEST(Store, ASegmentGrowsForARecordLargerThanTheConfigAllows) {
+  for (int idle : {0, 1, 2, 3, 50}) {
+    Disk d;
+    Model m;
+    d.config.segment_bytes = 1u << 20;
+    d.config.largest_record = 1000;
+    Prepare(d, m, {Accepted(1), Append(Recs(1, 1, 20, 900))});
+    for (uint32_t n = 21; n < 24; n++) {
+      ASSERT_TRUE(d.Open()) << d.error;
+      EXPECT_EQ(d.Do(Idle(idle), m), REASON_NONE);
+      EXPECT_EQ(d.Do(Append(Recs(1, n, 1, LIMIT_RECORD_MAX)), m), REASON_NONE);
+      EXPECT_EQ(Compare(d.s, m), "");
+      Reopen(d, m);
+      d.Close();
+    }
+    ASSERT_TRUE(d.Open()) << d.error;
+    EXPECT_EQ(d.Do(Append(Recs(1, 24, 300, 900)), m), REASON_NONE);
+    EXPECT_EQ(d.Do(Truncate(Z(1, 30)), m), REASON_NONE);
+    Reopen(d, m);
+  }
 }
