@@ -22,6 +22,7 @@ int log_init(struct log *l, struct io *io, uint32_t owner, uint32_t largest,
   l->group_aim = (room < LIMIT_GROUP ? (uint32_t)room : LIMIT_GROUP) - GROUP_HEADER;
   l->window.cap = l->group_cap + 2 * LIMIT_SECTOR;
   l->read_ahead = LOG_READ_AHEAD;
+  l->read_budget = LOG_READ_BUDGET;
   l->group = io_alloc(io, l->group_cap);
   l->zeros = io_alloc_zeroed(io, LOG_FILL_SLICE);
   l->window.buf = io_alloc(io, l->window.cap);

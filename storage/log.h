@@ -100,7 +100,7 @@ struct log {
   uint32_t group_cap;
   uint8_t *zeros;
   struct log_window window;
-  uint32_t read_ahead;
+  uint32_t read_ahead, read_budget;
   uint64_t read_bytes; /* from disk, ever */
   struct io_file read_file;
   uint64_t read_segment;

@@ -64,7 +64,7 @@ struct read_target {
  * groups take many sectors: it ends early rather than hold up a group commit. */
 static int read_records(struct store *s, struct log_place *p, const struct read_target *to,
                         struct store_slice *slice) {
-  uint64_t end = s->log.read_bytes + LOG_READ_BUDGET;
+  uint64_t end = s->log.read_bytes + s->log.read_budget;
   while (slice->len == 0 || s->log.read_bytes < end) {
     struct log_place next = *p;
     struct record r;

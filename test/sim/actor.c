@@ -1,6 +1,7 @@
 /* The threads of the nodes: when each has its turn, and the loop around the product's turn. */
 #include <assert.h>
 
+#include "storage/store_impl.h"
 #include "test/sim/fault.h"
 #include "test/sim/oracle.h"
 #include "test/sim/world.h"
@@ -101,6 +102,8 @@ static void run_disk(void *arg) {
   struct node *n = m->node;
   int code = node_open(n);
   if (code) machine_exit(m, code);
+  if (world->plan.read_ahead) n->store->log.read_ahead = world->plan.read_ahead;
+  if (world->plan.read_budget) n->store->log.read_budget = world->plan.read_budget;
   oracle_recovered(m);
   m->state = MACHINE_UP;
   actor_start(m, THREAD_FAST);

@@ -61,6 +61,11 @@ void plan_draw(struct plan *p, struct random *r) {
   p->classes = (uint32_t)random_next(r) | (uint32_t)random_next(r) | 1u; /* at least one */
 }
 
+void plan_reads(struct plan *p, struct random *r) {
+  p->read_ahead = PICK(r, 0, 4096, 16384);
+  p->read_budget = PICK(r, 0, 4096, 32768);
+}
+
 void plan_tree(struct plan *p, struct random *r) {
   p->tree = true;
   p->largest_record = PICK(r, 2048, 8192);

@@ -24,10 +24,11 @@ struct plan {
   uint64_t delay_min, delay_max;   /* ns, one way */
   uint32_t loss, duplication, reorder, corruption, replay; /* ppm of datagrams */
   uint32_t rx_ring;                                        /* datagrams a NIC holds */
-  uint32_t poll_us;              /* an idle fast lcore is shown at this interval */
-  uint32_t preemption;           /* ppm of points inside a turn */
-  uint64_t write_min, write_max; /* ns of a durable write */
-  uint32_t segment_max;          /* bytes of a stream that arrive together */
+  uint32_t poll_us;                 /* an idle fast lcore is shown at this interval */
+  uint32_t preemption;              /* ppm of points inside a turn */
+  uint64_t write_min, write_max;    /* ns of a durable write */
+  uint32_t read_ahead, read_budget; /* of the log (storage/log.h); 0: as in the product */
+  uint32_t segment_max;             /* bytes of a stream that arrive together */
   /* faults */
   uint64_t fault_gap; /* ns between two, on average; 0: none */
   uint32_t faults;    /* at most */
@@ -36,6 +37,8 @@ struct plan {
 };
 
 void plan_draw(struct plan *p, struct random *r);
+/* plan_reads: the logs here are small, one read of the product's would take all. */
+void plan_reads(struct plan *p, struct random *r);
 /* plan_tree makes it one of the tree and its clients; r: a stream of its own. */
 void plan_tree(struct plan *p, struct random *r);
 

@@ -143,6 +143,7 @@ void sim_begin(const struct sim_options *o) {
   plan_draw(&world->plan, &r);
   struct random own = {o->seed ^ 0xa10};
   world->plan.promises = random_below(&own, 4) == 0;
+  plan_reads(&world->plan, &own);
   world->scripted = o->plan != NULL;
   struct random tree = {o->seed ^ 0x7ee};
   if (o->tree) plan_tree(&world->plan, &tree);
