@@ -119,6 +119,8 @@ struct client_stats {
   uint64_t throttled;                           /* times that a client was not read from */
 };
 
+#define TRACE_MASK 306 /* what gtmk says there before anybody sets it */
+
 struct client_port {
   struct app_thread *thread;
   struct app_tree *app;
@@ -146,6 +148,7 @@ struct client_port {
   size_t watch_bytes;
   uint64_t event_number;
   struct client_stats stats;
+  int64_t trace_mask; /* words gtmk, stmk */
   struct status status; /* lent to the slow thread while status_asked */
   bool status_asked;
   int64_t start_ms, lead_ms; /* since when, of this port and of the leader here; 0: not yet, none */

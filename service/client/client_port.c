@@ -336,6 +336,7 @@ static void heard_stopped(void *port) {
 
 int client_port_open(struct client_port *p, struct app_thread *t, uv_loop_t *loop) {
   memset(p, 0, sizeof *p);
+  p->trace_mask = TRACE_MASK;
   p->thread = t;
   p->loop = loop;
   p->app = app_tree_of(&t->app);

@@ -1,14 +1,19 @@
 /* Four-letter words: a connection that begins with one is answered in text and closed.  Which ones
  * are answered, four_letter_words in the config says. */
+#include <dirent.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "service/client/client.h"
 
 #define COMPATIBLE "3.9.5" /* what its clients may expect */
+#define WORD_LEN 4
+#define MASK_LEN 8 /* behind "stmk" */
 
 void client_say(struct client *c, const char *format, ...) {
   char line[LIMIT_TEXT_LEN];
@@ -143,10 +148,47 @@ static void word_srst(struct client *c) {
   client_say(c, "Server stats reset.\n");
 }
 
+/* The log and the snapshots are in one directory: as there, both sizes are the whole of it then. */
+static unsigned long long stored_bytes(const struct client *c) {
+  DIR *dir = opendir(c->port->thread->c->config->data_dir);
+  unsigned long long bytes = 0;
+  struct dirent *e;
+  struct stat s;
+  while (dir && (e = readdir(dir)) != NULL)
+    if (!fstatat(dirfd(dir), e->d_name, &s, AT_SYMLINK_NOFOLLOW) && S_ISREG(s.st_mode))
+      bytes += (unsigned long long)s.st_size;
+  if (dir) closedir(dir);
+  return bytes;
+}
+
+static void word_dirs(struct client *c) {
+  unsigned long long bytes = stored_bytes(c);
+  client_say(c, "datadir_size: %llu\nlogdir_size: %llu\n", bytes, bytes);
+}
+
+static void word_hash(struct client *c) {
+  const struct digest_log *d = &c->port->app->digests;
+  for (uint32_t i = d->cnt > DIGEST_LOG_LIMIT ? d->cnt - DIGEST_LOG_LIMIT : 0; i < d->cnt; i++)
+    client_say(c, "%llx: %lld\n", (unsigned long long)d->at[i % DIGEST_LOG_LIMIT].zxid,
+               (long long)d->at[i % DIGEST_LOG_LIMIT].digest);
+}
+
+/* Nothing is traced here: the mask is kept for the tools that set it. */
+static void word_gtmk(struct client *c) { client_say(c, "%lld", (long long)c->port->trace_mask); }
+
+static void word_stmk(struct client *c) {
+  struct cursor in;
+  cursor_init(&in, (const uint8_t *)buffer_at(&c->in) + WORD_LEN, MASK_LEN);
+  c->port->trace_mask = cursor_i64(&in);
+  word_gtmk(c);
+}
+
 static void word_conf(struct client *c) {
   const struct config *config = c->port->thread->c->config;
-  client_say(c, "clientPort=%u\nsecureClientPort=-1\ndataDir=%.200s\ndataLogDir=%.200s\n",
-             config->client_port, config->data_dir, config->data_dir);
+  client_say(c, "clientPort=%u\nsecureClientPort=-1\n", config->client_port);
+  for (int i = 0; i < 2; i++)
+    client_say(c, "data%sDir=%.200s\ndata%sSize=%llu\n", i ? "Log" : "", config->data_dir,
+               i ? "Log" : "Dir", stored_bytes(c));
   client_say(c, "tickTime=%u\nmaxClientCnxns=%d\n", config->tick_ms, config->max_client_cnxns);
   client_say(c, "minSessionTimeout=%u\nmaxSessionTimeout=%u\n", 2 * config->tick_ms,
              20 * config->tick_ms);
@@ -211,34 +253,35 @@ static void word_isro(struct client *c) { client_say(c, is_serving(c) ? "rw" : "
 
 struct word {
   const char *text;
-  void (*answer)(struct client *c); /* NULL: known, and never answered */
-  bool always;                      /* also when not serving */
+  void (*answer)(struct client *c);
+  bool always;  /* also when not serving */
+  uint32_t len; /* of what follows the word */
 };
 
 static const struct word words[] = {
-    {"srvr", word_srvr, false},
-    {"stat", word_stat, false},
-    {"ruok", word_ruok, true},
-    {"isro", word_isro, true},
-    {"mntr", word_mntr, false},
-    {"conf", word_conf, false},
-    {"cons", word_cons, false},
-    {"crst", word_crst, false},
-    {"dump", word_dump, false},
-    {"envi", word_envi, true},
-    {"srst", word_srst, false},
-    {"wchc", client_watches_by_session, false},
-    {"wchp", client_watches_by_path, false},
-    {"wchs", word_wchs, false},
-    {"dirs", NULL, false},
-    {"gtmk", NULL, false},
-    {"hash", NULL, false},
-    {"stmk", NULL, false},
+    {"srvr", word_srvr, false, 0},
+    {"stat", word_stat, false, 0},
+    {"ruok", word_ruok, true, 0},
+    {"isro", word_isro, true, 0},
+    {"mntr", word_mntr, false, 0},
+    {"conf", word_conf, false, 0},
+    {"cons", word_cons, false, 0},
+    {"crst", word_crst, false, 0},
+    {"dump", word_dump, false, 0},
+    {"envi", word_envi, true, 0},
+    {"srst", word_srst, false, 0},
+    {"wchc", client_watches_by_session, false, 0},
+    {"wchp", client_watches_by_path, false, 0},
+    {"wchs", word_wchs, false, 0},
+    {"dirs", word_dirs, false, 0},
+    {"gtmk", word_gtmk, true, 0},
+    {"hash", word_hash, false, 0},
+    {"stmk", word_stmk, true, MASK_LEN},
 };
 
 static bool is_allowed(const struct client *c, const struct word *w) {
   const char *list = c->port->thread->c->config->four_letter_words;
-  return w->answer && (strchr(list, '*') || strstr(list, w->text));
+  return strchr(list, '*') || strstr(list, w->text);
 }
 
 static void answer(struct client *c, const struct word *w) {
@@ -252,7 +295,8 @@ static void answer(struct client *c, const struct word *w) {
 
 bool client_words(struct client *c, const uint8_t *word) {
   for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
-    if (memcmp(word, words[i].text, 4) != 0) continue;
+    if (memcmp(word, words[i].text, WORD_LEN) != 0) continue;
+    if (is_allowed(c, &words[i]) && buffer_len(&c->in) < WORD_LEN + words[i].len) return true;
     answer(c, &words[i]);
     c->last_words = !c->waits_status;
     client_ready(c);

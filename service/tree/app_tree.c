@@ -158,12 +158,21 @@ static struct app_work tick(struct app *a, int64_t time_ms, bool held) {
 
 /* ---- apply and the rest ---- */
 
+static void keep_digest(struct app_tree *t, zxid_t zxid) {
+  struct digest_log *d = &t->digests;
+  if (zxid % DIGEST_LOG_INTERVAL) return;
+  d->at[d->cnt % DIGEST_LOG_LIMIT].zxid = zxid;
+  d->at[d->cnt % DIGEST_LOG_LIMIT].digest = t->tree.digest;
+  d->cnt++;
+}
+
 static void apply(struct app *a, zxid_t zxid, const void *txn, uint32_t len) {
   struct app_tree *t = self(a);
   assert(zxid > t->tree.applied && len >= TXN_HEADER_LEN); /* R11: in order, once */
   t->tree.applied = zxid;
   tree_apply(&t->tree, txn, len, &t->reply);
   view_applied(&t->view, zxid);
+  keep_digest(t, zxid);
 }
 
 static void stop(struct app *a) { clear_leader(self(a)); }
@@ -186,6 +195,7 @@ static void snapshot_end(struct app *a) { tree_snapshot_end(&self(a)->tree); }
 static void restore_begin(struct app *a) {
   clear_leader(self(a));
   tree_restore_begin(&self(a)->tree);
+  self(a)->digests.cnt = 0;
 }
 
 static bool restore_next(struct app *a, const void *buf, uint32_t len) {

@@ -29,6 +29,18 @@ struct tree_reply {
   struct buffer body; /* behind the ReplyHeader; may be empty */
 };
 
+/* The digests at the last zxids that DIGEST_LOG_INTERVAL divides: word "hash" shows them, so that
+ * those of several servers can be compared. */
+#define DIGEST_LOG_INTERVAL 128
+#define DIGEST_LOG_LIMIT 1024
+struct digest_log {
+  uint32_t cnt; /* ever; number i is in at[i % DIGEST_LOG_LIMIT] */
+  struct {
+    zxid_t zxid;
+    uint64_t digest;
+  } at[DIGEST_LOG_LIMIT];
+};
+
 struct app_tree {
   struct tree tree;
   struct view view;
@@ -38,6 +50,7 @@ struct app_tree {
   bool leading;
   struct tree_reply reply;
   struct buffer work; /* the last request of tick */
+  struct digest_log digests;
   char config_text[LIMIT_CONFIG_TEXT];
 };
 

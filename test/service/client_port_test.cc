@@ -4,6 +4,8 @@
 
 #include <malloc.h>
 
+#include <filesystem>
+#include <fstream>
 #include <memory>
 #include <set>
 
@@ -1016,6 +1018,48 @@ TEST(ClientPortWords, HaveZooKeepersFormat) {
   EXPECT_NE(Word(node, "srvr").find("\nLatency min/avg/max: 0/0.0/0\nReceived: 0\nSent: 0\n"),
             std::string::npos)
       << "after srst";
+}
+
+TEST(ClientPortWords, SayWhatToolsAskForBesides) {
+  TreeNode node;
+  strcpy(node.config.four_letter_words, "*");
+  char dir[] = "/tmp/zabline.words.XXXXXX";
+  ASSERT_NE(mkdtemp(dir), nullptr);
+  strcpy(node.config.data_dir, dir);
+  for (const char *name : {"/log.1", "/snap.1"})
+    std::ofstream(dir + std::string(name)) << std::string(5000, 'x');
+  node.Lead(1);
+  node.Serve();
+  EXPECT_EQ(Word(node, "dirs"), "datadir_size: 10000\nlogdir_size: 10000\n");
+  std::string conf = Word(node, "conf"), path = dir;
+  EXPECT_NE(conf.find("\ndataDir=" + path + "\ndataDirSize=10000\ndataLogDir=" + path +
+                      "\ndataLogSize=10000\ntickTime="),
+            conf.npos)
+      << conf;
+  std::filesystem::remove_all(dir);
+  EXPECT_EQ(Word(node, "gtmk"), "306");
+  EXPECT_EQ(Word(node, std::string("stmk\0\0\0\1\0\0\0\2", 12)), "4294967298");
+  EXPECT_EQ(Word(node, "gtmk"), "4294967298");
+  Zk slow(node); /* the mask comes later */
+  slow.Send("stmk");
+  slow.Send(std::string("\0\0\0", 3));
+  EXPECT_EQ(Word(node, "ruok"), "imok");
+  slow.Send(std::string("\0\0\0\0\7", 5));
+  EXPECT_EQ(slow.Rest(), "7");
+
+  EXPECT_EQ(Word(node, "hash"), "");
+  Zk a(node);
+  ASSERT_TRUE(a.Join());
+  std::string expected;
+  for (uint32_t counter = 2; counter <= 300; counter++) { /* 1 was the session */
+    ASSERT_EQ(a.Do(OP_CREATE, Create("/n" + std::to_string(counter), "x")).err, ZK_OK);
+    char line[64];
+    snprintf(line, sizeof line, "%llx: %lld\n",
+             static_cast<unsigned long long>(zxid_make(1, counter)),
+             static_cast<long long>(node.tree->tree.digest));
+    if (counter % 128 == 0) expected += line;
+  }
+  EXPECT_EQ(Word(node, "hash"), expected);
 }
 
 TEST_F(ClientPort, MntrCountsWhatWasDone) {
