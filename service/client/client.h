@@ -148,7 +148,7 @@ struct client_port {
   size_t watch_bytes;
   uint64_t event_number;
   struct client_stats stats;
-  int64_t trace_mask; /* words gtmk, stmk */
+  int64_t trace_mask;   /* words gtmk, stmk */
   struct status status; /* lent to the slow thread while status_asked */
   bool status_asked;
   int64_t start_ms, lead_ms; /* since when, of this port and of the leader here; 0: not yet, none */
