@@ -16,7 +16,9 @@ static const uint8_t *ring_at(const struct diskd *d, pos_t pos) {
 }
 
 static void fail(struct diskd *d, enum reason r) {
-  if (!d->failed) d->failed = r ? r : REASON_DISK_ERROR;
+  if (d->failed) return;
+  d->failed = r ? r : REASON_DISK_ERROR;
+  store_mark_corrupt(d->node->store);
 }
 
 /* The last record end within about LIMIT_GROUP bytes behind `from`; at least one record. */

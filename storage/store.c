@@ -83,8 +83,21 @@ static void note_faulty(struct store *s) {
   }
 }
 
+/* Its last groups are gone whole, and nothing in the log says so.  (A trailer is no loss.) */
+static void check_end(struct store *s, const struct stop_mark *m, struct log_recovery *rec) {
+  char text[LIMIT_TEXT_LEN];
+  bool shorter = m->there && m->sequence > s->log.sequence && m->last_zxid != s->log.last_zxid;
+  if (!shorter || rec->lost_tail) return;
+  rec->lost_tail = true;
+  snprintf(text, sizeof text,
+           "the log ends after zxid 0x%llx, and it was longer when this node stopped",
+           (unsigned long long)s->log.last_zxid);
+  note(s, text);
+}
+
 static int recover(struct store *s, const struct store_config *c) {
   struct log_recovery rec;
+  struct stop_mark mark;
   if (format_open(&s->io, &s->format, c)) return -1;
   /* after a mere kill, names may be there that are not yet durable */
   if (io_list(&s->io, remove_tmp, s) || io_sync_dir(&s->io)) return -1;
@@ -92,13 +105,16 @@ static int recover(struct store *s, const struct store_config *c) {
   s->log.accepted_epoch = s->epochs.now.accepted;
   if (log_recover(&s->log, &rec) || check_promise(s, rec.accepted_epoch)) return -1;
   if (snap_recover(&s->snaps, log_base(&s->log), s->log.last_zxid, rec.restarted)) return -1;
+  if (stop_mark_read(s, &mark)) return -1;
+  check_end(s, &mark, &rec);
   if (give_up_vote(s, &rec) || log_mend(&s->log, &rec)) return -1;
   pass_over_covered(s);
   note_faulty(s);
   note(s, s->epochs.note);
   note(s, rec.note);
   note(s, s->snaps.note);
-  return clean_take(s);
+  s->clean_stop = mark.clean && stop_mark_is_end(s, &mark);
+  return stop_mark_remove(s, &mark);
 }
 
 struct store_opened store_open(struct disk *d, const struct store_config *c, char *error) {
@@ -197,8 +213,13 @@ enum reason store_set_may_vote(struct store *s, bool may_vote) {
 enum reason store_mark_clean(struct store *s) {
   if (s->io.reason != REASON_NONE) return REASON_DISK_ERROR;
   int rc = log_seal(&s->log);
-  if (!rc) rc = clean_write(s);
+  if (!rc) rc = stop_mark_write(s, &s->io, true);
   return store_result(s, rc);
+}
+
+void store_mark_corrupt(const struct store *s) {
+  struct io io = {.disk = s->disk};
+  if (s->io.reason == REASON_CORRUPT) stop_mark_write(s, &io, false);
 }
 
 int64_t store_free_bytes(struct store *s) { return s->disk->ops->free_bytes(s->disk); }

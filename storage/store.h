@@ -4,7 +4,7 @@
  *   epoch.a, .b   two checksummed copies: generation, acceptedEpoch, currentEpoch, flags (E4)
  *   log.<n>       segments of groups of whole records (design 6)
  *   snap.<zxid>   checksummed chunks
- *   clean         mark of a clean stop; removed durably by store_open (before the first ACK)
+ *   clean         mark of a stop; removed durably by store_open (before the first ACK)
  *
  * The log holds every record after log_base, gap-free, up to last_zxid; some may be damaged: "have,
  * faulty" (E1).  Every function that
@@ -64,6 +64,9 @@ enum reason store_set_accepted(struct store *s, uint32_t epoch); /* only grows (
 enum reason store_set_current(struct store *s, uint32_t epoch);
 enum reason store_set_may_vote(struct store *s, bool may_vote);
 enum reason store_mark_clean(struct store *s);
+/* store_mark_corrupt, when the store has failed because it could not read what it had written: the
+ * next start knows how long the log was (stop_mark.c).  Does nothing after another failure. */
+void store_mark_corrupt(const struct store *s);
 
 /* store_append writes whole records as one or more groups: one durable write each and nothing else,
  * but at the end of a segment.  Checks crc and order of each record first: REASON_RECORD_CRC

@@ -9,7 +9,7 @@
 #include "storage/store.h"
 
 #define STORE_NOTES 8
-#define CLEAN_NAME "clean"
+#define STOP_MARK_NAME "clean"
 
 struct store {
   struct io io;
@@ -30,10 +30,22 @@ struct store {
  * for all else, DISK_ERROR. */
 enum reason store_result(const struct store *s, int rc);
 
-/* clean.c */
-int clean_write(struct store *s);
-/* clean_take removes the mark durably and sets s->clean_stop if it was made at this end of the log.
- */
-int clean_take(struct store *s);
+/* stop_mark.c */
+struct stop_mark {
+  bool file;  /* there is one */
+  bool there; /* and it is intact, and ours */
+  bool clean;
+  uint64_t sequence; /* the log had all groups below */
+  uint64_t generation;
+  uint32_t chain;
+  zxid_t last_zxid;
+};
+/* stop_mark_write: io may be another one than the store's, which has failed. */
+int stop_mark_write(const struct store *s, struct io *io, bool clean);
+int stop_mark_read(struct store *s, struct stop_mark *mark);
+/* stop_mark_is_end: the log and the epochs are as they were when m was made. */
+bool stop_mark_is_end(const struct store *s, const struct stop_mark *m);
+/* stop_mark_remove is durable. */
+int stop_mark_remove(struct store *s, const struct stop_mark *m);
 
 #endif

@@ -6,6 +6,8 @@
 
 #include "test/sim/fault.h"
 
+#define KIND_LEN 4 /* "log.", "epoc", "snap": files of one kind */
+
 int drive_fault(struct sim_disk *s, enum drive_op op) {
   s->ops[op]++;
   if (s->slow_ns) fault_hit(FAULT_SLOW_DISK, s->idx);
@@ -51,13 +53,36 @@ static void keep_old(struct sim_disk *s, struct disk_file *f, size_t len, uint64
   }
 }
 
+static void keep_lost(struct sim_disk *s, const char *name, const void *buf, size_t len,
+                      uint64_t offset) {
+  free(s->lost.bytes);
+  s->lost.bytes = aligned_alloc(LIMIT_SECTOR, len);
+  s->lost.there = s->lost.bytes != NULL;
+  if (!s->lost.there) return;
+  memcpy(s->lost.bytes, buf, len);
+  snprintf(s->lost.name, sizeof s->lost.name, "%s", name);
+  s->lost.offset = offset;
+  s->lost.len = len;
+}
+
+void drive_give_back(struct sim_disk *s) {
+  struct disk_file *f;
+  if (!s->lost.there) return;
+  s->lost.there = false;
+  if (s->under.ops->open(&s->under, s->lost.name, DISK_READ_WRITE, &f)) return; /* purged */
+  s->under.ops->write_durable(&s->under, f, s->lost.bytes, s->lost.len, s->lost.offset);
+  s->under.ops->close(&s->under, f);
+}
+
 bool drive_write_goes_wrong(struct sim_disk *s, struct disk_file *f, const void *buf, size_t len,
                             uint64_t offset) {
   if (s->lose_next) {
     s->lose_next = false;
     fault_hit(FAULT_LOST_WRITE, s->idx);
+    keep_lost(s, powercut_name_of(f), buf, len, offset);
     return true;
   }
+  if (!strncmp(s->lost.name, powercut_name_of(f), KIND_LEN)) s->lost.there = false;
   if (s->misdirect_next && offset >= LIMIT_SECTOR) {
     s->misdirect_next = false;
     fault_hit(FAULT_MISDIRECTED, s->idx);

@@ -38,7 +38,7 @@ struct sim_disk {
     uint64_t offset;
     size_t len;
     void *bytes;
-  } old;
+  } old, lost; /* lost: the last write to that kind of file, which was lost */
 };
 
 /* drive_rot flips a bit of a file whose name begins so and that has some content; false: found
@@ -52,6 +52,10 @@ bool drive_write_goes_wrong(struct sim_disk *s, struct disk_file *f, const void 
  */
 void drive_read_stale(struct sim_disk *s, const struct disk_file *f, uint8_t *buf, size_t len,
                       uint64_t offset);
+/* drive_give_back: the process ends.  If a lost write was the last one of its kind nothing on this
+ * disk can tell at the next start, and no replica can do without it: the atlas puts it there after
+ * all. */
+void drive_give_back(struct sim_disk *s);
 /* drive_forget_stale: the file of that name is another, or gone. */
 void drive_forget_stale(struct sim_disk *s, const char *name);
 

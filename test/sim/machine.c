@@ -7,6 +7,8 @@
 #include "config/memory.h"
 #include "proto/crc32c.h"
 #include "proto/exit_code.h"
+#include "storage/store_impl.h"
+#include "test/sim/drive.h"
 #include "test/sim/fault.h"
 #include "test/sim/oracle.h"
 #include "test/sim/scene.h"
@@ -174,6 +176,9 @@ static void free_process(struct machine *m) {
 static void end(struct machine *m, enum machine_end how) {
   oracle_process_ends(m, how);
   m->state = how == END_POWER ? MACHINE_OFF : MACHINE_NO_NODE;
+  /* a node that stops because it has seen it must know it when it comes back */
+  bool seen = m->node->store && m->node->store->io.reason == REASON_CORRUPT;
+  if (!seen && !scene_is_on()) drive_give_back(m->drive);
   sim_disk_process_ends(m->drive, how);
   datagram_forget(m);
   for (int i = 0; i < THREAD_CNT; i++)

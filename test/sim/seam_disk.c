@@ -29,6 +29,7 @@ struct sim_disk *sim_disk_new(int idx) {
 
 void sim_disk_free(struct sim_disk *s) {
   free(s->old.bytes);
+  free(s->lost.bytes);
   powercut_free(s->power);
   free(s);
 }

@@ -528,3 +528,82 @@ TEST(Damage, AReadErrorAtAnyReadOfOpenIsALineAndNoCrash) {
     EXPECT_NE(std::string(bad.error).find("read of"), std::string::npos) << bad.error;
   }
 }
+
+// E7: the last write is acknowledged and lost.  (1,1..2) stand at 4096, (1,3..4) at 8192.
+static void LoseFrom(Disk &d, size_t offset) {
+  size_t len;
+  uint8_t *p = powercut_file(d.cut, "log.00000001", &len);
+  memset(p + offset, 0, len - offset);
+}
+
+static void Stopped(Disk &d, Model &m, const std::vector<Step> &steps) {
+  Prepare(d, m, steps);
+  ASSERT_TRUE(d.Open()) << d.error;
+  ASSERT_EQ(store_mark_clean(d.s), REASON_NONE);
+  d.Close();
+}
+
+TEST(Damage, ALostEndIsKnownByTheMarkOfACleanStop) {
+  Disk d;
+  Model m;
+  Stopped(d, m, {Accepted(1), Append(Recs(1, 1, 2)), Append(Recs(1, 3, 2))});
+  LoseFrom(d, 8192);
+  ASSERT_TRUE(d.Open()) << d.error;
+  EXPECT_EQ(store_state(d.s).last_zxid, Z(1, 2));
+  EXPECT_FALSE(store_state(d.s).may_vote);
+  EXPECT_FALSE(store_state(d.s).clean_stop);
+  std::string notes;
+  for (int i = 0; store_note(d.s, i); i++) notes += store_note(d.s, i);
+  EXPECT_NE(notes.find("the log ends after zxid 0x100000002, and it was longer"), notes.npos)
+      << notes;
+}
+
+TEST(Damage, ALostTruncationIsKnownByTheMarkOfACleanStop) {
+  Disk d;
+  Model m;
+  Stopped(d, m, {Accepted(1), Append(Recs(1, 1, 4)), Truncate(Z(1, 2))});
+  size_t len;
+  uint8_t *p = powercut_file(d.cut, "log.00000002", &len); /* it begins one */
+  ASSERT_NE(p, nullptr);
+  memset(p, 0, len);
+  ASSERT_TRUE(d.Open()) << d.error;
+  EXPECT_EQ(store_state(d.s).last_zxid, Z(1, 4));
+  EXPECT_FALSE(store_state(d.s).may_vote);
+}
+
+TEST(Damage, ALostTrailerOfACleanStopIsNoLoss) {
+  Disk d;
+  Model m;
+  Stopped(d, m, {Accepted(1), Append(Recs(1, 1, 2)), Append(Recs(1, 3, 2))});
+  LoseFrom(d, 12288);
+  ASSERT_TRUE(d.Open()) << d.error;
+  EXPECT_EQ(Compare(d.s, m), "");
+}
+
+// The running node has read zeros where its last group should be, and stops: nothing in the log
+// says so at the next start.
+TEST(Damage, ALostEndIsKnownIfTheNodeStoppedBecauseOfIt) {
+  Disk d;
+  Model m;
+  Prepare(d, m, {Accepted(1), Append(Recs(1, 1, 2))});
+  ASSERT_TRUE(d.Open());
+  ASSERT_EQ(d.Do(Append(Recs(1, 3, 2)), m), REASON_NONE);
+  LoseFrom(d, 8192);
+  store_mark_corrupt(d.s); /* nothing has failed: no mark */
+  std::vector<uint8_t> buf(1000);
+  EXPECT_EQ(store_read(d.s, Z(1, 2), ZXID_NONE, buf.data(), 1000).reason, REASON_CORRUPT);
+  Disk unmarked(d);
+  ASSERT_TRUE(unmarked.Open());
+  EXPECT_TRUE(store_state(unmarked.s).may_vote);
+  store_mark_corrupt(d.s);
+  d.Close();
+  ASSERT_TRUE(d.Open()) << d.error;
+  EXPECT_EQ(store_state(d.s).last_zxid, Z(1, 2));
+  EXPECT_FALSE(store_state(d.s).may_vote);
+  d.Close(); /* and once only */
+  ASSERT_TRUE(d.Open());
+  ASSERT_EQ(store_set_may_vote(d.s, true), REASON_NONE);
+  d.Close();
+  ASSERT_TRUE(d.Open());
+  EXPECT_TRUE(store_state(d.s).may_vote);
+}
