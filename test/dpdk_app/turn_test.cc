@@ -44,6 +44,8 @@ struct Turn : testing::Test {
     c->heartbeat_us = 5000;
     c->timeout_us = 40000;
     c->disk_timeout_ms = 500;
+    c->sync_limit = 5;
+    c->tick_ms = 100;
     c->counter_limit = UINT32_MAX - 1;
     c->app_keep = 1000;
     ASSERT_EQ(node_format(c, false), 0);

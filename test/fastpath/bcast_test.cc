@@ -31,6 +31,8 @@ struct One {
     c.heartbeat_us = 100;
     c.timeout_us = 1000;
     c.disk_timeout_ms = 10;
+    c.sync_limit = 3;
+    c.tick_ms = 10;
     c.counter_limit = 100;
     m.stream_ring = ring_map(c.ring_bytes);
     m.request_ring_bytes = LIMIT_RING_MIN;

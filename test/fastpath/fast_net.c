@@ -38,6 +38,8 @@ static void configure(struct fast_net *net, struct config *c, int self, struct n
   c->heartbeat_us = 100;
   c->timeout_us = 2000;
   c->disk_timeout_ms = 10;
+  c->sync_limit = 3;
+  c->tick_ms = 10;
   c->counter_limit = 0xfffffffe;
   for (int i = 0; i < net->n; i++) {
     c->peers[i].id = (uint8_t)(10 + i);

@@ -327,6 +327,25 @@ TEST(FastNet, AStalledDiskMakesTheLeaderStepDown) {
   }
 }
 
+TEST(FastNet, AFollowerWhoseDiskStandsStillLeavesAndTheQuorumGoesOn) {
+  for (auto durability : {DURABILITY_SYNC, DURABILITY_MEMORY}) {
+    net_options o = {};
+    o.durability = durability;
+    Net n(16, o);
+    Settle(n);
+    n->nodes[2].disk_stalled = true;
+    net_run(n.net, 40000);
+    EXPECT_EQ(REASON_NONE, n->nodes[2].lost) << "nothing waits for the disk";
+    uint64_t start = n->now_ns;
+    ASSERT_TRUE(net_propose(n.net, 100));
+    for (int i = 0; i < 7000 && n->nodes[2].lost == REASON_NONE; i++) net_run(n.net, 1);
+    EXPECT_EQ(REASON_DISK_STALLED, n->nodes[2].lost); /* it would come again */
+    EXPECT_GE(n->nodes[2].lost_ns - start, 30000000u);
+    EXPECT_LE(n->nodes[2].lost_ns - start, 30000000u + 2 * NET_ROUND_NS);
+    EXPECT_EQ(REASON_NONE, n->nodes[0].lost);
+  }
+}
+
 TEST(FastNet, ASlowFollowerIsDetachedBeforeItStallsTheQuorum) {
   for (int i = 0; i < 20; i++) {
     Net n(static_cast<uint64_t>(100 + i));

@@ -43,6 +43,8 @@ struct Machine {
     c.heartbeat_us = 100;
     c.timeout_us = 1000;
     c.disk_timeout_ms = 10;
+    c.sync_limit = 3;
+    c.tick_ms = 10;
     c.counter_limit = 1000;
     for (int i = 0; i < 3; i++) {
       c.peers[i].id = static_cast<uint8_t>(i + 1);
