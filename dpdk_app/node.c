@@ -120,6 +120,7 @@ static void open_app(struct node *n) {
     n->app_tree = app_tree_create(text, n->config.container_check_ms);
     n->app_tree->quota = (struct quota_policy){.node_id = n->config.id,
                                                .warn_only = n->config.quota == CONFIG_QUOTA_WARN};
+    n->app_tree->tracker.told_ms = (int32_t)n->config.tick_ms / 2; /* client_port_tick */
     n->app = app_tree_app(n->app_tree);
   } else {
     n->app_log = app_log_create(n->config.app_keep, LIMIT_KEPT_BYTES);

@@ -26,15 +26,20 @@ void app_snapshot_want(struct app_thread *t) {
   if (t->snapshot.step == SNAPSHOT_NONE) t->snapshot.wanted = true;
 }
 
+/* For one more like the last; none is worth the space that the log needs. */
+static bool has_room(const struct app_thread *t) {
+  return t->free_bytes >= t->c->config->min_free_bytes + t->snapshot.size;
+}
+
 static bool begin(struct app_thread *t) {
   struct app_snapshot *s = &t->snapshot;
-  if (t->state != APP_SERVING || !is_due(t)) return false;
+  if (t->state != APP_SERVING || !is_due(t) || !has_room(t)) return false;
   s->step = SNAPSHOT_BEGUN;
   s->wanted = false;
   s->zxid = t->app.ops->applied(&t->app);
   s->pos = t->pos;
   s->generation = t->generation;
-  s->applied_bytes = 0;
+  s->applied_bytes = s->size = 0;
   t->app.ops->snapshot_begin(&t->app);
   ask(t, (struct disk_msg){.type = DISK_SNAP_BEGIN, .zxid = s->zxid});
   return true;
@@ -43,6 +48,7 @@ static bool begin(struct app_thread *t) {
 static void write_slice(struct app_thread *t) {
   struct app_snapshot *s = &t->snapshot;
   uint32_t len = t->app.ops->snapshot_next(&t->app, s->buf, LIMIT_SNAP_CHUNK);
+  s->size += len;
   if (len) {
     ask(t, (struct disk_msg){.type = DISK_SNAP_WRITE, .len = len});
     return;
@@ -87,7 +93,9 @@ void app_snapshot_on_disk(struct app_thread *t, const struct disk_msg *m) {
   char zxid[ZXID_TEXT_LEN];
   assert(s->asked);
   s->asked = false;
-  if (m->reason != REASON_NONE && s->step != SNAPSHOT_NONE) {
+  if (m->reason == REASON_BUSY && m->type == DISK_SNAP_COMMIT && s->step == SNAPSHOT_COMMITTING) {
+    s->step = SNAPSHOT_ENDED; /* it stays open, to be committed again (store.h) */
+  } else if (m->reason != REASON_NONE && s->step != SNAPSHOT_NONE) {
     log_line(LEVEL_WARN, t->c->config->id, "snapshot at %s given up: %s", zxid_text(zxid, s->zxid),
              reason_text(m->reason));
     app_snapshot_abort(t);
@@ -95,6 +103,16 @@ void app_snapshot_on_disk(struct app_thread *t, const struct disk_msg *m) {
     s->step = SNAPSHOT_NONE;
     log_line(LEVEL_INFO, t->c->config->id, "snapshot at %s written", zxid_text(zxid, s->zxid));
   }
+}
+
+void app_snapshot_space_low(struct app_thread *t) {
+  struct app_snapshot *s = &t->snapshot;
+  char zxid[ZXID_TEXT_LEN];
+  if (s->step != SNAPSHOT_BEGUN && s->step != SNAPSHOT_ENDED) return;
+  log_line(LEVEL_WARN, t->c->config->id, "snapshot at %s given up: the log needs the space",
+           zxid_text(zxid, s->zxid));
+  s->wanted = true; /* as soon as there is room */
+  app_snapshot_abort(t);
 }
 
 /* The answer to what was asked last, if any, comes before ABORT is sent. */

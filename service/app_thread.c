@@ -36,6 +36,7 @@ static void on_free(struct app_thread *t, const struct disk_msg *m) {
   bool was_low = app_space_low(t);
   t->free_asked = false;
   t->free_bytes = m->pos;
+  if (app_space_low(t)) app_snapshot_space_low(t);
   if (app_space_low(t) == was_low) return;
   log_line(was_low ? LEVEL_INFO : LEVEL_WARN, t->c->config->id,
            "free space of %s is %s min_free_bytes: %llu bytes", t->c->config->data_dir,

@@ -59,6 +59,7 @@ struct app_snapshot {
   pos_t pos; /* of the stream, in the role `generation`: COMMIT when durable is there */
   uint32_t generation;
   uint64_t applied_bytes; /* of log since the last one began */
+  uint64_t size;          /* of the last one, as far as it came */
   uint8_t *buf;           /* LIMIT_SNAP_CHUNK */
 };
 
@@ -145,5 +146,7 @@ bool app_snapshot_step(struct app_thread *t);
 void app_snapshot_want(struct app_thread *t);
 void app_snapshot_on_disk(struct app_thread *t, const struct disk_msg *m);
 void app_snapshot_abort(struct app_thread *t);
+/* app_snapshot_space_low gives up the one that is being written, before a failed write ends us. */
+void app_snapshot_space_low(struct app_thread *t);
 
 #endif

@@ -57,7 +57,6 @@ static struct acl_item *add(struct acls *a, int32_t key, struct span list) {
   memcpy(i->bytes, list.data, (size_t)list.len);
   HASH_ADD(by_key, a->by_key, key, sizeof i->key, i);
   HASH_ADD_KEYPTR(by_bytes, a->by_bytes, i->bytes, i->len, i);
-  if (key > a->last_key) a->last_key = key;
   return i;
 }
 
@@ -67,10 +66,18 @@ static void forget(struct acls *a, struct acl_item *i) {
   free(i);
 }
 
+/* Keys are used up by lists that come and go: from INT32_MAX on those that are free are used again.
+ */
+static int32_t free_key(struct acls *a) {
+  do a->last_key = a->last_key == INT32_MAX ? 1 : a->last_key + 1;
+  while (find_key(a, a->last_key));
+  return a->last_key;
+}
+
 int32_t acls_take(struct acls *a, struct span list) {
   if (list.len <= 4 || span_equal(list, open_span())) return ACL_OPEN;
   struct acl_item *i = find_bytes(a, list);
-  if (!i) i = add(a, a->last_key + 1, list);
+  if (!i) i = add(a, free_key(a), list);
   i->refs++;
   return i->key;
 }
@@ -87,7 +94,9 @@ void acls_drop(struct acls *a, int32_t key) {
 
 bool acls_put(struct acls *a, int32_t key, struct span list) {
   if (key == ACL_OPEN || find_key(a, key) || list.len < 4) return false;
-  if (!find_bytes(a, list)) add(a, key, list);
+  if (find_bytes(a, list)) return true;
+  add(a, key, list);
+  if (key > a->last_key) a->last_key = key;
   return true;
 }
 

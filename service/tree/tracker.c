@@ -59,7 +59,7 @@ static void heap_remove(struct tracker *k, struct tracked *s) {
 
 /* Later is seen when its turn comes; earlier, if its timeout has become shorter, at once. */
 static void touch(struct tracker *k, struct tracked *s) {
-  s->deadline_ms = k->clock_ms + s->timeout_ms + TRACKER_STEP_MS;
+  s->deadline_ms = k->clock_ms + s->timeout_ms + TRACKER_STEP_MS + k->told_ms;
   if (s->deadline_ms >= s->due_ms) return;
   s->due_ms = s->deadline_ms;
   up(k, s);
@@ -82,7 +82,7 @@ void tracker_clear(struct tracker *k) {
     free(s);
   }
   free(k->heap);
-  *k = (struct tracker){.expired = k->expired};
+  *k = (struct tracker){.expired = k->expired, .told_ms = k->told_ms};
 }
 
 void tracker_add(struct tracker *k, int64_t id, int32_t timeout_ms, uint8_t node) {

@@ -5,8 +5,8 @@
  *
  * Time is counted here and not read: each tick adds what has passed, but at most TRACKER_STEP_MS,
  * and nothing while requests are held back, so that no stall of our own and no step of the clock
- * ends a session.  A sign of life may come just before the tick that counts the time up to it, so a
- * session has one step more than its timeout.
+ * ends a session.  A sign of life may come just before the tick that counts the time up to it, and
+ * another node tells us of it only at its next telling: a session has so much more than its timeout.
  *
  * A heap has them by when they are to be looked at.  A sign of life, the common event, only moves
  * the deadline; who is found on top with a later one is put back, at most once in each timeout.
@@ -38,6 +38,7 @@ struct tracker {
   struct tracked **heap; /* by due_ms, the first one on top */
   uint32_t heap_cnt, heap_cap;
   int64_t clock_ms; /* own count */
+  int32_t told_ms;  /* between two tellings of other nodes; who creates the tracker sets it */
   int64_t last_ms;  /* wall clock of the last tick, 0: none yet */
   uint64_t expired; /* sessions ended for their silence */
 };

@@ -850,6 +850,70 @@ TEST_F(AppThread, ASnapshotIsCommittedOnlyWhenTheOwnDiskHoldsTheLogToIt) {
   EXPECT_EQ(node.snapshots.size(), 1u);
 }
 
+/* ENOSPC in a snapshot would end the node, and again after each restart. */
+TEST_F(AppThread, BelowMinFreeBytesNoSnapshotIsBegunAndOneUnderWayIsGivenUp) {
+  node.AddHistory(1, 1, 60, 7, 3500); /* several slices */
+  node.config.min_free_bytes = 1000;
+  node.Lead(2);
+  auto free_is = [this](uint64_t bytes) {
+    node.free_bytes = bytes;
+    app_thread_ask_free(&thread);
+    Run();
+    while (node.DiskStep()) Run();
+  };
+  auto want = [this] {
+    node.ToApp(app_msg{APP_SNAPSHOT, REASON_NONE, 0, 2, 0, 0, nullptr, false});
+    Run();
+  };
+  Run();
+  free_is(999);
+  want();
+  EXPECT_EQ(node.asked[DISK_SNAP_BEGIN], 0);
+  node.instant = false;
+  node.free_bytes = 1000000;
+  app_thread_ask_free(&thread);
+  Run();
+  for (int i = 0; i < 4; i++) { /* BEGIN, and a slice */
+    node.DiskStep();
+    Run();
+  }
+  EXPECT_EQ(node.asked[DISK_SNAP_BEGIN], 1);
+  EXPECT_GE(node.asked[DISK_SNAP_WRITE], 1);
+  testing::internal::CaptureStderr();
+  free_is(999);
+  EXPECT_EQ(node.asked[DISK_SNAP_ABORT], 1);
+  std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_NE(said.find("given up: the log needs the space"), said.npos) << said;
+  free_is(1000 + 65536); /* it had come further than that */
+  EXPECT_EQ(node.asked[DISK_SNAP_BEGIN], 1);
+  EXPECT_TRUE(node.snapshots.empty());
+  free_is(1000000);
+  EXPECT_EQ(node.asked[DISK_SNAP_BEGIN], 2);
+  EXPECT_EQ(node.snapshots.size(), 1u);
+}
+
+/* store.h: BUSY leaves it open, to be committed again. */
+TEST_F(AppThread, ASnapshotThatTheStoreCannotCommitYetIsCommittedAgain) {
+  node.Lead(1);
+  Run();
+  ASSERT_EQ(Submit(7, 1), REASON_NONE);
+  Run();
+  node.fail_disk[DISK_SNAP_COMMIT] = REASON_BUSY;
+  node.instant = false;
+  node.ToApp(app_msg{APP_SNAPSHOT, REASON_NONE, 0, 1, 0, 0, nullptr, false});
+  for (int i = 0; i < 20; i++) {
+    Run();
+    node.DiskStep();
+  }
+  EXPECT_GE(node.asked[DISK_SNAP_COMMIT], 2);
+  EXPECT_TRUE(node.snapshots.empty());
+  node.fail_disk.clear();
+  Run();
+  while (node.DiskStep()) Run();
+  EXPECT_EQ(node.snapshots.size(), 1u);
+  EXPECT_EQ(node.asked[DISK_SNAP_BEGIN], 1);
+}
+
 TEST_F(AppThread, ASnapshotUnderWayIsGivenUpWhenAnotherIsRestored) {
   node.AddHistory(1, 1, 60, 7, 3500); /* several slices */
   node.config.snapshot_log_bytes = 1000;

@@ -47,6 +47,19 @@ TEST_F(Tracker, TenThousandSessionsCostATickNothing) {
   EXPECT_EQ(k.heap_cnt, 0u);
 }
 
+/* Another node has heard of it in time, and tells us only after that. */
+TEST_F(Tracker, AnotherNodesTellingIsWaitedFor) {
+  k.told_ms = 1500;
+  tracker_add(&k, 1, 10000, kNode);
+  tracker_clear(&k);
+  tracker_tick(&k, now_ms, false);
+  tracker_add(&k, 1, 10000, kNode);
+  Pass(11500 + TRACKER_STEP_MS - 100);
+  EXPECT_TRUE(Expired().empty());
+  Pass(200);
+  EXPECT_EQ(Expired().size(), 1u);
+}
+
 TEST_F(Tracker, ATimeoutThatBecomesShorterCountsAtOnce) {
   tracker_add(&k, 1, 10000, kNode);
   tracker_add(&k, 2, 20000, kNode);

@@ -97,6 +97,12 @@ struct Leader {
     outstanding.push_back({r.zxid, txn});
     return txn;
   }
+  /* Below min_free_bytes: how long its error transaction would be. */
+  uint32_t Refuse(int32_t type, const std::string &record, int64_t session) {
+    std::string q = Request(session, ++cxid, type, record), txn(cap, '\0');
+    app_request r{zxid_make(epoch, counter + 1), now_ms, q.data(), static_cast<uint32_t>(q.size())};
+    return self.ops->refuse(&self, &r, REASON_DISK_FULL, txn.data());
+  }
   void ApplyOne() {
     auto &t = outstanding.front();
     self.ops->apply(&self, t.first, t.second.data(), static_cast<uint32_t>(t.second.size()));

@@ -1,5 +1,6 @@
 /* The tree as an application: ZooKeeper's rules, bytes, order of checks; multi; snapshots. */
 #include <random>
+#include <set>
 
 #include "test/service/tree_harness.h"
 
@@ -511,6 +512,38 @@ TEST_F(Tree, ATouchKeepsASessionAlive) {
     EXPECT_EQ(Prepare(OP_TOUCH, Jute().I8(77).I8(kSession).s, 0), "");
     EXPECT_EQ(prepared.reason, REASON_NONE); /* and no transaction */
   }
+}
+
+/* Without space the leader refuses: not that, which writes nothing, or the sessions of followers
+ * would starve behind it. */
+TEST_F(Tree, ATouchIsTakenAlsoWhereRequestsAreRefused) {
+  for (int i = 0; i < 300; i++) {
+    ASSERT_EQ(TickOnce(this, 100).type, 0);
+    if (i % 50) continue;
+    EXPECT_EQ(Refuse(OP_TOUCH, Jute().I8(77).I8(kSession).s, 0), 0u);
+  }
+  EXPECT_GT(Refuse(OP_SYNC, Jute().Str("/").s, kSession), 0u);
+}
+
+/* A list that nobody holds any more uses up a key for good, until there are no more. */
+TEST(Acls, KeysAreUsedAgainWhenTheyHaveRunOut) {
+  struct acls a = {};
+  auto list = [](int i) { return Jute().Acl({{PERM_READ, "digest", "u" + std::to_string(i)}}).s; };
+  auto take = [&](const std::string &s) {
+    return acls_take(&a, {reinterpret_cast<const uint8_t *>(s.data()), (int32_t)s.size()});
+  };
+  int32_t held = take(list(0));
+  EXPECT_EQ(held, 1);
+  a.last_key = INT32_MAX - 1;
+  std::set<int32_t> keys = {held};
+  for (int i = 1; i <= 5; i++) keys.insert(take(list(i)));
+  EXPECT_EQ(keys, (std::set<int32_t>{1, 2, 3, 4, 5, INT32_MAX}));
+  for (int i = 0; i <= 5; i++) {
+    std::string want = list(i);
+    struct span is = acls_list(&a, take(want));
+    EXPECT_EQ(std::string(reinterpret_cast<const char *>(is.data), (size_t)is.len), want);
+  }
+  acls_clear(&a);
 }
 
 /* 99 ms behind a tick: the next one, 1 ms later, counts 100 ms. */
