@@ -80,7 +80,7 @@ static const struct key top_keys[] = {
     {"heartbeat_us", KEY_NUMBER, AT(config, heartbeat_us), RANGE(10, MINUTE_US, 5000)},
     {"timeout_us", KEY_NUMBER, AT(config, timeout_us), RANGE(30, 10 * MINUTE_US, 40000)},
     {"tick_ms", KEY_NUMBER, AT(config, tick_ms), RANGE(1, DAY_MS, 2000)},
-    {"init_limit", KEY_NUMBER, AT(config, init_limit), RANGE(1, 10000, 10)},
+    {"init_limit", KEY_NUMBER, AT(config, init_limit), RANGE(2, 10000, 10)},
     {"sync_limit", KEY_NUMBER, AT(config, sync_limit), RANGE(1, 10000, 5)},
     {"finalize_ms", KEY_NUMBER, AT(config, finalize_ms), RANGE(1, 60000, 20)},
     {"disk_timeout_ms", KEY_NUMBER, AT(config, disk_timeout_ms), RANGE(10, DAY_MS, 500)},

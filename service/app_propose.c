@@ -87,9 +87,15 @@ static bool on_request(struct app_thread *t, const void *request, uint32_t len) 
   return true;
 }
 
+bool app_drains(const struct app_thread *t) {
+  return t->state == APP_SERVING && t->leading && epoch_ends(t) && !t->told_drained;
+}
+
 /* Clients and followers wait from now on: for the next epoch in place, or for an election. */
 static void say_drained(struct app_thread *t) {
-  if (t->told_drained || t->pending || !epoch_ends(t)) return;
+  if (!app_drains(t) || t->pending) return;
+  /* While it changes, followers hear nothing: its own disk has to be through before (`memory`). */
+  if (position_get(&t->c->positions->durable) < t->pos) return;
   zxid_t numbered = zxid_make(t->epoch, t->next_counter - 1);
   if (t->next_counter > 1 && t->app.ops->applied(&t->app) != numbered) return;
   t->told_drained = true;

@@ -141,6 +141,8 @@ void app_catchup_on_disk(struct app_thread *t, const struct disk_msg *m);
 void app_apply_one(struct app_thread *t, zxid_t zxid, const void *txn, uint32_t len);
 bool app_apply_stream(struct app_thread *t);
 bool app_propose_turn(struct app_thread *t);
+/* app_drains: the epoch is to end here; look again soon. */
+bool app_drains(const struct app_thread *t);
 void app_propose_stop(struct app_thread *t);
 bool app_snapshot_step(struct app_thread *t);
 void app_snapshot_want(struct app_thread *t);

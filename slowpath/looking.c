@@ -96,8 +96,7 @@ static void hear(struct replica *r, int idx, const struct notification *n,
 static void replay_held(struct replica *r, struct replica_actions *a) {
   for (int i = 0; i < r->config->peer_cnt && r->phase == PHASE_LOOKING; i++) {
     if (!(r->held & node_bit(i))) continue;
-    decided(r, election_on_notification(&r->election, r->now_us, i, &r->held_notification[i], a),
-            a);
+    hear(r, i, &r->held_notification[i], a);
   }
   r->held = 0;
 }

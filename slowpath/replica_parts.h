@@ -49,7 +49,7 @@ static_assert(LIMIT_LEARNERS < DISK_REPLICA, "owners differ");
 
 static inline nodeset_t node_bit(int idx) { return (nodeset_t)1u << idx; }
 
-static inline uint64_t tick_us(const struct replica *r) { return r->config->tick_ms * 1000u; }
+static inline uint64_t tick_us(const struct replica *r) { return 1000ull * r->config->tick_ms; }
 
 static inline uint64_t init_limit_us(const struct replica *r) {
   return (uint64_t)r->config->init_limit * tick_us(r);

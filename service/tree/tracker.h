@@ -6,7 +6,8 @@
  * Time is counted here and not read: each tick adds what has passed, but at most TRACKER_STEP_MS,
  * and nothing while requests are held back, so that no stall of our own and no step of the clock
  * ends a session.  A sign of life may come just before the tick that counts the time up to it, and
- * another node tells us of it only at its next telling: a session has so much more than its timeout.
+ * another node tells us of it only at its next telling: a session has so much more than its
+ * timeout.
  *
  * A heap has them by when they are to be looked at.  A sign of life, the common event, only moves
  * the deadline; who is found on top with a later one is put back, at most once in each timeout.

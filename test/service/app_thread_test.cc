@@ -482,6 +482,25 @@ TEST_F(AppThread, BelowMinFreeBytesRequestsAreRefusedOnceASecondAndNotBelowHalf)
   EXPECT_EQ(heard.txns.back().type, APP_LOG_RECORD);
 }
 
+/* In `memory` the log may lag by a ring, and a leader that changes its epoch is silent until its disk
+ * is through: longer than followers wait. */
+TEST_F(AppThread, AnEpochEndsOnlyWhenTheOwnDiskIsThrough) {
+  node.config.counter_limit = 3;
+  node.Lead(1);
+  Run();
+  node.instant = false;
+  for (uint64_t i = 1; i <= 3; i++) EXPECT_EQ(Submit(7, i), REASON_NONE);
+  position_set(&node.positions.committed, node.appended);
+  Run();
+  EXPECT_EQ(Applied(), zxid_make(1, 3));
+  EXPECT_EQ(node.Said(APP_DRAINED), 0);
+  EXPECT_TRUE(app_thread_nap(&thread, false, false).retry) << "nobody wakes it for that";
+  position_set(&node.positions.durable, node.appended);
+  Run();
+  EXPECT_EQ(node.Said(APP_DRAINED), 1);
+  EXPECT_FALSE(app_thread_nap(&thread, false, false).retry);
+}
+
 TEST_F(AppThread, AtTheCounterLimitItStopsProposingAndSaysOnceThatAllIsApplied) {
   node.config.counter_limit = 3;
   node.Lead(1);
