@@ -158,18 +158,25 @@ static bool next_frame(struct control_conn *n, struct control_frame *f) {
   return true;
 }
 
+/* It does not read its answers: no more questions, so that these are bounded. */
+static bool is_full(const struct control_conn *n) {
+  return buffer_len(&n->out) + buffer_len(&n->acks) > n->control->frame_max;
+}
+
 static bool take_frames(struct control_conn *n) {
   struct control_frame f;
   int taken = 0;
+  if (is_full(n)) return false; /* stalled: on_written goes on */
   n->stalled = false;
-  for (; taken < LIMIT_APP_TURN && next_frame(n, &f); taken++) {
+  for (; taken < LIMIT_APP_TURN && !is_full(n) && next_frame(n, &f); taken++) {
     if (handlers[f.type](n, &f) == CONTROL_STALLED) {
       n->stalled = true;
       return taken > 0;
     }
     buffer_consume(&n->in, CONTROL_FRAME_HEADER + f.len);
   }
-  if (taken == LIMIT_APP_TURN) n->stalled = true; /* perhaps more: others first */
+  /* perhaps more: others first, or its answers */
+  if (taken == LIMIT_APP_TURN || is_full(n)) n->stalled = true;
   return taken > 0;
 }
 
@@ -290,7 +297,7 @@ bool control_turn(struct control *c) {
 
 bool control_waits(const struct control *c) {
   for (int i = 0; i < c->conn_cnt; i++)
-    if (c->conns[i]->stalled) return true;
+    if (c->conns[i]->stalled && !is_full(c->conns[i])) return true;
   return false;
 }
 

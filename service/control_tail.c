@@ -75,7 +75,8 @@ bool control_tail_produce(struct control_conn *n) {
     n->cursor = kept_seek(k, k->purged);
   }
   if (put_batch(n, k)) return true;
-  if (!n->at_end || n->until == ZXID_NONE) return false;
+  /* ZXID_NONE: never; and after a restore that was given up there is less than there was */
+  if (!n->at_end || t->app.ops->applied(&t->app) < n->until) return false;
   send_zxid(n, CONTROL_END, t->app.ops->applied(&t->app));
   n->job = JOB_NONE;
   return true;

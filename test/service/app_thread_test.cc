@@ -482,8 +482,8 @@ TEST_F(AppThread, BelowMinFreeBytesRequestsAreRefusedOnceASecondAndNotBelowHalf)
   EXPECT_EQ(heard.txns.back().type, APP_LOG_RECORD);
 }
 
-/* In `memory` the log may lag by a ring, and a leader that changes its epoch is silent until its disk
- * is through: longer than followers wait. */
+/* In `memory` the log may lag by a ring, and a leader that changes its epoch is silent until its
+ * disk is through: longer than followers wait. */
 TEST_F(AppThread, AnEpochEndsOnlyWhenTheOwnDiskIsThrough) {
   node.config.counter_limit = 3;
   node.Lead(1);

@@ -1,6 +1,9 @@
 /* The control socket's protocol: garbage, giants, slow and silent clients, takeovers, order. */
 #include <gtest/gtest.h>
 
+extern "C" {
+#include "service/control.h"
+}
 #include "test/service/served_node.h"
 
 namespace {
@@ -238,6 +241,46 @@ TEST_F(ControlTest, ASlowReaderOfTailStopsTheProducerNotTheNode) {
   for (; f.type == CONTROL_RECORDS; f = slow.Next()) bytes += f.body.size();
   EXPECT_EQ(f.type, CONTROL_END);
   EXPECT_EQ(bytes, 3000u * (3000 + CONTROL_RECORD_HEADER));
+}
+
+TEST_F(ControlTest, AClientThatReadsNoAnswersIsNotAskedForMore) {
+  Raw mute(&node);
+  int flags = fcntl(mute.fd, F_GETFL);
+  fcntl(mute.fd, F_SETFL, flags | O_NONBLOCK);
+  Bytes some, one = Raw::Encode(CONTROL_DIGEST, {});
+  while (some.size() < 5000) some.insert(some.end(), one.begin(), one.end());
+  size_t sent = 0, most = 8u << 20;
+  for (int full = 0; sent < most && full < 200;) { /* for 200 ms nothing more was taken */
+    ssize_t len = send(mute.fd, &some[sent % 5], some.size() - sent % 5, MSG_NOSIGNAL);
+    if (len < 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    full = len < 0 ? full + 1 : 0;
+    sent += len < 0 ? 0 : static_cast<size_t>(len);
+  }
+  EXPECT_LT(sent, most) << "its answers are kept for ever";
+  EXPECT_TRUE(Alive());
+  fcntl(mute.fd, F_SETFL, flags);
+  size_t cnt = 0;
+  for (; cnt < sent / 5; cnt++) ASSERT_EQ(mute.Next().type, CONTROL_JSON) << cnt;
+}
+
+/* A restore was given up: there is less than there was, for now. */
+TEST(ControlTail, DoesNotEndBeforeWhatWasThereIsThereAgain) {
+  struct app_log *log = app_log_create(10, 1000);
+  auto t = std::make_unique<app_thread>();
+  auto c = std::make_unique<struct control>();
+  t->app = app_log_app(log);
+  c->thread = t.get();
+  control_conn n = {};
+  n.control = c.get();
+  n.job = JOB_TAIL;
+  n.until = zxid_make(1, 5);
+  EXPECT_FALSE(control_tail_produce(&n));
+  EXPECT_EQ(buffer_len(&n.out), 0u);
+  n.until = 0;
+  EXPECT_TRUE(control_tail_produce(&n));
+  EXPECT_EQ(buffer_at(&n.out)[4], CONTROL_END);
+  buffer_free(&n.out);
+  app_log_destroy(log);
 }
 
 TEST_F(ControlTest, AClientThatReadsNoAcknowledgementsIsNotReadForEver) {
