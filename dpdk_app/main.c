@@ -71,6 +71,15 @@ static int wait_for_end(struct node *n, int signal_fd) {
   }
 }
 
+/* Slow goes on, but has nobody to work for; the store is the disk thread's until that has ended. */
+static _Noreturn void end_unused(struct node *n, const struct threads *t) {
+  atomic_store(&n->halt, 1);
+  waker_wake(&n->topo.waker[THREAD_DISK]);
+  pthread_join(t->disk, NULL);
+  node_unused(n);
+  leave(n, atomic_load(&n->app_code)); /* app_uv_run said why */
+}
+
 static void finish(struct node *n, struct threads *t, struct eal *eal) {
   pthread_join(t->slow, NULL);
   pthread_join(t->app, NULL); /* has had APP_EXIT */
@@ -112,6 +121,7 @@ static int run(struct node *n) {
     int signal_fd = signalfd(-1, &signals, SFD_CLOEXEC);
     start(n, &threads, &eal);
     code = wait_for_end(n, signal_fd);
+    if (atomic_load(&n->app_code)) end_unused(n, &threads);
     finish(n, &threads, &eal);
     if (code == EXIT_CODE_PORT) node_unused(n); /* 2888 or 3888 is taken: the machine never ran */
     leave(n, code);

@@ -56,7 +56,8 @@ struct node {
   _Atomic bool one_at_a_time; /* bench, closed loop; writer app, reader fast */
   _Atomic int halt;           /* the machines are done: fast and disk end their loops */
   _Atomic int exit_code;      /* set before `done_fd` is written */
-  int done_fd;                /* eventfd: the slow thread has ended */
+  _Atomic int app_code;       /* the same: why the app thread never began; 0: it did */
+  int done_fd;                /* eventfd: the slow thread has ended, or the app's never began */
 };
 
 /* node_format writes n's data directory for the first start (or after a lost disk: rejoin).
@@ -66,7 +67,7 @@ struct node {
 int node_format(const struct config *c, bool rejoin);
 int node_open(struct node *n);
 /* node_unused: the start failed before anything was said or acknowledged, so the last clean stop
- * still counts (`memory`).  No thread runs. */
+ * still counts (`memory`).  No disk thread runs. */
 void node_unused(struct node *n);
 void node_close(struct node *n);
 

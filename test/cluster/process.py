@@ -350,6 +350,11 @@ def memory_class_start_that_fails_keeps_the_clean_stop():
                 n.start()
                 check(n.wait_exit() == 4, "exit status of a start with the quorum port taken")
         for n in c.nodes:
+            c.write_config(n, control_socket=c.dir + "/not-there/socket")
+            n.start()
+            check(n.wait_exit() == 4, "exit status of a start without a place for its control socket")
+            c.write_config(n)
+        for n in c.nodes:
             n.start()
         c.wait_serving()
         check(data_of(c.nodes[0]) == lines("a", 100), "lost")
