@@ -175,7 +175,7 @@ model: ## verify the model of the hand-over (spin): holds, and fails without eac
 fuzz: ## all decoders and step functions under libFuzzer with asan and ubsan, SECONDS=60 in all
 	@test/deps.sh $(PACKAGES) $(FUZZ_PACKAGES)
 	@$(MAKE) --no-print-directory -j$(JOBS) CC=gcc SAN= $(addprefix $(ROOT_B)/gcc/test_,proto service dpdk_app)
-	@$(MAKE) --no-print-directory -j1 CC=clang SAN=asan,ubsan,fuzzer build-fuzz
+	@$(MAKE) --no-print-directory -j$(JOBS) CC=clang SAN=asan,ubsan,fuzzer build-fuzz
 	@/usr/bin/python3 test/fuzz/run.py --build $(ROOT_B)/clang-asan-ubsan-fuzzer --tests $(ROOT_B)/gcc --seconds $(SECONDS) $(TARGETS)
 
 tidy: ## check the laws of the source: layers, purity, sizes, format

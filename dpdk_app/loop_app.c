@@ -3,8 +3,8 @@
 
 #include "dpdk_app/rings.h"
 
-/* An app that never began (a port is taken) must not leave a node behind that still answers (C13):
- * main ends it.  Its machine has said nothing: it waits for the app before it looks for a leader. */
+/* An app that never began (a port is taken) must leave no node behind that still answers (C13):
+ * main ends it.  Its machine has said nothing, since it waits for the app before all else. */
 void *loop_app(void *node) {
   struct node *n = node;
   struct app_uv_config c = app_config_of(n);
