@@ -22,12 +22,17 @@ static uint64_t grant_us(const struct replica *r, const struct learner_conn *c) 
 /* May a node that neither votes nor counts do so from now on?  After an unclean stop in `memory`:
  * it holds what an established leader had appended (HEARD).  After a lost disk: when every other
  * voter is in this epoch, so that no promise it forgot can matter (E5). */
-static bool may_grant(const struct replica *r, const struct learner_conn *c) {
+static bool may_grant_in_time(const struct replica *r, const struct learner_conn *c) {
   if (!(c->features & FEATURE_NON_COUNTING) || !quorum_is_voter(&r->quorum, c->peer_idx))
     return false;
   if (!(c->features & FEATURE_REJOIN)) return true;
   nodeset_t others = r->quorum.voters & ~node_bit(c->peer_idx);
-  return (others & ~present(r)) == 0 && r->now_us >= grant_us(r, c);
+  return (others & ~present(r)) == 0;
+}
+
+static bool may_grant(const struct replica *r, const struct learner_conn *c) {
+  return may_grant_in_time(r, c) &&
+         (!(c->features & FEATURE_REJOIN) || r->now_us >= grant_us(r, c));
 }
 
 static void count(struct replica *r, struct learner_conn *c, struct replica_actions *a) {
@@ -75,8 +80,8 @@ void leader_try_grant(struct replica *r, struct replica_actions *a) {
 }
 
 uint64_t leader_grant_us(const struct replica *r, const struct learner_conn *c) {
-  bool waits = c->step == CONN_SETTLED && (c->features & FEATURE_REJOIN);
-  return waits && grant_us(r, c) > r->now_us ? grant_us(r, c) : UINT64_MAX;
+  /* also if that is over: something else than a tick may come first */
+  return c->step == CONN_SETTLED && may_grant_in_time(r, c) ? grant_us(r, c) : UINT64_MAX;
 }
 
 void leader_try_count(struct replica *r, int conn, struct replica_actions *a) {

@@ -84,6 +84,20 @@ TEST(InPlaceCarries, NoGrantEarlierThanIfTheNodeHadComeInThisEpoch) {
   EXPECT_TRUE(s.granted(2));
 }
 
+// The time is over, and something else than a tick comes first: the grant is not forgotten.
+TEST(Grant, IsDueAlsoIfAnotherEventComesRightBehindItsTime) {
+  LeadsMore s;
+  s.config.timeout_us = 100000;
+  s.comes(2, 2, FEATURE_NON_COUNTING | FEATURE_REJOIN);
+  s.now += 200001;
+  s.simple(EV_CONN_CLOSED, 5); /* nobody's */
+  ASSERT_FALSE(s.granted(2));
+  EXPECT_LE(s.r->deadline_us, s.now);
+  s.tick();
+  EXPECT_TRUE(s.granted(2));
+  EXPECT_GT(s.r->deadline_us, s.now);
+}
+
 // What it said of itself before that epoch began is of that epoch.
 TEST(InPlaceCarries, AWishNotToLeadIsNoLeaveToBeAhead) {
   Leads s(FEATURE_IN_PLACE | FEATURE_YIELDS);
