@@ -73,6 +73,7 @@ static int wait_for_end(struct node *n, int signal_fd) {
 
 /* Slow goes on, but has nobody to work for; the store is the disk thread's until that has ended. */
 static _Noreturn void end_unused(struct node *n, const struct threads *t) {
+  pthread_join(t->app, NULL);
   atomic_store(&n->halt, 1);
   waker_wake(&n->topo.waker[THREAD_DISK]);
   pthread_join(t->disk, NULL);
