@@ -106,7 +106,8 @@ static int check_super(struct reader *r) {
                      strlen(text));
 }
 
-static const char words[] = "conf cons crst dump envi isro mntr ruok srst srvr stat wchc wchp wchs";
+static const char words[] =
+    "conf cons crst dirs dump envi gtmk hash isro mntr ruok srst srvr stat stmk wchc wchp wchs";
 
 static bool is_word(const char *word, size_t len) {
   for (const char *p = words; len == 4; p += 5) {

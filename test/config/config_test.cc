@@ -245,11 +245,11 @@ const Mistake kMistakes[] = {
      "super_digest: found a text of 34 bytes, allowed: USER:HASH, the HASH as `printf "
      "USER:PASSWORD | openssl sha1 -binary | base64` gives it"},
     {"four_letter_words", "\"srvr, ping\"",
-     "four_letter_words: found ping, allowed: *, or some of conf cons crst dump envi isro mntr "
-     "ruok srst srvr stat wchc wchp wchs"},
+     "four_letter_words: found ping, allowed: *, or some of conf cons crst dirs dump envi gtmk "
+     "hash isro mntr ruok srst srvr stat stmk wchc wchp wchs"},
     {"four_letter_words", "\"srvr ruo\"",
-     "four_letter_words: found ruo, allowed: *, or some of conf cons crst dump envi isro mntr "
-     "ruok srst srvr stat wchc wchp wchs"},
+     "four_letter_words: found ruo, allowed: *, or some of conf cons crst dirs dump envi gtmk "
+     "hash isro mntr ruok srst srvr stat stmk wchc wchp wchs"},
     {"id", "4", "id: found 4, allowed: the id of one of peers[]"},
     {"id", "255", "id: found 255, allowed: a whole number from 1 to 254"},
     {"peers", "[]", "peers: found a list of 0, allowed: a list of 1 to 8 objects"},
