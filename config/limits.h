@@ -96,6 +96,7 @@
 #define LIMIT_WATCH_BYTES (1u << 30)          /* of all clients of one node */
 #define LIMIT_CLIENT_READ (16u << 20)         /* one answer to a multi read */
 #define LIMIT_TOUCHES 1024                    /* sessions in one request */
+#define LIMIT_DIGESTS 1024                    /* that word "hash" shows */
 #define LIMIT_DOCTOR_ROWS \
   192 /* of zabctl doctor: 8 per port, 4 per peer, some 50 for the machine and its configs */
 

@@ -168,9 +168,9 @@ static void word_dirs(struct client *c) {
 
 static void word_hash(struct client *c) {
   const struct digest_log *d = &c->port->app->digests;
-  for (uint32_t i = d->cnt > DIGEST_LOG_LIMIT ? d->cnt - DIGEST_LOG_LIMIT : 0; i < d->cnt; i++)
-    client_say(c, "%llx: %lld\n", (unsigned long long)d->at[i % DIGEST_LOG_LIMIT].zxid,
-               (long long)d->at[i % DIGEST_LOG_LIMIT].digest);
+  for (uint32_t i = d->cnt > LIMIT_DIGESTS ? d->cnt - LIMIT_DIGESTS : 0; i < d->cnt; i++)
+    client_say(c, "%llx: %lld\n", (unsigned long long)d->at[i % LIMIT_DIGESTS].zxid,
+               (long long)d->at[i % LIMIT_DIGESTS].digest);
 }
 
 /* Nothing is traced here: the mask is kept for the tools that set it. */

@@ -164,8 +164,8 @@ static struct app_work tick(struct app *a, int64_t time_ms, bool held) {
 static void keep_digest(struct app_tree *t, zxid_t zxid) {
   struct digest_log *d = &t->digests;
   if (zxid % DIGEST_LOG_INTERVAL) return;
-  d->at[d->cnt % DIGEST_LOG_LIMIT].zxid = zxid;
-  d->at[d->cnt % DIGEST_LOG_LIMIT].digest = t->tree.digest;
+  d->at[d->cnt % LIMIT_DIGESTS].zxid = zxid;
+  d->at[d->cnt % LIMIT_DIGESTS].digest = t->tree.digest;
   d->cnt++;
 }
 

@@ -32,13 +32,12 @@ struct tree_reply {
 /* The digests at the last zxids that DIGEST_LOG_INTERVAL divides: word "hash" shows them, so that
  * those of several servers can be compared. */
 #define DIGEST_LOG_INTERVAL 128
-#define DIGEST_LOG_LIMIT 1024
 struct digest_log {
-  uint32_t cnt; /* ever; number i is in at[i % DIGEST_LOG_LIMIT] */
+  uint32_t cnt; /* ever; number i is in at[i % LIMIT_DIGESTS] */
   struct {
     zxid_t zxid;
     uint64_t digest;
-  } at[DIGEST_LOG_LIMIT];
+  } at[LIMIT_DIGESTS];
 };
 
 struct app_tree {
