@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proto/crc32c.h"
-
 #define EPOCH_MAGIC 0x3150455au /* "ZEP1" */
 
 static const char *const names[2] = {"epoch.a", "epoch.b"};
@@ -19,21 +17,19 @@ struct epoch_sector { /* the rest of the sector is zero and covered by the crc *
   uint32_t owner;
 };
 
-static uint32_t sector_crc(const uint8_t *sector) { return crc32c(sector + 4, LIMIT_SECTOR - 4); }
-
 static void encode(const struct epoch_file *e, const struct epochs *v, uint8_t *sector) {
   struct epoch_sector s = {0,          EPOCH_MAGIC, v->generation, v->accepted,
                            v->current, v->may_vote, e->owner};
   memset(sector, 0, LIMIT_SECTOR);
   memcpy(sector, &s, sizeof s);
-  s.crc = sector_crc(sector);
+  s.crc = io_sector_crc(sector);
   memcpy(sector, &s, sizeof s);
 }
 
 static bool decode(const struct epoch_file *e, const uint8_t *sector, struct epochs *v) {
   struct epoch_sector s;
   memcpy(&s, sector, sizeof s);
-  if (s.crc != sector_crc(sector) || s.magic != EPOCH_MAGIC || s.owner != e->owner) return false;
+  if (s.crc != io_sector_crc(sector) || s.magic != EPOCH_MAGIC || s.owner != e->owner) return false;
   *v = (struct epochs){s.generation, s.accepted, s.current, s.may_vote != 0};
   return true;
 }

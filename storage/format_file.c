@@ -29,7 +29,7 @@ int format_write(struct io *io, const char *name, const struct store_config *c) 
   uint8_t *sector = io_alloc_zeroed(io, LIMIT_SECTOR);
   if (!sector) return -1;
   memcpy(sector, &s, sizeof s);
-  s.crc = crc32c(sector + 4, LIMIT_SECTOR - 4);
+  s.crc = io_sector_crc(sector);
   memcpy(sector, &s, sizeof s);
   int rc = io_write_file(io, name, sector) || io_sync_dir(io) ? -1 : 0;
   free(sector);
@@ -39,7 +39,7 @@ int format_write(struct io *io, const char *name, const struct store_config *c) 
 static int check(struct io *io, const uint8_t *sector, const struct store_config *c) {
   struct format_sector s;
   memcpy(&s, sector, sizeof s);
-  if (s.magic != FORMAT_MAGIC || s.crc != crc32c(sector + 4, LIMIT_SECTOR - 4))
+  if (s.magic != FORMAT_MAGIC || s.crc != io_sector_crc(sector))
     return io_fail(
         io, REASON_DATA_DIR_FOREIGN,
         "file format is damaged at offset 0: not a data directory of zabd, or an unfinished "

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/crc32c.h"
+
 int io_fail(struct io *io, enum reason reason, const char *format, ...) {
   if (io->reason != REASON_NONE) return -1;
   io->reason = reason;
@@ -113,6 +115,10 @@ int io_write_file(struct io *io, const char *name, const void *sector) {
   int rc = io_write(io, &f, sector, LIMIT_SECTOR, 0) || io_sync(io, &f) ? -1 : 0;
   io_close(io, &f);
   return rc;
+}
+
+uint32_t io_sector_crc(const void *sector) {
+  return crc32c((const uint8_t *)sector + 4, LIMIT_SECTOR - 4);
 }
 
 void *io_alloc(struct io *io, size_t len) {

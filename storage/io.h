@@ -39,6 +39,8 @@ int io_sync_dir(struct io *io);
 int io_list(struct io *io, void (*each)(void *ctx, const char *name), void *ctx);
 int64_t io_size(struct io *io, struct io_file *f);
 
+/* io_sector_crc is that of a sector whose first four bytes are to hold it. */
+uint32_t io_sector_crc(const void *sector);
 /* io_write_file writes one sector as the whole of a new file, durably but for its name. */
 int io_write_file(struct io *io, const char *name, const void *sector);
 

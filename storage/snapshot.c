@@ -156,7 +156,7 @@ static int write_end(struct snapshots *s, struct snap_writer *w, uint64_t offset
                        .owner = s->owner};
   memset(w->chunk, 0, LIMIT_SECTOR);
   memcpy(w->chunk, &e, sizeof e);
-  e.crc = crc32c(w->chunk + 4, LIMIT_SECTOR - 4);
+  e.crc = io_sector_crc(w->chunk);
   memcpy(w->chunk, &e, sizeof e);
   return io_write(s->io, &w->file, w->chunk, LIMIT_SECTOR, offset);
 }

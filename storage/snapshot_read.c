@@ -12,8 +12,8 @@ static int load_end(struct snapshots *s, struct io_file *f, zxid_t zxid, uint8_t
   if (size < LIMIT_SECTOR || size % LIMIT_SECTOR) return 0;
   if (io_read(s->io, f, sector, LIMIT_SECTOR, (uint64_t)size - LIMIT_SECTOR)) return -1;
   memcpy(e, sector, sizeof *e);
-  if (e->crc != crc32c(sector + 4, LIMIT_SECTOR - 4) || e->magic != SNAP_END_MAGIC ||
-      e->zxid != zxid || e->owner != s->owner)
+  if (e->crc != io_sector_crc(sector) || e->magic != SNAP_END_MAGIC || e->zxid != zxid ||
+      e->owner != s->owner)
     return 0;
   uint64_t whole = e->len / SNAP_PAYLOAD;
   uint32_t rest = (uint32_t)(e->len % SNAP_PAYLOAD);

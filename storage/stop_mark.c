@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proto/crc32c.h"
 #include "storage/store_impl.h"
 
 #define MARK_MAGIC 0x314c435au /* "ZCL1" */
@@ -20,8 +19,6 @@ struct mark_sector {
   uint64_t last_zxid;
 };
 
-static uint32_t crc_of(const uint8_t *sector) { return crc32c(sector + 4, LIMIT_SECTOR - 4); }
-
 static void encode(const struct store *s, bool clean, uint8_t *sector) {
   struct mark_sector m = {.magic = MARK_MAGIC,
                           .sequence = s->log.sequence,
@@ -32,14 +29,14 @@ static void encode(const struct store *s, bool clean, uint8_t *sector) {
                           .last_zxid = s->log.last_zxid};
   memset(sector, 0, LIMIT_SECTOR);
   memcpy(sector, &m, sizeof m);
-  m.crc = crc_of(sector);
+  m.crc = io_sector_crc(sector);
   memcpy(sector, &m, sizeof m);
 }
 
 static void decode(const struct store *s, const uint8_t *sector, struct stop_mark *mark) {
   struct mark_sector m;
   memcpy(&m, sector, sizeof m);
-  if (m.crc != crc_of(sector) || m.magic != MARK_MAGIC || m.owner != s->owner) return;
+  if (m.crc != io_sector_crc(sector) || m.magic != MARK_MAGIC || m.owner != s->owner) return;
   *mark = (struct stop_mark){.there = true,
                              .clean = !m.unclean,
                              .sequence = m.sequence,
