@@ -1,5 +1,7 @@
 #include "config/log.h"
 
+#include <assert.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -8,8 +10,11 @@
 
 #include "config/limits.h"
 
+#define LINE_LEN (4 * LIMIT_TEXT_LEN)
+static_assert(LINE_LEN <= PIPE_BUF, "a pipe that is writable takes a whole line");
+
 /* Whoever reads our lines may hang: a thread that waited for it could neither work nor end (C3).  A
- * pipe that is writable takes a whole line; there is nowhere left to report a failure to. */
+ * line that cannot be taken now is left out; there is nowhere left to say so. */
 static void put(const char *line, size_t len) {
   struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
   if (poll(&out, 1, 0) != 1 || !(out.revents & POLLOUT)) return;
@@ -19,7 +24,7 @@ static void put(const char *line, size_t len) {
 
 void log_line(enum log_level level, int node_id, const char *format, ...) {
   static const char *const names[] = {"ERROR", "WARN ", "INFO "};
-  char line[4 * LIMIT_TEXT_LEN];
+  char line[LINE_LEN];
   struct timespec now;
   struct tm utc;
   clock_gettime(CLOCK_REALTIME, &now);

@@ -1,7 +1,7 @@
 /* log.h - one line for people on stderr: "2026-11-22T11:15:22.123456Z INFO  1 text".
  *
  * One write per line, so that threads do not mix.  Never called per packet or per transaction.
- * Any thread.  Blocks: one write to stderr. */
+ * Any thread.  Blocks: no (C3); a line that stderr cannot take at once is left out. */
 #ifndef ZABLINE_CONFIG_LOG_H
 #define ZABLINE_CONFIG_LOG_H
 

@@ -126,7 +126,7 @@ struct log_recovery {
 };
 
 /* Functions return 0, or -1 with io failed. */
-/* largest: payload bytes of the largest record that will be appended; older ones may be larger. */
+/* largest: payload bytes of the largest record expected; for a larger one segments grow. */
 int log_init(struct log *l, struct io *io, uint32_t owner, uint32_t largest,
              uint64_t segment_bytes);
 void log_free(struct log *l);

@@ -70,7 +70,7 @@ void store_mark_corrupt(const struct store *s);
 
 /* store_append writes whole records as one or more groups: one durable write each and nothing else,
  * but at the end of a segment.  Checks crc and order of each record first: REASON_RECORD_CRC
- * (damaged, or above largest_record), REASON_RECORD_ORDER (not next, or of an epoch above
+ * (damaged, or above LIMIT_RECORD_MAX), REASON_RECORD_ORDER (not next, or of an epoch above
  * acceptedEpoch, R10) leave the store unchanged and usable (J7, B13). */
 enum reason store_append(struct store *s, const void *records, size_t len);
 
@@ -88,9 +88,9 @@ struct store_slice {
   uint32_t len; /* 0: nothing after */
   zxid_t last_zxid;
 };
-/* store_read copies whole records after zxid into buf (cap >= one largest record), at most
- * max_zxid. It may end early (after 1 MB from disk).  A zxid that is not of the history reads on
- * behind its floor. CORRUPT is final, as DISK_ERROR is. */
+/* store_read copies whole records after zxid, at most max_zxid, into buf; cap: one of
+ * LIMIT_RECORD_MAX fits.  It may end early (after 1 MB from disk).  A zxid that is not of the
+ * history reads on behind its floor.  CORRUPT is final, as DISK_ERROR is. */
 struct store_slice store_read(struct store *s, zxid_t zxid, zxid_t max_zxid, void *buf,
                               uint32_t cap);
 
