@@ -566,6 +566,18 @@ TEST(Learner, WaitsNoLongerForUptodateWhenTheLeaderIsEstablished) {
   EXPECT_EQ(counters_get(&s.counters, REASON_SYNC_TIMEOUT), 1u);
 }
 
+// It does not fit; its vote for itself comes while we fence, and is heard behind that.
+TEST(Learner, VotesForNobodyItAvoidsAlsoIfTheVoteWasHeld) {
+  Solo s(1);
+  s.discovering();
+  s.packet(0, PACKET_LEADERINFO, zxid_make(1, 0), "?");
+  ASSERT_EQ(s.r->phase, PHASE_FENCING);
+  s.vote(2, 3, 1);
+  s.fenced();
+  ASSERT_EQ(s.r->phase, PHASE_LOOKING);
+  EXPECT_EQ(s.r->election.proposal.leader, 1);
+}
+
 TEST(Learner, ReadsNothingWhileItsBufferIsAtTheDisk) {
   Solo s(1);
   s.config.largest_record = LIMIT_RECORD_MAX;

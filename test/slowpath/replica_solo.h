@@ -166,11 +166,11 @@ struct Solo {
     step(e);
     fenced();
   }
-  void vote(int from_idx, int64_t leader) {
+  void vote(int from_idx, int64_t leader, int64_t rounds_ahead = 0) {
     struct notification n = {};
     n.state = PEER_LOOKING;
     n.version = 2;
-    n.vote = {leader, disk.last_zxid, r->election.round, disk.current_epoch};
+    n.vote = {leader, disk.last_zxid, r->election.round + rounds_ahead, disk.current_epoch};
     struct replica_event e = {};
     e.type = EV_NOTIFICATION;
     e.peer_idx = from_idx;
