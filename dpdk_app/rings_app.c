@@ -36,16 +36,16 @@ static bool from_slow(void *node, struct app_msg *m) {
   return topo_receive(&((struct node *)node)->topo, RING_SLOW_APP, m);
 }
 
-static bool may_sleep(void *node, pos_t seen_committed, bool lazy) {
+static bool may_sleep(void *node, const struct app_watch *watch) {
   struct node *n = node;
   struct waker *w = &n->topo.waker[THREAD_APP];
-  if (lazy)
+  if (watch->lazy)
     waker_prepare_lazy(w);
   else
     waker_prepare(w);
-  bool nothing = position_get(&n->positions.committed) == seen_committed &&
+  bool nothing = position_get(&n->positions.committed) == watch->committed &&
                  topo_empty(&n->topo, RING_SLOW_APP) && topo_empty(&n->topo, RING_DISK_APP) &&
-                 topo_empty(&n->topo, RING_FAST_APP);
+                 (!watch->requests || topo_empty(&n->topo, RING_FAST_APP));
   if (!nothing) waker_cancel(w);
   return nothing;
 }

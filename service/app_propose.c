@@ -106,14 +106,18 @@ static void say_drained(struct app_thread *t) {
 
 bool app_propose_turn(struct app_thread *t) {
   const struct app_rings *r = &t->c->rings;
+  t->takes_requests = false;
   if (t->state != APP_SERVING || !t->leading) return false;
   const void *request;
   uint32_t len;
-  bool worked = false;
+  bool worked = false, waits = false;
   for (int i = 0; i < LIMIT_APP_TURN && may_take(t); i++, worked = true) {
-    if (!r->next_request(r->self, &request, &len) || !on_request(t, request, len)) break;
+    if (!r->next_request(r->self, &request, &len)) break;
+    waits = !on_request(t, request, len);
+    if (waits) break;
     r->request_done(r->self);
   }
+  t->takes_requests = may_take(t) && !waits;
   say_drained(t);
   return worked;
 }

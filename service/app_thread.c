@@ -100,9 +100,11 @@ bool app_thread_turn(struct app_thread *t) {
 
 struct app_nap app_thread_nap(const struct app_thread *t, bool client_waits, bool lazy) {
   const struct app_rings *r = &t->c->rings;
-  struct app_nap nap = {.retry = client_waits || lazy || app_catchup_waits(t) || app_drains(t)};
+  struct app_nap nap = {.retry = client_waits || lazy || t->pending || app_catchup_waits(t) ||
+                                 app_drains(t)};
+  struct app_watch watch = {.requests = t->takes_requests, .lazy = lazy};
   /* Only when serving does a committed record mean work. */
-  pos_t seen = t->state == APP_SERVING ? t->pos : position_get(&t->c->positions->committed);
-  nap.sleep = r->may_sleep(r->self, seen, lazy);
+  watch.committed = t->state == APP_SERVING ? t->pos : position_get(&t->c->positions->committed);
+  nap.sleep = r->may_sleep(r->self, &watch);
   return nap;
 }

@@ -93,7 +93,8 @@ struct app_thread {
   bool told_drained; /* slow knows that all that was numbered is applied */
   bool pending;      /* txn holds a numbered transaction that app_fast had no room for */
   zxid_t pending_zxid;
-  bool pushed_back; /* slow asks for no new requests (5.2 step 0) */
+  bool pushed_back;    /* slow asks for no new requests (5.2 step 0) */
+  bool takes_requests; /* of followers, as the last turn left it: else they stay in their ring */
   uint32_t txn_len;
   uint8_t *txn; /* largest_record bytes */
   struct app_proposals proposals;

@@ -18,6 +18,15 @@
 #include "proto/reason.h"
 #include "service/app.h"
 
+/* What ends the app thread's sleep: more committed than `committed` (lazy: much more), a ring;
+ * REQUESTs that are there only if it takes them now: else it would spin, on a core that the disk
+ * thread may need. */
+struct app_watch {
+  pos_t committed;
+  bool requests;
+  bool lazy;
+};
+
 struct app_rings {
   void *self;
   /* propose, forward: the bytes are copied; false: app_fast is full, stop reading requests */
@@ -34,8 +43,8 @@ struct app_rings {
   bool (*from_disk)(void *self, struct disk_msg *m);
   bool (*from_slow)(void *self, struct app_msg *m);
   int wake_fd;
-  /* may_sleep: also false if committed has moved on; lazy: only much committed, or a ring, wakes */
-  bool (*may_sleep)(void *self, pos_t seen_committed, bool lazy);
+  /* may_sleep: false if what ends the sleep is there already */
+  bool (*may_sleep)(void *self, const struct app_watch *w);
   void (*awake)(void *self);
 };
 

@@ -465,6 +465,7 @@ TEST_F(AppThread, BelowMinFreeBytesRequestsAreRefusedOnceASecondAndNotBelowHalf)
   EXPECT_EQ(heard.txns.size(), 1u);
   ticks(9);
   EXPECT_EQ(heard.txns.size(), 1u) << "the second is not over";
+  EXPECT_TRUE(app_thread_nap(&thread, false, false).sleep) << "until then nobody spins";
   ticks(1);
   EXPECT_EQ(heard.txns.size(), 2u);
   node.requests = {Request(300, 1, "a"), Request(300, 2, "b"), Request(300, 3, "c")};
@@ -662,6 +663,47 @@ TEST_F(AppThread, PushedBackItTakesNoRequestAndLosesNone) {
   Run();
   EXPECT_EQ(node.proposed, (std::vector<zxid_t>{zxid_make(1, 1), zxid_make(1, 2)}));
   for (int r = 0; r < REASON_CNT; r++) EXPECT_EQ(counters_get(&node.counters, (reason)r), 0u);
+}
+
+/* Else it spins, where the disk thread or a kernel worker that flushes may need the core. */
+TEST_F(AppThread, RequestsThatItCannotTakeDoNotKeepItAwake) {
+  auto sleeps = [&] { return app_thread_nap(&thread, false, false).sleep; };
+  uint64_t client = 300;
+  auto ask = [&] { node.requests.push_back(Request(client++, 1, "from a follower")); };
+  node.Lead(1);
+  Run();
+  ask();
+  EXPECT_FALSE(sleeps()) << "came behind the last turn";
+  Run();
+  ASSERT_TRUE(node.requests.empty());
+
+  node.PushBack(true);
+  ask();
+  Run();
+  EXPECT_TRUE(sleeps());
+  node.PushBack(false);
+  Run();
+  ASSERT_TRUE(node.requests.empty());
+
+  node.app_fast_room = 0;
+  ask();
+  ask();
+  Run();
+  ASSERT_EQ(node.requests.size(), 1u) << "the first is numbered and waits for room";
+  EXPECT_TRUE(sleeps());
+  EXPECT_TRUE(app_thread_nap(&thread, false, false).retry) << "nobody wakes it for room";
+  node.app_fast_room = SIZE_MAX;
+  Run();
+  ASSERT_TRUE(node.requests.empty());
+
+  node.ToApp(app_msg{APP_DRAIN, REASON_NONE, 0, 1, 0, 0, nullptr, false});
+  ask();
+  Run();
+  EXPECT_TRUE(sleeps());
+  node.ToApp(app_msg{APP_PAUSE, REASON_NONE, 0, 1, 0, 0, nullptr, false});
+  Run();
+  ASSERT_EQ(node.requests.size(), 1u);
+  EXPECT_TRUE(sleeps());
 }
 
 TEST_F(AppThread, PushedBackItStillProposesWhatItHasNumbered) {

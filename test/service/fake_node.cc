@@ -197,11 +197,11 @@ void FakeNode::Wire() {
     return Pop(Of(s), &Of(s)->slow_app, m);
   };
   r.one_at_a_time = [](void *, bool) {};
-  r.may_sleep = [](void *s, pos_t seen, bool) {
+  r.may_sleep = [](void *s, const app_watch *w) {
     FakeNode *n = Of(s);
     std::lock_guard<std::mutex> g(n->lock);
-    return position_get(&n->positions.committed) == seen && n->slow_app.empty() &&
-           n->disk_app.empty() && n->requests.empty();
+    return position_get(&n->positions.committed) == w->committed && n->slow_app.empty() &&
+           n->disk_app.empty() && (!w->requests || n->requests.empty());
   };
   r.awake = [](void *s) {
     uint64_t v;
