@@ -276,7 +276,7 @@ $(B)/fault_disk.so: test/cluster/fault_disk.c
 $(B)/zk_replay: $(B)/test/cluster/zk_replay.o $(foreach l,$(LINK_service),$(call lib,$(l)))
 	$(call say,LD,$@)
 	$(Q)$(CC) $(SAN_FLAGS) -o $@ $^ $(LIBS)
-$(B)/test_dpdk_app: $(addprefix $(B)/test/dpdk_app/,arp_test.o flow_test.o reach_test.o pci_test.o port_test.o memif_test.o turn_test.o ring_pair.o pair_config.o) $(PORT_OBJ) $(TURN_OBJ) $(foreach l,slowpath service storage fastpath proto,$(call lib,$(l))) $(call lib,config) | $(B)/port_peer
+$(B)/test_dpdk_app: $(addprefix $(B)/test/dpdk_app/,arp_test.o eal_args_test.o flow_test.o reach_test.o pci_test.o port_test.o memif_test.o turn_test.o ring_pair.o pair_config.o) $(PORT_OBJ) $(TURN_OBJ) $(foreach l,slowpath service storage fastpath proto,$(call lib,$(l))) $(call lib,config) | $(B)/port_peer
 	$(call say,LD,$@)
 	$(Q)$(CXX) $(SAN_FLAGS) -o $@ $^ -lrte_net_ring -lrte_bus_vdev $(DPDK_LIBS) $(LIBS) -lgtest -lgtest_main
 

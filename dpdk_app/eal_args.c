@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "config/log.h"
 #include "dpdk_app/eal.h"
 #include "dpdk_app/port_kernel.h"
 #include "dpdk_app/port_memif.h"
@@ -46,12 +47,35 @@ static void cpu_list(int except, char *buf, size_t size) {
   }
 }
 
+/* An isolated core is not in our set, but may be had; one outside our cgroup may not. */
+static bool may_run_on(int core) {
+  cpu_set_t before, wanted;
+  CPU_ZERO(&before);
+  CPU_ZERO(&wanted);
+  CPU_SET((size_t)core, &wanted);
+  sched_getaffinity(0, sizeof before, &before);
+  if (sched_setaffinity(0, sizeof wanted, &wanted)) return false;
+  sched_setaffinity(0, sizeof before, &before);
+  return true;
+}
+
+/* The core of the fast thread, -1 if it floats. */
+static int fast_core(const struct config *c) {
+  if (c->cores.fast < 0 || may_run_on(c->cores.fast)) return c->cores.fast;
+  char ours[LIMIT_ARG_LEN];
+  cpu_list(-1, ours, sizeof ours);
+  log_line(LEVEL_WARN, c->id, "cores.fast: this process may not use core %d, only %s: not pinned",
+           c->cores.fast, ours);
+  return -1;
+}
+
 /* Lcore 0 is main, 1 the fast path; an unpinned one floats over all CPUs we may use. */
 static int add_lcores(struct eal *e, const struct config *c, struct open_error *err) {
   char others[LIMIT_ARG_LEN];
-  cpu_list(c->cores.fast, others, sizeof others);
-  if (c->cores.fast < 0) return add(e, err, "--lcores=0@(%s),1@(%s)", others, others);
-  return add(e, err, "--lcores=0@(%s),1@%d", others, c->cores.fast);
+  int core = fast_core(c);
+  cpu_list(core, others, sizeof others);
+  if (core < 0) return add(e, err, "--lcores=0@(%s),1@(%s)", others, others);
+  return add(e, err, "--lcores=0@(%s),1@%d", others, core);
 }
 
 static int add_port(struct eal *e, const struct config *c, int idx, struct open_error *err) {

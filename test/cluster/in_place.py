@@ -15,6 +15,7 @@ from submitter import Load, Submitter  # noqa: E402
 
 # Its subject is no timeout: a busy machine must not look like a dead node.
 CALM = {"timeout_us": 500000, "heartbeat_us": 25000}
+CORES = {"fast": 0, "disk": -1, "slow": -1, "app": -1}  # config/dev3's
 # Nobody waits longer than that for a change (slowpath/replica_parts.h: then there is an election).
 LONGEST_GAP = 1.0 * SLOW
 
@@ -158,25 +159,29 @@ def say_gaps(where, gaps, more=""):
     return changes[-1]
 
 
+def check_longest(ms):
+    check(ms <= 20, "a gap of %.1f ms at a change" % ms)
+
+
 def measured(rounds=3, count=40000, limit=1000):
-    """The gap at a change. With the data in memory it is the protocol's own: at most 20 ms. On the disk, beside what
-    the disk does to three plain writers in the same minute: what stalls those stalls the 8 durable writes in a row of a
-    change, too."""
+    """The gap at a change: at most 20 ms, with the data in memory and on the disk, whose stalls, as three plain writers
+    see them in the same minute, stand beside it: what stalls those stalls the 8 durable writes in a row of a change.
+    The pollers have a core of their own, as config/README.md, "Cores", says why."""
+    quiet = {"counter_limit": limit, "segment_bytes": 64 << 20, "cores": CORES, **CALM}
     for _ in range(rounds):
-        with Cluster("in-place", prefix="/dev/shm/zabline", counter_limit=limit, segment_bytes=64 << 20, **CALM) as c:
+        with Cluster("in-place", prefix="/dev/shm/zabline", **quiet) as c:
             c.start()
             c.wait_serving()
-            longest = say_gaps("in memory", gaps_of(c, count, limit))
+            check_longest(say_gaps("in memory", gaps_of(c, count, limit)))
         shutil.rmtree(os.path.dirname(c.dir))
-        check(longest <= 20, "a gap of %.1f ms at a change" % longest)
-        with Cluster("in-place", counter_limit=limit, segment_bytes=64 << 20, **CALM) as c:
+        with Cluster("in-place", **quiet) as c:
             c.start()
             c.wait_serving()
             wait_for("the next segments", lambda: all(spare_is_there(n) for n in c.nodes), 60)
             raw = raw_writes(c.dir, 8000, 3)
-            say_gaps("on disk", gaps_of(c, count, limit), "; a durable write of three plain writers: median %.2f, "
-                     "longest %.1f" % (statistics.median(r["p50_us"] for r in raw) / 1e3,
-                                       max(r["max_us"] for r in raw) / 1e3))
+            check_longest(say_gaps("on disk", gaps_of(c, count, limit), "; a durable write of three plain writers: "
+                                   "median %.2f, longest %.1f" % (statistics.median(r["p50_us"] for r in raw) / 1e3,
+                                                                  max(r["max_us"] for r in raw) / 1e3)))
 
 
 TESTS = [no_client_notices_that_the_counter_ends, a_node_that_promised_more_is_let_in_and_no_client_notices]
