@@ -44,15 +44,10 @@ static bool has_shrunk(const struct replica *r, const struct learner_conn *c) {
   return r->committed - c->round_pos <= c->round_bytes - c->round_bytes / 4;
 }
 
-/* An observer that is too slow for the load must not slow it down for ever: no write needs it. */
-static bool needed(const struct replica *r, const struct learner_conn *c) {
-  return r->config->peers[c->peer_idx].role == ROLE_VOTER;
-}
-
 static void end(struct replica *r, struct learner_conn *c, struct replica_actions *a) {
   c->round_end = 0;
   c->stale_rounds = has_shrunk(r, c) ? 0 : c->stale_rounds + 1;
-  if (c->stale_rounds < STALE_ROUNDS || !needed(r, c)) return;
+  if (c->stale_rounds < STALE_ROUNDS) return;
   c->stale_rounds = 0;
   if (c->push < PUSH_BACK_LEVELS) c->push++;
   if (r->lead.push_us) return;

@@ -321,13 +321,6 @@ TEST(PushBack, NeedsTwoRoundsInARowThatDoNotShrink) {
   EXPECT_TRUE(s.app[0].type == APP_PUSH_BACK && s.app[0].on && s.app[0].epoch == 1);
 }
 
-TEST(PushBack, IsNotForAnObserver) {
-  Outrun s;
-  s.config.peers[s.r->conns[2].peer_idx].role = ROLE_OBSERVER;
-  s.rounds(30, 100000);
-  EXPECT_TRUE(s.app.empty()) << "no write needs it";
-}
-
 TEST(PushBack, SaysSoOnceInTheLogAndInTheStatusWhileItLasts) {
   Outrun s;
   struct status seen;
