@@ -31,7 +31,7 @@ static bool has(const struct config *c, const char *option) {
   return false;
 }
 
-/* "0-3,6,8": the CPUs of this process, without `except` if another is left. */
+/* "0-3,6": the CPUs of this process, without `except` if another is left. */
 static void cpu_list(int except, char *buf, size_t size) {
   cpu_set_t set;
   CPU_ZERO(&set);
@@ -43,7 +43,8 @@ static void cpu_list(int except, char *buf, size_t size) {
     size_t first = cpu++;
     if (!CPU_ISSET(first, &set)) continue;
     while (cpu < CPU_SETSIZE && CPU_ISSET(cpu, &set)) cpu++;
-    at += (size_t)snprintf(buf + at, size - at, "%s%zu-%zu", at ? "," : "", first, cpu - 1);
+    at += (size_t)snprintf(buf + at, size - at, "%s%zu", at ? "," : "", first);
+    if (at < size && cpu - 1 > first) at += (size_t)snprintf(buf + at, size - at, "-%zu", cpu - 1);
   }
 }
 

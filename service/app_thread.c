@@ -29,6 +29,7 @@ void app_fail(struct app_thread *t, enum reason r, const char *what) {
   log_line(LEVEL_ERROR, t->c->config->id, "application stops at %s: %s: %s",
            zxid_text(zxid, t->app.ops->applied(&t->app)), what, reason_text(r));
   t->state = APP_DEAD;
+  t->takes_requests = t->pending = false; /* what is in the ring stays there */
   t->c->rings.to_slow(t->c->rings.self, &(struct app_msg){.type = APP_FAILED, .reason = r});
 }
 
@@ -102,7 +103,8 @@ struct app_nap app_thread_nap(const struct app_thread *t, bool client_waits, boo
   const struct app_rings *r = &t->c->rings;
   struct app_nap nap = {.retry = client_waits || lazy || t->pending || app_catchup_waits(t) ||
                                  app_drains(t)};
-  struct app_watch watch = {.requests = t->takes_requests, .lazy = lazy};
+  struct app_watch watch = {.requests = t->takes_requests,
+                            .lazy = lazy && !t->pending && !app_drains(t)};
   /* Only when serving does a committed record mean work. */
   watch.committed = t->state == APP_SERVING ? t->pos : position_get(&t->c->positions->committed);
   nap.sleep = r->may_sleep(r->self, &watch);

@@ -117,7 +117,7 @@ void app_thread_tick(struct app_thread *t);
  * load with nobody waiting here for a commit: look again soon instead of being woken for each. */
 #define APP_RETRY_MS 1
 struct app_nap {
-  bool sleep; /* until woken; then rings.awake.  Else: what is there has to wait for room */
+  bool sleep; /* until woken; then rings.awake.  Else: something came meanwhile */
   bool retry; /* but no longer than APP_RETRY_MS: nothing may wake us */
 };
 struct app_nap app_thread_nap(const struct app_thread *t, bool client_waits, bool lazy);

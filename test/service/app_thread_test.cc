@@ -495,7 +495,8 @@ TEST_F(AppThread, AnEpochEndsOnlyWhenTheOwnDiskIsThrough) {
   Run();
   EXPECT_EQ(Applied(), zxid_make(1, 3));
   EXPECT_EQ(node.Said(APP_DRAINED), 0);
-  EXPECT_TRUE(app_thread_nap(&thread, false, false).retry) << "nobody wakes it for that";
+  EXPECT_TRUE(app_thread_nap(&thread, false, true).retry) << "nobody wakes it for that";
+  EXPECT_FALSE(node.sleeps_lazily) << "but for commits";
   position_set(&node.positions.durable, node.appended);
   Run();
   EXPECT_EQ(node.Said(APP_DRAINED), 1);
@@ -667,7 +668,7 @@ TEST_F(AppThread, PushedBackItTakesNoRequestAndLosesNone) {
 
 /* Else it spins, where the disk thread or a kernel worker that flushes may need the core. */
 TEST_F(AppThread, RequestsThatItCannotTakeDoNotKeepItAwake) {
-  auto sleeps = [&] { return app_thread_nap(&thread, false, false).sleep; };
+  auto sleeps = [&] { return app_thread_nap(&thread, false, true).sleep; };
   uint64_t client = 300;
   auto ask = [&] { node.requests.push_back(Request(client++, 1, "from a follower")); };
   node.Lead(1);
@@ -681,6 +682,7 @@ TEST_F(AppThread, RequestsThatItCannotTakeDoNotKeepItAwake) {
   ask();
   Run();
   EXPECT_TRUE(sleeps());
+  EXPECT_TRUE(node.sleeps_lazily);
   node.PushBack(false);
   Run();
   ASSERT_TRUE(node.requests.empty());
@@ -691,19 +693,30 @@ TEST_F(AppThread, RequestsThatItCannotTakeDoNotKeepItAwake) {
   Run();
   ASSERT_EQ(node.requests.size(), 1u) << "the first is numbered and waits for room";
   EXPECT_TRUE(sleeps());
+  EXPECT_FALSE(node.sleeps_lazily) << "a commit means room";
   EXPECT_TRUE(app_thread_nap(&thread, false, false).retry) << "nobody wakes it for room";
   node.app_fast_room = SIZE_MAX;
   Run();
   ASSERT_TRUE(node.requests.empty());
 
-  node.ToApp(app_msg{APP_DRAIN, REASON_NONE, 0, 1, 0, 0, nullptr, false});
   ask();
+  node.ToApp(app_msg{APP_DRAIN, REASON_NONE, 0, 1, 0, 0, nullptr, false});
   Run();
   EXPECT_TRUE(sleeps());
+  EXPECT_TRUE(node.sleeps_lazily) << "it has said that it is through";
   node.ToApp(app_msg{APP_PAUSE, REASON_NONE, 0, 1, 0, 0, nullptr, false});
   Run();
   ASSERT_EQ(node.requests.size(), 1u);
   EXPECT_TRUE(sleeps());
+}
+
+TEST_F(AppThread, DeadItLeavesRequestsInTheirRing) {
+  node.Lead(1);
+  Run();
+  app_fail(&thread, REASON_DISK_ERROR, "a test");
+  node.requests.push_back(Request(300, 1, "from a follower"));
+  Run();
+  EXPECT_TRUE(app_thread_nap(&thread, false, false).sleep);
 }
 
 TEST_F(AppThread, PushedBackItStillProposesWhatItHasNumbered) {

@@ -200,6 +200,7 @@ void FakeNode::Wire() {
   r.may_sleep = [](void *s, const app_watch *w) {
     FakeNode *n = Of(s);
     std::lock_guard<std::mutex> g(n->lock);
+    n->sleeps_lazily = w->lazy;
     return position_get(&n->positions.committed) == w->committed && n->slow_app.empty() &&
            n->disk_app.empty() && (!w->requests || n->requests.empty());
   };

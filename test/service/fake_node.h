@@ -162,6 +162,7 @@ struct FakeNode {
   std::deque<app_msg> slow_app, app_slow;
   std::deque<disk_msg> app_disk, disk_app;
   std::deque<Bytes> forwarded, requests;
+  bool sleeps_lazily = false; /* as it said when it looked last */
   std::vector<zxid_t> proposed;
   std::map<int, reason> fail_disk;
   std::map<int, int> asked;
