@@ -2,7 +2,7 @@
  *
  * EAL is one per process; in a process of several nodes the first one's config starts it.  The main
  * thread becomes lcore 0; the fast path runs on the worker lcore `fast_lcore`, pinned to config
- * cores.fast if that is given.
+ * cores.fast if that is given and may be had.
  *
  * Owner: main.  Blocks: at open.  Source: design 1, 8. */
 #ifndef ZABLINE_DPDK_APP_EAL_H

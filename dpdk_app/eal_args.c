@@ -38,6 +38,7 @@ static void cpu_list(int except, char *buf, size_t size) {
   sched_getaffinity(0, sizeof set, &set);
   size_t skip = except < 0 || CPU_COUNT(&set) < 2 ? CPU_SETSIZE : (size_t)except;
   size_t at = 0, cpu = 0;
+  buf[0] = 0;
   if (skip < CPU_SETSIZE) CPU_CLR(skip, &set);
   while (cpu < CPU_SETSIZE && at < size) {
     size_t first = cpu++;
@@ -48,16 +49,18 @@ static void cpu_list(int except, char *buf, size_t size) {
   }
 }
 
-/* An isolated core is not in our set, but may be had; one outside our cgroup may not. */
+/* An isolated core is not in our set, but may be had; one outside our cgroup may not.  The kernel
+ * leaves out what may not; we stay where we are. */
 static bool may_run_on(int core) {
-  cpu_set_t before, wanted;
-  CPU_ZERO(&before);
-  CPU_ZERO(&wanted);
+  cpu_set_t before, wanted, got;
+  CPU_ZERO(&got);
+  if (sched_getaffinity(0, sizeof before, &before)) return true; /* more CPUs: EAL finds out */
+  wanted = before;
   CPU_SET((size_t)core, &wanted);
-  sched_getaffinity(0, sizeof before, &before);
   if (sched_setaffinity(0, sizeof wanted, &wanted)) return false;
+  sched_getaffinity(0, sizeof got, &got);
   sched_setaffinity(0, sizeof before, &before);
-  return true;
+  return CPU_ISSET((size_t)core, &got);
 }
 
 /* The core of the fast thread, -1 if it floats. */

@@ -1,7 +1,6 @@
 #include "service/app_uv.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 
@@ -31,7 +30,9 @@ static void on_wake(uv_poll_t *h, int status, int events) {
   (void)h, (void)status, (void)events; /* the turn that follows looks everywhere */
 }
 
-static void on_retry(uv_timer_t *h) { (void)h; }
+/* Timers that are due when uv_run begins fire before it waits: without uv_stop it would wait on,
+ * and no turn would follow. */
+static void on_retry(uv_timer_t *h) { uv_stop(h->loop); }
 
 static void read_clock(struct app_thread *t) {
   uv_timeval64_t now;
@@ -41,6 +42,7 @@ static void read_clock(struct app_thread *t) {
 
 static void on_tick(uv_timer_t *h) {
   struct app_loop *l = h->data;
+  uv_stop(h->loop);
   if (l->thread.state == APP_DEAD) return;
   app_thread_tick(&l->thread);
   client_port_tick(&l->clients);
@@ -53,14 +55,16 @@ static void sleep_until_woken(struct app_loop *l) {
   bool waits = control_waits(&l->control) || client_port_waits(&l->clients);
   l->busy = false;
   struct app_nap nap = app_thread_nap(&l->thread, waits, lazy);
-  if (nap.retry) uv_timer_start(&l->retry, on_retry, APP_RETRY_MS, 0);
-  if (nap.sleep) {
-    uv_run(&l->loop, UV_RUN_ONCE);
-    r->awake(r->self);
-  } else { /* something is there that has to wait for room: let others make it */
+  if (!nap.sleep) {
     uv_run(&l->loop, UV_RUN_NOWAIT);
-    sched_yield();
+    return;
   }
+  if (nap.retry) {
+    uv_update_time(&l->loop); /* else it counts from the last run, and is due before the sleep */
+    uv_timer_start(&l->retry, on_retry, APP_RETRY_MS, 0);
+  }
+  uv_run(&l->loop, UV_RUN_ONCE);
+  r->awake(r->self);
   if (nap.retry) uv_timer_stop(&l->retry);
 }
 

@@ -10,14 +10,20 @@ struct pinned {
   int core;
 };
 
+/* Who yields shares its core with others, as the three of config/dev3 do. */
 static void check_core(struct doctor *d, const struct pinned *p, const char *isolated) {
+  bool shared = d->config->idle != IDLE_SPIN;
   struct tree_text online;
   struct doctor_row *row = row_add(d, "core", p->name);
   if (!tree_line(d, &online, CPU "/online")) {
     row_mend(row_says(row, DOCTOR_UNKNOWN, "/" CPU "/online cannot be read"), "lscpu -e");
   } else if (!tree_list_has(online.s, p->core)) {
-    row_mend(row_says(row, DOCTOR_FAIL, "core %d is not there; online: %s", p->core, online.s),
+    row_mend(row_says(row, shared ? DOCTOR_WARN : DOCTOR_FAIL, "core %d is not there; online: %s",
+                      p->core, online.s),
              "put another core as \"%s\" into \"cores\" in %.300s", p->name, d->config->file);
+  } else if (shared) {
+    row_says(row, DOCTOR_NOT_APPLICABLE, "core %d may be shared: \"idle\" is not \"spin\"",
+             p->core);
   } else if (!isolated) {
     row_mend(row_says(row, DOCTOR_UNKNOWN, "/" CPU "/isolated cannot be read"),
              "cat /proc/cmdline");

@@ -15,7 +15,7 @@ from submitter import Load, Submitter  # noqa: E402
 
 # Its subject is no timeout: a busy machine must not look like a dead node.
 CALM = {"timeout_us": 500000, "heartbeat_us": 25000}
-CORES = {"fast": 0, "disk": -1, "slow": -1, "app": -1}  # config/dev3's
+LAYOUT = {"cores": {"fast": 0, "disk": -1, "slow": -1, "app": -1}, "idle_turns": 20}  # config/dev3's
 # Nobody waits longer than that for a change (slowpath/replica_parts.h: then there is an election).
 LONGEST_GAP = 1.0 * SLOW
 
@@ -167,7 +167,7 @@ def measured(rounds=3, count=40000, limit=1000):
     """The gap at a change: at most 20 ms, with the data in memory and on the disk, whose stalls, as three plain writers
     see them in the same minute, stand beside it: what stalls those stalls the 8 durable writes in a row of a change.
     The pollers have a core of their own, as config/README.md, "Cores", says why."""
-    quiet = {"counter_limit": limit, "segment_bytes": 64 << 20, "cores": CORES, **CALM}
+    quiet = {"counter_limit": limit, "segment_bytes": 64 << 20, **LAYOUT, **CALM}
     for _ in range(rounds):
         with Cluster("in-place", prefix="/dev/shm/zabline", **quiet) as c:
             c.start()

@@ -428,7 +428,9 @@ TEST_F(Doctor, LimitsAreThoseOfTheRunningNodeOrOfThisProcess) {
 /* ---- processor ---- */
 
 TEST_F(Doctor, PollingCoresAreThereAndIsolated) {
-  Configure(R"("ports": [{"name": "p"}], "cores": {"fast": 4, "disk": 5, "app": 64},)");
+  const std::string cores =
+      R"("ports": [{"name": "p"}], "cores": {"fast": 4, "disk": 5, "app": 64},)";
+  Configure(cores + R"("idle": "spin",)");
   Run(doctor_check_cpu);
   Expect(DOCTOR_UNKNOWN, Row("core", "fast"), "cannot be read");
   Write("sys/devices/system/cpu/online", "0-15,32-40");
@@ -442,6 +444,10 @@ TEST_F(Doctor, PollingCoresAreThereAndIsolated) {
   Write("sys/devices/system/cpu/isolated", "");
   Run(doctor_check_cpu);
   Expect(DOCTOR_WARN, Row("core", "fast"), "not isolated", "isolcpus=4");
+  Configure(cores); /* yield: config/dev3's three share a core */
+  Run(doctor_check_cpu);
+  Expect(DOCTOR_NOT_APPLICABLE, Row("core", "fast"), "core 4 may be shared");
+  Expect(DOCTOR_WARN, Row("core", "app"), "core 64 is not there", "put another core as \"app\"");
   Configure(R"("ports": [{"name": "p"}],)");
   Run(doctor_check_cpu);
   Expect(DOCTOR_NOT_APPLICABLE, Row("core", "fast"), "not pinned");
