@@ -561,7 +561,25 @@ void powercut_resize(struct powercut *p, const char *name, size_t len) {
   if (n->cap) memcpy(n->durable, n->now, n->cap);
 }
 
+void powercut_put(struct powercut *p, int inode, const void *bytes, size_t len, uint64_t offset) {
+  struct inode *n = &p->inode[inode];
+  if (n->borrowed) keep(n);
+  grow(n, offset + len);
+  memcpy(n->now + offset, bytes, len);
+  memcpy(n->durable + offset, bytes, len);
+  if (n->now_size < offset + len) n->now_size = offset + len;
+  if (n->durable_size < offset + len) n->durable_size = offset + len;
+}
+
 const char *powercut_name_of(const struct disk_file *f) { return f->name; }
+
+int powercut_inode(const struct disk_file *f) { return f->inode; }
+
+const char *powercut_name_now(const struct powercut *p, int inode) {
+  for (int i = 0; i < p->now.cnt; i++)
+    if (p->now.entry[i].inode == inode) return p->now.entry[i].name;
+  return NULL;
+}
 
 const char *powercut_name(const struct powercut *p, int idx) {
   return idx < p->now.cnt ? p->now.entry[idx].name : NULL;

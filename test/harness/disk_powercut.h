@@ -82,8 +82,13 @@ void powercut_kill(struct powercut *p);
  * durable; NULL if there is none.  powercut_resize cuts or grows it, if it is there. */
 uint8_t *powercut_file(struct powercut *p, const char *name, size_t *len);
 void powercut_resize(struct powercut *p, const char *name, size_t len);
-/* powercut_name_of returns the name by which the file was opened. */
+/* powercut_put puts bytes there, durable, whoever has the file open. */
+void powercut_put(struct powercut *p, int inode, const void *bytes, size_t len, uint64_t offset);
+/* powercut_name_of returns the name by which the file was opened; powercut_inode and
+ * powercut_name_now the name that leads to it now, NULL if none does. */
 const char *powercut_name_of(const struct disk_file *f);
+int powercut_inode(const struct disk_file *f);
+const char *powercut_name_now(const struct powercut *p, int inode);
 /* powercut_name returns the idx-th name, or NULL. */
 const char *powercut_name(const struct powercut *p, int idx);
 /* powercut_remove removes a name for good. */

@@ -53,25 +53,29 @@ static void keep_old(struct sim_disk *s, struct disk_file *f, size_t len, uint64
   }
 }
 
-static void keep_lost(struct sim_disk *s, const char *name, const void *buf, size_t len,
-                      uint64_t offset) {
+static void keep_lost(struct sim_disk *s, int inode, const void *buf, size_t len, uint64_t offset) {
   free(s->lost.bytes);
   s->lost.bytes = aligned_alloc(LIMIT_SECTOR, len);
   s->lost.there = s->lost.bytes != NULL;
   if (!s->lost.there) return;
   memcpy(s->lost.bytes, buf, len);
-  snprintf(s->lost.name, sizeof s->lost.name, "%s", name);
+  s->lost.inode = inode;
   s->lost.offset = offset;
   s->lost.len = len;
 }
 
+/* The process still has the file open. */
 void drive_give_back(struct sim_disk *s) {
-  struct disk_file *f;
   if (!s->lost.there) return;
   s->lost.there = false;
-  if (s->under.ops->open(&s->under, s->lost.name, DISK_READ_WRITE, &f)) return; /* purged */
-  s->under.ops->write_durable(&s->under, f, s->lost.bytes, s->lost.len, s->lost.offset);
-  s->under.ops->close(&s->under, f);
+  if (!powercut_name_now(s->power, s->lost.inode)) return; /* purged */
+  powercut_put(s->power, s->lost.inode, s->lost.bytes, s->lost.len, s->lost.offset);
+}
+
+/* A log's segment is written by the name that it had as a spare: what counts is the name it has. */
+static bool are_of_one_kind(const struct sim_disk *s, int inode, int other) {
+  const char *a = powercut_name_now(s->power, inode), *b = powercut_name_now(s->power, other);
+  return a && b && !strncmp(a, b, KIND_LEN);
 }
 
 bool drive_write_goes_wrong(struct sim_disk *s, struct disk_file *f, const void *buf, size_t len,
@@ -79,10 +83,10 @@ bool drive_write_goes_wrong(struct sim_disk *s, struct disk_file *f, const void 
   if (s->lose_next) {
     s->lose_next = false;
     fault_hit(FAULT_LOST_WRITE, s->idx);
-    keep_lost(s, powercut_name_of(f), buf, len, offset);
+    keep_lost(s, powercut_inode(f), buf, len, offset);
     return true;
   }
-  if (!strncmp(s->lost.name, powercut_name_of(f), KIND_LEN)) s->lost.there = false;
+  if (s->lost.there && are_of_one_kind(s, s->lost.inode, powercut_inode(f))) s->lost.there = false;
   if (s->misdirect_next && offset >= LIMIT_SECTOR) {
     s->misdirect_next = false;
     fault_hit(FAULT_MISDIRECTED, s->idx);

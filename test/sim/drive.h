@@ -34,7 +34,8 @@ struct sim_disk {
   bool lose_next, misdirect_next, keep_next; /* the next durable write */
   struct {                                   /* STALE_READ: what stood there before a write */
     bool there;
-    char name[64]; /* of its file: a handle does not live as long */
+    char name[64]; /* old: of its file, a handle does not live as long */
+    int inode;     /* lost: names change */
     uint64_t offset;
     size_t len;
     void *bytes;
