@@ -15,11 +15,18 @@ struct epoch_sector { /* the rest of the sector is zero and covered by the crc *
   uint32_t accepted, current;
   uint32_t may_vote;
   uint32_t owner;
+  uint64_t log_sequence, log_end;
 };
 
 static void encode(const struct epoch_file *e, const struct epochs *v, uint8_t *sector) {
-  struct epoch_sector s = {0,          EPOCH_MAGIC, v->generation, v->accepted,
-                           v->current, v->may_vote, e->owner};
+  struct epoch_sector s = {.magic = EPOCH_MAGIC,
+                           .generation = v->generation,
+                           .accepted = v->accepted,
+                           .current = v->current,
+                           .may_vote = v->may_vote,
+                           .owner = e->owner,
+                           .log_sequence = v->log_sequence,
+                           .log_end = v->log_end};
   memset(sector, 0, LIMIT_SECTOR);
   memcpy(sector, &s, sizeof s);
   s.crc = io_sector_crc(sector);
@@ -30,7 +37,8 @@ static bool decode(const struct epoch_file *e, const uint8_t *sector, struct epo
   struct epoch_sector s;
   memcpy(&s, sector, sizeof s);
   if (s.crc != io_sector_crc(sector) || s.magic != EPOCH_MAGIC || s.owner != e->owner) return false;
-  *v = (struct epochs){s.generation, s.accepted, s.current, s.may_vote != 0};
+  *v = (struct epochs){s.generation,    s.accepted,     s.current,
+                       s.may_vote != 0, s.log_sequence, s.log_end};
   return true;
 }
 
@@ -79,7 +87,8 @@ static int read_copy(struct epoch_file *e, int i, bool there, struct epochs *v, 
 
 static bool same(const struct epochs *a, const struct epochs *b) {
   return a->generation == b->generation && a->accepted == b->accepted && a->current == b->current &&
-         a->may_vote == b->may_vote;
+         a->may_vote == b->may_vote && a->log_sequence == b->log_sequence &&
+         a->log_end == b->log_end;
 }
 
 static int write_copy(struct epoch_file *e, int i) {

@@ -12,12 +12,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "proto/zxid.h"
 #include "storage/io.h"
 
 struct epochs {
   uint64_t generation;
   uint32_t accepted, current;
   bool may_vote;
+  /* The log when this was written, 0: not known.  Group numbers never go back, so a log that ends
+   * before has lost its last groups (E7). */
+  uint64_t log_sequence; /* of its next group */
+  zxid_t log_end;
 };
 
 struct epoch_file {

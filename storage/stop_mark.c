@@ -1,7 +1,8 @@
 /* The mark of a stop names the end of the log that it was made at, and says whether the stop was
  * clean.  One that reappears after a power cut, or was copied there, names an earlier end and says
- * nothing.  A log that ends before its mark has lost its last groups whole (E7): nothing else can
- * tell, so a node writes one, too, when it stops because it cannot read what it has written. */
+ * nothing.  A log that ends before its mark has lost its last groups whole (E7): only the epochs,
+ * if they were written since, can tell, too.  So a node writes a mark also when it stops because it
+ * cannot read what it has written. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -37,6 +37,12 @@ static int check_promise(struct store *s, uint32_t in_log) {
       s->epochs.now.accepted, in_log);
 }
 
+static int write_epochs(struct store *s, struct epochs next) {
+  next.log_sequence = s->log.sequence;
+  next.log_end = s->log.last_zxid;
+  return epoch_write(&s->epochs, next);
+}
+
 /* What it has acknowledged, or its state, is gone and cannot be named record by record: it comes
  * back like a node with a new disk, and before anything shortens the log (E5). */
 static int give_up_vote(struct store *s, const struct log_recovery *rec) {
@@ -52,7 +58,7 @@ static int give_up_vote(struct store *s, const struct log_recovery *rec) {
                      "until it has been synchronised, and all others with it, as after a lost disk"
                    : "the end of the log is unreadable: this node does not vote until it has been "
                      "synchronised, and all others with it, as after a lost disk");
-  return epoch_write(&s->epochs, next);
+  return write_epochs(s, next);
 }
 
 /* What a snapshot of ours holds needs no repair: the log begins behind it. */
@@ -84,14 +90,13 @@ static void note_faulty(struct store *s) {
 }
 
 /* Its last groups are gone whole, and nothing in the log says so.  (A trailer is no loss.) */
-static void check_end(struct store *s, const struct stop_mark *m, struct log_recovery *rec) {
+static void check_end(struct store *s, uint64_t sequence, zxid_t end, struct log_recovery *rec) {
   char text[LIMIT_TEXT_LEN];
-  bool shorter = m->there && m->sequence > s->log.sequence && m->last_zxid != s->log.last_zxid;
-  if (!shorter || rec->lost_tail) return;
+  if (rec->lost_tail || sequence <= s->log.sequence || end == s->log.last_zxid) return;
   rec->lost_tail = true;
   snprintf(text, sizeof text,
-           "the log ends after zxid 0x%llx, and it was longer when this node stopped",
-           (unsigned long long)s->log.last_zxid);
+           "the log has lost its end: it was written to zxid 0x%llx, it ends after 0x%llx",
+           (unsigned long long)end, (unsigned long long)s->log.last_zxid);
   note(s, text);
 }
 
@@ -106,7 +111,8 @@ static int recover(struct store *s, const struct store_config *c) {
   if (log_recover(&s->log, &rec) || check_promise(s, rec.accepted_epoch)) return -1;
   if (snap_recover(&s->snaps, log_base(&s->log), s->log.last_zxid, rec.restarted)) return -1;
   if (stop_mark_read(s, &mark)) return -1;
-  check_end(s, &mark, &rec);
+  if (mark.there) check_end(s, mark.sequence, mark.last_zxid, &rec);
+  check_end(s, s->epochs.now.log_sequence, s->epochs.now.log_end, &rec);
   if (give_up_vote(s, &rec) || log_mend(&s->log, &rec)) return -1;
   pass_over_covered(s);
   note_faulty(s);
@@ -183,9 +189,9 @@ const char *store_note(const struct store *s, int idx) {
   return idx >= 0 && idx < s->note_cnt ? s->notes[idx] : NULL;
 }
 
-static enum reason write_epochs(struct store *s, struct epochs next) {
+static enum reason set_epochs(struct store *s, struct epochs next) {
   if (s->io.reason != REASON_NONE) return REASON_DISK_ERROR;
-  int rc = epoch_write(&s->epochs, next);
+  int rc = write_epochs(s, next);
   s->log.accepted_epoch = s->epochs.now.accepted;
   return store_result(s, rc);
 }
@@ -194,20 +200,20 @@ enum reason store_set_accepted(struct store *s, uint32_t epoch) {
   struct epochs next = s->epochs.now;
   assert(epoch >= next.accepted); /* R1 */
   next.accepted = epoch;
-  return write_epochs(s, next);
+  return set_epochs(s, next);
 }
 
 enum reason store_set_current(struct store *s, uint32_t epoch) {
   struct epochs next = s->epochs.now;
   assert(epoch >= next.current && epoch <= next.accepted); /* R5 */
   next.current = epoch;
-  return write_epochs(s, next);
+  return set_epochs(s, next);
 }
 
 enum reason store_set_may_vote(struct store *s, bool may_vote) {
   struct epochs next = s->epochs.now;
   next.may_vote = may_vote;
-  return write_epochs(s, next);
+  return set_epochs(s, next);
 }
 
 enum reason store_mark_clean(struct store *s) {

@@ -45,7 +45,7 @@ static void keep_old(struct sim_disk *s, struct disk_file *f, size_t len, uint64
     free(s->old.bytes);
     s->old.bytes = aligned;
     s->old.there = true;
-    snprintf(s->old.name, sizeof s->old.name, "%s", powercut_name_of(f));
+    s->old.inode = powercut_inode(f);
     s->old.offset = offset;
     s->old.len = len;
   } else {
@@ -72,10 +72,18 @@ void drive_give_back(struct sim_disk *s) {
   powercut_put(s->power, s->lost.inode, s->lost.bytes, s->lost.len, s->lost.offset);
 }
 
-/* A log's segment is written by the name that it had as a spare: what counts is the name it has. */
-static bool are_of_one_kind(const struct sim_disk *s, int inode, int other) {
-  const char *a = powercut_name_now(s->power, inode), *b = powercut_name_now(s->power, other);
-  return a && b && !strncmp(a, b, KIND_LEN);
+/* A segment is written by the name that it had as a spare: what counts is the name it has. */
+static bool is_of_kind(const struct sim_disk *s, int inode, const char *kind) {
+  const char *name = powercut_name_now(s->power, inode);
+  return name && kind && !strncmp(name, kind, KIND_LEN);
+}
+
+void drive_wrote(struct sim_disk *s, const struct disk_file *f) {
+  if (!s->lost.there) return;
+  int inode = powercut_inode(f);
+  bool same = is_of_kind(s, inode, powercut_name_now(s->power, s->lost.inode));
+  bool epochs = is_of_kind(s, inode, "epoch") && is_of_kind(s, s->lost.inode, "log.");
+  if (same || epochs) s->lost.there = false;
 }
 
 bool drive_write_goes_wrong(struct sim_disk *s, struct disk_file *f, const void *buf, size_t len,
@@ -86,10 +94,10 @@ bool drive_write_goes_wrong(struct sim_disk *s, struct disk_file *f, const void 
     keep_lost(s, powercut_inode(f), buf, len, offset);
     return true;
   }
-  if (s->lost.there && are_of_one_kind(s, s->lost.inode, powercut_inode(f))) s->lost.there = false;
   if (s->misdirect_next && offset >= LIMIT_SECTOR) {
     s->misdirect_next = false;
     fault_hit(FAULT_MISDIRECTED, s->idx);
+    drive_wrote(s, f);
     uint64_t to = random_below(&world->random_disk, offset / LIMIT_SECTOR) * LIMIT_SECTOR;
     s->under.ops->write_durable(&s->under, f, buf, len, to);
     return true;
@@ -102,14 +110,10 @@ void drive_read_stale(struct sim_disk *s, const struct disk_file *f, uint8_t *bu
                       uint64_t offset) {
   uint64_t from = s->old.offset > offset ? s->old.offset : offset;
   uint64_t old_end = s->old.offset + s->old.len, end = offset + len;
-  if (!s->old.there || strcmp(s->old.name, powercut_name_of(f)) != 0) return;
+  if (!s->old.there || s->old.inode != powercut_inode(f)) return;
   if (old_end < end) end = old_end;
   if (from >= end) return;
   memcpy(buf + (from - offset), (uint8_t *)s->old.bytes + (from - s->old.offset), end - from);
   s->old.there = false;
   fault_hit(FAULT_STALE_READ, s->idx);
-}
-
-void drive_forget_stale(struct sim_disk *s, const char *name) {
-  if (s->old.there && !strcmp(s->old.name, name)) s->old.there = false;
 }

@@ -34,8 +34,7 @@ struct sim_disk {
   bool lose_next, misdirect_next, keep_next; /* the next durable write */
   struct {                                   /* STALE_READ: what stood there before a write */
     bool there;
-    char name[64]; /* old: of its file, a handle does not live as long */
-    int inode;     /* lost: names change */
+    int inode; /* of its file: names change, and a handle does not live as long */
     uint64_t offset;
     size_t len;
     void *bytes;
@@ -53,12 +52,13 @@ bool drive_write_goes_wrong(struct sim_disk *s, struct disk_file *f, const void 
  */
 void drive_read_stale(struct sim_disk *s, const struct disk_file *f, uint8_t *buf, size_t len,
                       uint64_t offset);
-/* drive_give_back: the process ends.  If a lost write was the last one of its kind nothing on this
- * disk can tell at the next start, and no replica can do without it: the atlas puts it there after
- * all. */
+/* drive_wrote: a durable write has taken effect.  By a later one of its kind a lost write is known,
+ * and that of a group of the log by the epochs, which say how long the log was. */
+void drive_wrote(struct sim_disk *s, const struct disk_file *f);
+/* drive_give_back: the process ends.  If nothing has been written since by which a lost write is
+ * known, nothing on this disk can tell at the next start, and no replica can do without it: the
+ * atlas puts it there after all. */
 void drive_give_back(struct sim_disk *s);
-/* drive_forget_stale: the file of that name is another, or gone. */
-void drive_forget_stale(struct sim_disk *s, const char *name);
 
 /* drive_fault counts the operation; 0, or the error that it is to end with. */
 int drive_fault(struct sim_disk *s, enum drive_op op);

@@ -90,8 +90,13 @@ static uint64_t write_time(void) {
 static int sim_open(struct disk *d, const char *name, enum disk_mode mode, struct disk_file **out) {
   struct sim_disk *s = drive_of(d);
   int err = take_time(s, DRIVE_OPEN, name, mode == DISK_CREATE ? write_time() / 4 : 0);
-  if (!err && mode == DISK_CREATE) drive_forget_stale(s, name);
   return err ? err : s->under.ops->open(&s->under, name, mode, out);
+}
+
+/* A segment is opened by the name that it has as a spare. */
+static const char *name_of(const struct sim_disk *s, const struct disk_file *f) {
+  const char *now = powercut_name_now(s->power, powercut_inode(f));
+  return now ? now : powercut_name_of(f);
 }
 
 static void sim_close(struct disk *d, struct disk_file *f) {
@@ -101,7 +106,7 @@ static void sim_close(struct disk *d, struct disk_file *f) {
 
 static ssize_t sim_read(struct disk *d, struct disk_file *f, void *buf, size_t len, uint64_t off) {
   struct sim_disk *s = drive_of(d);
-  int err = take_time(s, DRIVE_READ, powercut_name_of(f), 10 * US);
+  int err = take_time(s, DRIVE_READ, name_of(s, f), 10 * US);
   if (err) return err;
   ssize_t got = s->under.ops->read(&s->under, f, buf, len, off);
   if (got > 0) drive_read_stale(s, f, buf, (size_t)got, off);
@@ -111,7 +116,7 @@ static ssize_t sim_read(struct disk *d, struct disk_file *f, void *buf, size_t l
 static int sim_write(struct disk *d, struct disk_file *f, const void *buf, size_t len,
                      uint64_t off) {
   struct sim_disk *s = drive_of(d);
-  const char *name = powercut_name_of(f);
+  const char *name = name_of(s, f);
   int err = take_time(s, DRIVE_WRITE, name, 5 * US);
   return err ? err : over(s, DRIVE_WRITE, name, s->under.ops->write(&s->under, f, buf, len, off));
 }
@@ -119,7 +124,7 @@ static int sim_write(struct disk *d, struct disk_file *f, const void *buf, size_
 static int sim_write_durable(struct disk *d, struct disk_file *f, const void *buf, size_t len,
                              uint64_t off) {
   struct sim_disk *s = drive_of(d);
-  const char *name = powercut_name_of(f);
+  const char *name = name_of(s, f);
   if (s->dead) return -EIO;
   if (scene_disk_loses(&world->machines[s->idx], name)) s->lose_next = true;
   if (drive_write_goes_wrong(s, f, buf, len, off))
@@ -128,12 +133,13 @@ static int sim_write_durable(struct disk *d, struct disk_file *f, const void *bu
   if (!err) err = take_time(s, DRIVE_WRITE_DURABLE, name, write_time());
   if (err && !s->dead) powercut_abandon(s->power, f);
   if (!err) err = s->under.ops->write_durable(&s->under, f, buf, len, off);
+  if (!err) drive_wrote(s, f);
   return over(s, DRIVE_WRITE_DURABLE, name, err);
 }
 
 static int sim_sync(struct disk *d, struct disk_file *f) {
   struct sim_disk *s = drive_of(d);
-  const char *name = powercut_name_of(f);
+  const char *name = name_of(s, f);
   int err = take_time(s, DRIVE_SYNC, name, write_time());
   if (err && !s->dead) powercut_abandon(s->power, f);
   return err ? err : over(s, DRIVE_SYNC, name, s->under.ops->sync(&s->under, f));
@@ -148,8 +154,6 @@ static int sim_rename(struct disk *d, const char *from, const char *to) {
   struct sim_disk *s = drive_of(d);
   int err = take_time(s, DRIVE_RENAME, to, 5 * US);
   if (err) return err;
-  drive_forget_stale(s, from);
-  drive_forget_stale(s, to);
   return over(s, DRIVE_RENAME, to, s->under.ops->rename(&s->under, from, to));
 }
 
@@ -157,7 +161,6 @@ static int sim_unlink(struct disk *d, const char *name) {
   struct sim_disk *s = drive_of(d);
   int err = take_time(s, DRIVE_UNLINK, name, 5 * US);
   if (err) return err;
-  drive_forget_stale(s, name);
   return over(s, DRIVE_UNLINK, name, s->under.ops->unlink(&s->under, name));
 }
 

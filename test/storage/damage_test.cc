@@ -554,8 +554,59 @@ TEST(Damage, ALostEndIsKnownByTheMarkOfACleanStop) {
   EXPECT_FALSE(store_state(d.s).clean_stop);
   std::string notes;
   for (int i = 0; store_note(d.s, i); i++) notes += store_note(d.s, i);
-  EXPECT_NE(notes.find("the log ends after zxid 0x100000002, and it was longer"), notes.npos)
+  EXPECT_NE(notes.find("written to zxid 0x100000004, it ends after 0x100000002"), notes.npos)
       << notes;
+}
+
+/* Without a stop: what it has promised since says how long the log was. */
+TEST(Damage, ALostEndIsKnownByTheEpochsWrittenSince) {
+  for (const Step &since : {Accepted(2), Current(1)}) {
+    Disk d, before;
+    Model m, n;
+    Prepare(d, m, {Accepted(1), Append(Recs(1, 1, 2)), Append(Recs(1, 3, 2)), since});
+    Disk whole(d), torn(d);
+    LoseFrom(d, 8192);
+    ExpectNoVote(d, m);
+    EXPECT_EQ(store_state(d.s).last_zxid, Z(1, 2));
+    ASSERT_EQ(d.Do(Accepted(3), m), REASON_NONE); /* it goes on, with the shorter log */
+    d.Close();
+    ASSERT_TRUE(d.Open()) << d.error;
+    EXPECT_EQ(store_note(d.s, 0), nullptr) << store_note(d.s, 0);
+    ASSERT_TRUE(whole.Open());
+    EXPECT_TRUE(store_state(whole.s).may_vote);
+    File(torn, "epoch.b")[20] ^= 1; /* one copy is enough to know it */
+    LoseFrom(torn, 8192);
+    ExpectNoVote(torn, m);
+    Prepare(before, n, {Accepted(1), Append(Recs(1, 1, 2)), Current(1), Append(Recs(1, 3, 2))});
+    LoseFrom(before, 8192);
+    ASSERT_TRUE(before.Open());
+    EXPECT_TRUE(store_state(before.s).may_vote) << "nothing was written since: nobody can know";
+  }
+}
+
+/* Group numbers go on over a truncation and a new beginning. */
+TEST(Damage, AShorterLogIsNoLossIfItWasMadeShorter) {
+  for (const Step &shorter : {Truncate(Z(1, 2)), Truncate(Z(1, 0))}) {
+    Disk d;
+    Model m;
+    Prepare(d, m,
+            {Accepted(1), Append(Recs(1, 1, 2)), Append(Recs(1, 3, 2)), Accepted(2), shorter});
+    ASSERT_TRUE(d.Open()) << d.error;
+    EXPECT_EQ(Compare(d.s, m), "");
+    EXPECT_TRUE(store_state(d.s).may_vote);
+  }
+}
+
+TEST(Damage, ALostTruncationIsKnownByTheEpochsWrittenSince) {
+  Disk d;
+  Model m;
+  Prepare(d, m, {Accepted(1), Append(Recs(1, 1, 4)), Truncate(Z(1, 2)), Accepted(2)});
+  size_t len;
+  uint8_t *p = powercut_file(d.cut, "log.00000002", &len); /* it begins one */
+  ASSERT_NE(p, nullptr);
+  memset(p, 0, len);
+  ASSERT_TRUE(d.Open()) << d.error;
+  EXPECT_FALSE(store_state(d.s).may_vote);
 }
 
 TEST(Damage, ALostTruncationIsKnownByTheMarkOfACleanStop) {
