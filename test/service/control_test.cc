@@ -115,6 +115,20 @@ TEST_F(ControlTest, AcknowledgesInOrderWithTheZxid) {
   EXPECT_EQ(a.At(8), zxid_make(1, 1));
 }
 
+/* A timer that libuv finds due when it begins to wait ends no wait: its loop's time is that of the
+ * last one. */
+TEST_F(ControlTest, ARetryEndsTheSleepBehindATurnThatTookLonger) {
+  Raw raw(&node);
+  raw.StartAs(7);
+  node.app_fast_room = 0;
+  raw.Submit(7, 1); /* it waits for room, and nobody wakes it for that */
+  node.turn_ms = 3 * APP_RETRY_MS;
+  std::this_thread::sleep_for(std::chrono::milliseconds(100)); /* the turns before */
+  int before = node.turns;
+  std::this_thread::sleep_for(std::chrono::milliseconds(1000));
+  EXPECT_GT(node.turns - before, 50) << "every 100 ms it is the tick that ends it";
+}
+
 TEST_F(ControlTest, AGapIsRefusedAndWhatFollowsDroppedUntilStart) {
   Raw raw(&node);
   raw.StartAs(7);

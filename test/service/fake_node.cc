@@ -1,6 +1,8 @@
 #include "test/service/fake_node.h"
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
 void FakeNode::AddHistory(uint32_t epoch, uint32_t first, uint32_t cnt, uint64_t client,
                           size_t size) {
@@ -194,7 +196,10 @@ void FakeNode::Wire() {
   r.from_disk = [](void *s, disk_msg *m) { return Pop(Of(s), &Of(s)->disk_app, m); };
   r.from_slow = [](void *s, app_msg *m) {
     if (Of(s)->holds_at_once) Of(s)->HoldStep(); /* once in each turn of the app */
-    return Pop(Of(s), &Of(s)->slow_app, m);
+    if (Pop(Of(s), &Of(s)->slow_app, m)) return true;
+    Of(s)->turns++;
+    std::this_thread::sleep_for(std::chrono::milliseconds(Of(s)->turn_ms));
+    return false;
   };
   r.one_at_a_time = [](void *, bool) {};
   r.may_sleep = [](void *s, const app_watch *w) {

@@ -162,7 +162,8 @@ struct FakeNode {
   std::deque<app_msg> slow_app, app_slow;
   std::deque<disk_msg> app_disk, disk_app;
   std::deque<Bytes> forwarded, requests;
-  bool sleeps_lazily = false; /* as it said when it looked last */
+  std::atomic<int> turns{0}, turn_ms{0}; /* of the app; how long each takes */
+  bool sleeps_lazily = false;            /* as it said when it looked last */
   std::vector<zxid_t> proposed;
   std::map<int, reason> fail_disk;
   std::map<int, int> asked;
@@ -172,7 +173,7 @@ struct FakeNode {
   size_t slice = 1000, read_most = 100000;
   uint64_t free_bytes = 1u << 30;
   pos_t appended = 0;
-  size_t app_fast_room = SIZE_MAX;
+  std::atomic<size_t> app_fast_room{SIZE_MAX};
   Bytes ring;
 
  private:
