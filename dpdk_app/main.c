@@ -156,8 +156,21 @@ static int load(struct config *c, const char *file) {
   return 0;
 }
 
+/* What the compiler was allowed to use (Makefile, ARCH_FLAGS). */
+static int check_processor(void) {
+#ifdef __x86_64__
+  if (!__builtin_cpu_supports("sse4.2") || !__builtin_cpu_supports("pclmul")) {
+    log_line(LEVEL_ERROR, 0,
+             "this processor has no SSE4.2 or no PCLMULQDQ, which the checksums use: needed is one "
+             "of 2011 or later, or a virtual machine's processor model that has them");
+    return EXIT_CODE_UNEXPECTED;
+  }
+#endif
+  return 0;
+}
+
 int main(int argc, char **argv) {
-  if (std_fds_keep()) return EXIT_CODE_UNEXPECTED;
+  if (std_fds_keep() || check_processor()) return EXIT_CODE_UNEXPECTED;
   struct cli cli = cli_parse(argc, argv);
   if (cli.command == CLI_ERROR) return EXIT_CODE_CONFIG;
   if (cli.command == CLI_HELP) return cli_help(), 0;

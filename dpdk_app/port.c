@@ -86,9 +86,13 @@ static void flush(struct ports *p, struct port *port) {
   counters_add(p->counters, up ? REASON_PORT_FULL : REASON_PORT_DOWN, (uint64_t)(cnt - sent));
 }
 
-void port_queue(struct ports *p, struct port *port, struct rte_mbuf *m) {
+static void fill(struct ports *p, struct port *port) {
   if (p->filling != port) port_flush(p);
   p->filling = port;
+}
+
+void port_queue(struct ports *p, struct port *port, struct rte_mbuf *m) {
+  fill(p, port);
   port->tx[port->tx_cnt++] = m;
   if (port->tx_cnt == LIMIT_BURST) flush(p, port);
 }
@@ -120,6 +124,7 @@ void port_tx(struct ports *p, struct port_to to, const struct frame_header *head
     counters_add(p->counters, why, 1);
     return;
   }
+  fill(p, port); /* another port's packets leave before this one is built */
   struct rte_mbuf *m = rte_pktmbuf_alloc(port->pool);
   if (!m) {
     counters_add(p->counters, REASON_PORT_NO_MBUF, 1);
@@ -139,6 +144,10 @@ void port_tx(struct ports *p, struct port_to to, const struct frame_header *head
 void port_flush(struct ports *p) {
   if (p->filling && p->filling->tx_cnt) flush(p, p->filling);
   p->filling = NULL;
+}
+
+void port_flush_to_one(struct ports *p) {
+  if (p->filling && p->filling->to_one) port_flush(p);
 }
 
 void port_leave(struct ports *p) { guard_leave(&p->guard); }

@@ -9,7 +9,8 @@
  * port_tick.
  *
  *   eal_open -> ports_open
- *     -> [fast lcore: (port_rx, port_rx_done, port_tx, port_tick, port_flush)*] -> ports_close
+ *     -> [fast lcore: (port_rx, port_tick, (port_tx, port_flush_to_one)*, port_flush,
+ *                      port_rx_done)*] -> ports_close
  *
  * Owner: main opens and closes, the fast lcore does the rest.  Blocks: no, but open and close.
  * Allocates: at open.  Source: design 4, 8. */
@@ -55,7 +56,7 @@ void ports_close(struct ports *p);
 /* port_rx takes one burst from a port; returns how many frames of out[LIMIT_BURST] are set.  What
  * is not a peer's frame for us is counted (FRAME_ADDRESS, FRAME_SHORT) and gone. */
 int port_rx(struct ports *p, int port_idx, struct rx_frame *out);
-/* port_rx_done gives the frames of the last port_rx back. */
+/* port_rx_done gives the frames of the last port_rx back: before the next one of that port. */
 void port_rx_done(struct ports *p, int port_idx);
 
 /* port_tx queues one frame of header and len payload bytes, which are copied; at most the mtu
@@ -72,6 +73,9 @@ void port_doubt(struct ports *p, struct port_to to);
 void port_tick(struct ports *p, uint64_t now_ns);
 /* port_flush sends what is queued on all ports. */
 void port_flush(struct ports *p);
+/* port_flush_to_one sends what is queued if its port leads to one peer only: nobody else's frames
+ * will join the burst. */
+void port_flush_to_one(struct ports *p);
 
 /* port_leave: the fast lcore makes no bursts until its next port_rx.  To be called before it does
  * something longer than a turn, and at the end of its loop if other nodes of the process go on. */

@@ -40,6 +40,7 @@ struct port {
   _Atomic bool up; /* writer: interrupt thread; the fast lcore makes bursts only while it is set */
   bool seen_up;    /* by the fast lcore */
   bool ethernet;   /* ARP and ping are answered */
+  bool to_one;     /* a single peer is reached by it */
   int answers;     /* in this burst */
   uint16_t rx_cnt, tx_cnt;
   struct wire wire;

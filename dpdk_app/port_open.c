@@ -120,11 +120,14 @@ static int set_addresses(struct ports *p, int idx, struct open_error *e) {
   port->ethernet = c->ports[idx].ethernet;
   reach_init(&port->reach);
   arp_init(&port->arp, port->wire.ip, mac.addr_bytes);
+  int reached = 0;
   for (int i = 0; i < c->peer_cnt; i++) {
     const struct config_fast *fast = &c->peers[i].fast[c->ports[idx].fast_idx];
-    if (port->wire.peers[i].ip)
-      arp_add(&port->arp, i, port->wire.peers[i].ip, fast->mac_static ? fast->mac : NULL);
+    if (!port->wire.peers[i].ip) continue;
+    arp_add(&port->arp, i, port->wire.peers[i].ip, fast->mac_static ? fast->mac : NULL);
+    reached++;
   }
+  port->to_one = reached == 1;
   return 0;
 }
 

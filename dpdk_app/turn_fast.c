@@ -75,10 +75,14 @@ static int receive(struct fast *f) {
                               .from = drops_of(&f->node->drops, p, frames[i].peer_idx)};
       step(f, &e);
     }
-    port_rx_done(f->node->ports, p);
     total += cnt;
   }
   return total;
+}
+
+/* Behind the answers: nobody waits for the buffers. */
+static void give_back(struct fast *f) {
+  for (int p = 0; p < f->node->config.port_cnt; p++) port_rx_done(f->node->ports, p);
 }
 
 /* Frames that came over TCP: at most a burst, as of a port. */
@@ -119,7 +123,7 @@ static int hand_over(struct fast *f) {
       f->closed = true;
       f->keeps = m.keeps;
     }
-    struct bcast_event e = {.type = BCAST_CONTROL, .fast = m};
+    struct bcast_event e = {.type = BCAST_CONTROL, .fast = &m};
     step(f, &e);
     cnt++;
   }
@@ -193,12 +197,13 @@ static int turn(struct fast *f) {
   struct node *n = f->node;
   int cnt = 0;
   port_tick(n->ports, f->now_ns);
+  struct bcast_event e = turn_event(f, BCAST_TURN); /* all peers are told the same */
   do {
-    struct bcast_event e = turn_event(f, BCAST_TURN);
     step(f, &e);
     cnt += (int)f->actions.cnt;
-    port_flush(n->ports);
+    port_flush_to_one(n->ports);
   } while (bcast_more(&n->bcast));
+  port_flush(n->ports);
   f->turned_ns = f->now_ns;
   return cnt;
 }
@@ -241,5 +246,6 @@ int fast_turn(struct fast *f, uint64_t now_ns) {
     publish(f);
     hold(f); /* what is sent next is fetched while the answers are under way */
   }
+  give_back(f);
   return work;
 }

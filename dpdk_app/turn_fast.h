@@ -1,8 +1,9 @@
 /* turn_fast.h - one turn of the fast lcore: ports, rings and the broadcast machine.
  *
  * One rx burst per port, the hand-over messages, what that committed, what the app wants to send,
- * then BCAST_TURN decides what leaves; then the positions are published.  No clock, no system call:
- * loop_fast.c is the thread around it, test/sim the other one.
+ * then a round of BCAST_TURNs decides what leaves, peer by peer; then the positions are published
+ * and the received packets given back.  No clock, no system call: loop_fast.c is the thread around
+ * it, test/sim the other one.
  *
  * Owner: the fast lcore.  Blocks: no.  Allocates: no.  Source: design 1, 3, 5.2. */
 #ifndef ZABLINE_DPDK_APP_TURN_FAST_H

@@ -160,7 +160,7 @@ void bcast_step(struct bcast *b, const struct bcast_event *e, struct bcast_actio
       on_frame(b, e, a);
       break;
     case BCAST_CONTROL:
-      control_step(b, &e->fast, a);
+      control_step(b, e->fast, a);
       break;
     case BCAST_PROPOSE:
       on_propose(b, e, a);

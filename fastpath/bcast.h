@@ -3,10 +3,11 @@
  *   CLOSED --LEAD--> LEADING --ESTABLISH--> LEADING(established)      any --CLOSE--> CLOSED
  *   CLOSED --OPEN--> FOLLOWING
  *
- * The driver calls bcast_step for each input, at the end BCAST_TURN, carries out the actions, then
- * calls bcast_publish.  The leader stamps one record at a time when it is appended and adds the
- * time until its commit to *latency.  In DURABILITY_MEMORY the own acknowledged position is
- * stream.whole, in DURABILITY_SYNC it is the durable position of the last BCAST_TURN.
+ * The driver calls bcast_step for each input, at the end a round of BCAST_TURNs (one, and again
+ * while bcast_more), carries out each step's actions, then calls bcast_publish.  The leader stamps
+ * one record at a time when it is appended and adds the time until its commit to *latency.  In
+ * DURABILITY_MEMORY the own acknowledged position is stream.whole, in DURABILITY_SYNC it is the
+ * durable position of the last BCAST_TURN.
  *
  * A peer is reached on up to LIMIT_PATHS paths (path.h); FRAME says on which one a frame came, SEND
  * on which one it goes.
@@ -53,7 +54,8 @@ struct bcast {
 
   enum bcast_phase phase;
   bool established; /* leader: may propose and commit */
-  bool more;        /* the last turn had more to send or deliver than fits */
+  bool more;        /* the last turn had more to send or deliver than one step does */
+  bool round_again; /* a peer of this round had more to be sent than fits */
   bool count_again; /* leader: a durable position or the counted set changed */
   bool waiting;     /* leader: a peer may be PEER_WAITING */
   uint32_t epoch;
@@ -81,6 +83,7 @@ struct bcast {
   struct bcast_requests outstanding;
   struct bcast_peer peers[LIMIT_PEERS];
   uint8_t order[LIMIT_PEERS]; /* in which they are sent to: whose answers made the quorum, first */
+  nodeset_t unsent;           /* of this round (send_next); 0: a new one begins */
 };
 
 struct bcast_memory {
@@ -109,12 +112,14 @@ void bcast_init(struct bcast *b, const struct config *c, const struct bcast_memo
  *
  * COUNT, TURN: durable, applied and app_holds must belong to the present LEAD or OPEN;
  * requests_consumed counts what the app has finished reading, not what it has only taken from a
- * ring. */
+ * ring.  The TURNs of one round have the same time and positions: what one decides is so for all
+ * peers. */
 void bcast_step(struct bcast *b, const struct bcast_event *e, struct bcast_actions *a);
 
 /* bcast_room: may BCAST_PROPOSE or BCAST_REQUEST with len payload bytes be given now? */
 bool bcast_room(const struct bcast *b, enum bcast_event_type type, uint32_t len);
-/* bcast_more: the last BCAST_TURN filled its actions; give another before polling again. */
+/* bcast_more: the round is not over: a TURN sends to one peer, and there are more, or there is more
+ * for one than its actions hold. */
 bool bcast_more(const struct bcast *b);
 
 /* bcast_publish stores appended, committed (deliverable), held and the peers' positions for the

@@ -24,14 +24,14 @@ static struct fast_msg *tell_peer(struct bcast *b, const struct bcast_peer *p,
 static void begin(struct bcast *b, const struct fast_msg *m, pos_t pos) {
   assert(b->phase == BCAST_CLOSED);
   b->epoch = m->epoch;
-  b->established = b->more = b->count_again = b->waiting = false;
+  b->established = b->more = b->round_again = b->count_again = b->waiting = false;
   stream_reset(&b->stream, pos, m->zxid);
   b->first_zxid = m->zxid;
   b->durable = b->acked = b->applied = pos;
   b->held = 0;
   b->deliverable = pos; /* the history up to P is the slow path's to commit */
   b->committed = 0;
-  b->counted = 0;
+  b->counted = b->unsent = 0;
   b->stamp_pos = 0;
   b->quorum_us = b->durable_moved_us = b->now_us;
   for (int i = 0; i < b->config->peer_cnt; i++) {

@@ -30,7 +30,7 @@ static bool disk_alive(struct bcast *b, struct bcast_actions *a) {
 
 static void add_latency(struct bcast *b) {
   if (!b->stamp_pos || b->committed < b->stamp_pos) return;
-  latency_add(b->latency, (b->now_ns - b->stamp_ns) * 16 / 1000);
+  latency_add(b->latency, b->now_ns - b->stamp_ns);
   b->stamp_pos = 0;
 }
 

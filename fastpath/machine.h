@@ -62,7 +62,7 @@ void control_move(struct bcast *b, struct bcast_peer *p, struct path_move move,
 void turn_count(struct bcast *b, const struct bcast_event *e, struct bcast_actions *a);
 void turn_step(struct bcast *b, const struct bcast_event *e, struct bcast_actions *a);
 void turn_find_deliverable(struct bcast *b);
-/* leader_turn, follower_turn: all that a turn decides before anything is sent.  The phase is LOST
+/* leader_turn, follower_turn: all that a step decides before anything is sent.  The phase is LOST
  * afterwards when the path is. */
 void leader_turn(struct bcast *b, pos_t applied, struct bcast_actions *a);
 void follower_turn(struct bcast *b, const struct bcast_event *e, struct bcast_actions *a);
@@ -83,7 +83,9 @@ void requests_deliver(struct bcast *b, struct bcast_actions *a);
 void requests_rename(struct bcast *b, const struct bcast_peer *p);
 
 /* ---- sending (send.c) ---- */
-void send_all(struct bcast *b, struct bcast_actions *a);
+/* send_next sends to the next peer of the round, so that its frames are under way while the next
+ * one's are built, and sets `more` until all had their turn. */
+void send_next(struct bcast *b, struct bcast_actions *a);
 
 static inline void drop(struct bcast *b, enum reason r) {
   counters_add(b->counters, r, 1);

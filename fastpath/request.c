@@ -8,7 +8,7 @@
 #include "fastpath/machine.h"
 
 #define LENGTH_BYTES 8u
-#define DELIVERED_PER_TURN 16 /* leaves room for frames in one step's actions */
+#define DELIVERED_PER_STEP 16 /* leaves room for frames in one step's actions */
 
 uint32_t request_entry_len(uint32_t len) {
   uint32_t entry = LENGTH_BYTES + len;
@@ -94,7 +94,7 @@ static int deliver_of(struct bcast *b, const struct bcast_peer *p, int max,
 
 /* One after the other, beginning with another peer each turn, so that none starves. */
 void requests_deliver(struct bcast *b, struct bcast_actions *a) {
-  int left = DELIVERED_PER_TURN, n = b->config->peer_cnt;
+  int left = DELIVERED_PER_STEP, n = b->config->peer_cnt;
   bool any = false;
   for (int i = 0; i < n; i++) any |= b->requests_given[i] < b->requests[i].whole;
   if (!any) return;

@@ -1,5 +1,5 @@
-/* What leaves in one turn: gap reports, slices, and at most one frame without payload for each
- * peer. */
+/* What leaves in one turn, peer by peer: gap reports, slices, and at most one frame without
+ * payload. */
 #include <assert.h>
 
 #include "fastpath/machine.h"
@@ -175,30 +175,40 @@ static void send_follower_bare(struct bcast *b, struct bcast_peer *p, struct bca
   if (owes_ack(b, p) || (due && waiting)) send_bare(b, p, FRAME_ACK, a);
 }
 
-static void send_peer(struct bcast *b, struct bcast_peer *p, uint32_t frame_cnt,
-                      struct bcast_actions *a) {
-  uint32_t end = a->cnt + frame_cnt;
+static void send_peer(struct bcast *b, struct bcast_peer *p, struct bcast_actions *a) {
   uint64_t max_us = b->config->timeout_us / 4;
   send_gaps(b, p, a);
   if (p->paths.exist & (p->paths.exist - 1u)) send_probes(b, p, a); /* more than one */
   outflow_forget(&p->out, stream_to(b)->reclaimed);
   outflow_tick(&p->out, b->now_us, at_least(peer_rto_us(p), floor_us(b, p)), max_us);
-  while (a->cnt + 1 < end)
+  while (a->cnt + 1 < LIMIT_FAST_ACTIONS)
     if (!send_slice(b, p, a)) break;
-  if (a->cnt + 1 >= end) b->more = true;
+  if (a->cnt + 1 >= LIMIT_FAST_ACTIONS) b->round_again = true;
   if (b->phase == BCAST_LEADING)
     send_leader_bare(b, p, a);
   else
     send_follower_bare(b, p, a);
 }
 
-void send_all(struct bcast *b, struct bcast_actions *a) {
-  uint32_t open_cnt = 0;
-  for (int i = 0; i < b->config->peer_cnt; i++) open_cnt += peer_is_open(&b->peers[i]);
-  if (!open_cnt) return;
-  uint32_t each = (LIMIT_FAST_ACTIONS - a->cnt) / open_cnt;
+static nodeset_t open_peers(const struct bcast *b) {
+  nodeset_t open = 0;
+  for (int i = 0; i < b->config->peer_cnt; i++)
+    if (peer_is_open(&b->peers[i])) open |= 1u << i;
+  return open;
+}
+
+void send_next(struct bcast *b, struct bcast_actions *a) {
+  nodeset_t open = open_peers(b);
+  b->unsent &= open;
+  if (!b->unsent) b->unsent = open; /* a new round */
   for (int i = 0; i < b->config->peer_cnt; i++) {
-    struct bcast_peer *p = &b->peers[b->order[i]];
-    if (peer_is_open(p)) send_peer(b, p, each, a);
+    nodeset_t bit = 1u << b->order[i];
+    if (!(b->unsent & bit)) continue;
+    b->unsent &= ~bit;
+    send_peer(b, &b->peers[b->order[i]], a);
+    break;
   }
+  if (!b->unsent && !b->round_again) return;
+  if (!b->unsent) b->round_again = false;
+  b->more = true;
 }

@@ -42,5 +42,5 @@ void turn_count(struct bcast *b, const struct bcast_event *e, struct bcast_actio
 void turn_step(struct bcast *b, const struct bcast_event *e, struct bcast_actions *a) {
   b->more = false;
   turn_count(b, e, a);
-  if (b->phase == BCAST_LEADING || b->phase == BCAST_FOLLOWING) send_all(b, a);
+  if (b->phase == BCAST_LEADING || b->phase == BCAST_FOLLOWING) send_next(b, a);
 }

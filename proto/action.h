@@ -27,7 +27,7 @@ struct bcast_action {
   int peer_idx;
   int path;
   struct frame_header header;
-  const void *payload; /* into the ring; stable until the driver has copied it in this turn */
+  const void *payload; /* into the ring; stable until the next step */
   uint32_t len;
   struct fast_msg fast;
 };

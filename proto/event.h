@@ -22,22 +22,28 @@ enum bcast_event_type {
   BCAST_PROPOSE, /* payload, len, zxid: leader's app; only when bcast_room says it fits */
   BCAST_REQUEST, /* payload, len: follower's app, to forward; only when bcast_room says it fits */
   BCAST_COUNT,   /* the first half of BCAST_TURN: positions in, losses, commits; nothing leaves */
-  BCAST_TURN,    /* once per loop turn, after all others: positions are read, sends are decided */
+  BCAST_TURN,    /* after all others, once per peer: positions in, sends are decided */
 };
 
+/* Small: one is made for every step. */
 struct bcast_event {
   enum bcast_event_type type;
   uint64_t now_ns; /* monotonic */
-  const void *data;
-  uint32_t len;
-  int path; /* FRAME: on which it came (enum path_id) */
-  zxid_t zxid;
-  struct fast_msg fast;
-  struct counters *from; /* BCAST_FRAME: of who sent it (proto/drops.h), NULL: not counted */
-  /* BCAST_COUNT, BCAST_TURN */
-  pos_t durable, applied;     /* from struct positions */
-  bool app_holds;             /* likewise; follower */
-  uint64_t requests_consumed; /* how many BCAST_ACT_REQUESTs the app has taken, since start */
+  union {
+    struct { /* BCAST_FRAME, PROPOSE, REQUEST */
+      const void *data;
+      uint32_t len;
+      int path;              /* FRAME: on which it came (enum path_id) */
+      zxid_t zxid;           /* PROPOSE */
+      struct counters *from; /* FRAME: of who sent it (proto/drops.h), NULL: not counted */
+    };
+    struct {                      /* BCAST_COUNT, TURN */
+      pos_t durable, applied;     /* from struct positions */
+      uint64_t requests_consumed; /* how many BCAST_ACT_REQUESTs the app has taken, since start */
+      bool app_holds;             /* from struct positions; follower */
+    };
+    const struct fast_msg *fast; /* BCAST_CONTROL */
+  };
 };
 
 /* ---- replica machine (slow thread) ---- */

@@ -37,13 +37,21 @@ unsigned frame_sender(uint8_t type) {
   return row ? row->sender : 0u;
 }
 
+static void set_words(struct frame_header *h, size_t at, uint32_t low, uint32_t high) {
+  uint64_t word = low | (uint64_t)high << 32;
+  memcpy((uint8_t *)h + at, &word, sizeof word);
+}
+
+/* What was set field by field is written again as words: the checksum and whoever copies the header
+ * read words, which the processor cannot take from several stores that are still under way. */
 void frame_seal(struct frame_header *h) {
-  h->magic = FRAME_MAGIC;
-  h->version = FRAME_VERSION;
-  h->key_id = 0;
-  h->zero_a = 0;
-  h->zero_b = 0;
-  h->crc = crc32c(h, CRC_COVERS);
+  uint32_t kind = FRAME_MAGIC | FRAME_VERSION << 16 | (uint32_t)h->type << 24;
+  set_words(h, 0, kind, h->flags | (uint32_t)h->payload_len << 16);
+  set_words(h, offsetof(struct frame_header, cluster_id), h->cluster_id,
+            h->source | (uint32_t)h->destination << 8);
+  set_words(h, offsetof(struct frame_header, epoch), h->epoch, h->window);
+  set_words(h, offsetof(struct frame_header, send_time), h->send_time, h->echo_time);
+  set_words(h, CRC_COVERS, crc32c(h, CRC_COVERS), 0);
 }
 
 static enum reason check_payload(const struct frame_header *h, const struct row *row) {
@@ -61,17 +69,14 @@ static enum reason check_payload(const struct frame_header *h, const struct row 
 
 enum reason frame_check(struct frame_header *h, const void *frame, size_t len) {
   if (len < sizeof *h) return REASON_FRAME_SHORT;
-  struct frame_header in;
-  memcpy(&in, frame, sizeof in);
-  if (in.magic != FRAME_MAGIC || in.version != FRAME_VERSION) return REASON_FRAME_MAGIC;
-  if (in.crc != crc32c(&in, CRC_COVERS)) return REASON_FRAME_CRC;
-  const struct row *row = row_of(in.type);
-  if (!row || in.zero_a || in.zero_b || in.key_id || (in.flags & ~(FRAME_GAP | FRAME_PROBE)))
+  memcpy(h, frame, sizeof *h);
+  if (h->magic != FRAME_MAGIC || h->version != FRAME_VERSION) return REASON_FRAME_MAGIC;
+  if (h->crc != crc32c(h, CRC_COVERS)) return REASON_FRAME_CRC;
+  const struct row *row = row_of(h->type);
+  if (!row || h->zero_a || h->zero_b || h->key_id || (h->flags & ~(FRAME_GAP | FRAME_PROBE)))
     return REASON_FRAME_FIELD;
-  if (in.send_time == 0) return REASON_FRAME_FIELD;
-  if (len < sizeof in + in.payload_len) return REASON_FRAME_SHORT;
-  if (len > sizeof in + in.payload_len) return REASON_FRAME_FIELD;
-  enum reason reason = check_payload(&in, row);
-  if (reason == REASON_NONE) *h = in;
-  return reason;
+  if (h->send_time == 0) return REASON_FRAME_FIELD;
+  if (len < sizeof *h + h->payload_len) return REASON_FRAME_SHORT;
+  if (len > sizeof *h + h->payload_len) return REASON_FRAME_FIELD;
+  return check_payload(h, row);
 }

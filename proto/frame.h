@@ -79,7 +79,7 @@ void frame_seal(struct frame_header *h);
 
 /* frame_check validates what needs no state: length, magic, version, crc, reserved fields, type,
  * flags, payload length against len.  frame: len bytes as received, header first, any alignment; *h
- * is set when REASON_NONE is returned. */
+ * is overwritten, and is worth reading when REASON_NONE is returned. */
 enum reason frame_check(struct frame_header *h, const void *frame, size_t len);
 
 /* frame_name returns "PROPOSAL" ..., "unknown" for what is no type. */

@@ -1,20 +1,22 @@
 #include "proto/latency.h"
 
-static unsigned bucket_of(uint64_t v) {
-  if (v < 16) return (unsigned)v;
-  unsigned power = 63u - (unsigned)__builtin_clzll(v); /* >= 4 */
-  unsigned idx = (power - 3u) * 16u + (unsigned)((v >> (power - 4u)) & 15u);
+#define STEPS_LOG2 5 /* buckets per power of two */
+#define STEPS (1u << STEPS_LOG2)
+
+static unsigned bucket_of(uint64_t ns) {
+  if (ns < STEPS) return (unsigned)ns;
+  unsigned power = 63u - (unsigned)__builtin_clzll(ns), below = power - STEPS_LOG2;
+  unsigned idx = (below + 1u) * STEPS + (unsigned)(ns >> below & (STEPS - 1u));
   return idx < LATENCY_BUCKETS ? idx : LATENCY_BUCKETS - 1;
 }
 
 static uint64_t bucket_bound(unsigned idx) {
-  if (idx < 16) return idx;
-  unsigned power = idx / 16u + 3u;
-  return ((16ull + idx % 16u + 1u) << (power - 4u)) - 1u;
+  if (idx < STEPS) return idx;
+  return ((uint64_t)STEPS + idx % STEPS + 1u) * (1ull << (idx / STEPS - 1u)) - 1u;
 }
 
-void latency_add(struct latency *l, uint64_t v) {
-  _Atomic uint64_t *b = &l->cnt[bucket_of(v)];
+void latency_add(struct latency *l, uint64_t ns) {
+  _Atomic uint64_t *b = &l->cnt[bucket_of(ns)];
   atomic_store_explicit(b, atomic_load_explicit(b, memory_order_relaxed) + 1, memory_order_relaxed);
 }
 
@@ -39,4 +41,8 @@ uint64_t latency_percentile(const struct latency *l, uint32_t p) {
     if (seen >= want) return bucket_bound(i);
   }
   return bucket_bound(LATENCY_BUCKETS - 1);
+}
+
+double latency_us(const struct latency *l, uint32_t p) {
+  return (double)latency_percentile(l, p) / 1000.0;
 }

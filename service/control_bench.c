@@ -74,9 +74,7 @@ static void report(struct control *c) {
            "\"p999_us\":%.3f,\"max_us\":%.3f}",
            (unsigned long long)b->count, b->size, b->outstanding, seconds,
            (double)b->count / (seconds > 0 ? seconds : 1e-9), (unsigned long long)latency_total(l),
-           (double)latency_percentile(l, 50000) / 16.0, (double)latency_percentile(l, 99000) / 16.0,
-           (double)latency_percentile(l, 99900) / 16.0,
-           (double)latency_percentile(l, 100000) / 16.0);
+           latency_us(l, 50000), latency_us(l, 99000), latency_us(l, 99900), latency_us(l, 100000));
   control_send_json(b->conn, text);
 }
 

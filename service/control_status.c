@@ -37,15 +37,11 @@ static void add_number(cJSON *o, const char *name, uint64_t v) {
   cJSON_AddNumberToObject(o, name, (double)v);
 }
 
-static double microseconds(const struct latency *l, uint32_t p) {
-  return (double)latency_percentile(l, p) / 16.0;
-}
-
 static void add_latency(cJSON *o, const struct latency *l) {
   cJSON *j = cJSON_AddObjectToObject(o, "commit_latency_us");
   add_number(j, "samples", l ? latency_total(l) : 0);
-  cJSON_AddNumberToObject(j, "p50", l ? microseconds(l, 50000) : 0);
-  cJSON_AddNumberToObject(j, "p99", l ? microseconds(l, 99000) : 0);
+  cJSON_AddNumberToObject(j, "p50", l ? latency_us(l, 50000) : 0);
+  cJSON_AddNumberToObject(j, "p99", l ? latency_us(l, 99000) : 0);
 }
 
 /* "fast": "answers", ...: of each path that there is to an attached peer. */

@@ -26,7 +26,7 @@ void ctl_report_ack(struct ctl_report *r, const struct ctl_ack *a) {
   if (r->acknowledged && gap > r->longest_gap_ns) r->longest_gap_ns = gap;
   r->last_ack_ns = a->now_ns;
   r->acknowledged++;
-  latency_add(&r->latency, (a->now_ns - a->sent_ns) * 16 / 1000);
+  latency_add(&r->latency, a->now_ns - a->sent_ns);
   if (r->acks)
     fprintf(r->acks, "%llu %llu 0x%llx\n", (unsigned long long)a->now_ns,
             (unsigned long long)a->sequence, (unsigned long long)a->zxid);
@@ -63,9 +63,8 @@ static void print_json(const struct ctl_report *r, uint64_t client, double secon
           "\"longest_gap_ms\":%.3f,\"resends\":%llu,\"reconnects\":%llu}\n",
           (unsigned long long)client, (unsigned long long)r->submitted,
           (unsigned long long)r->acknowledged, seconds,
-          (double)r->acknowledged / (seconds > 0 ? seconds : 1),
-          (double)latency_percentile(&r->latency, 50000) / 16.0,
-          (double)latency_percentile(&r->latency, 99000) / 16.0, (double)r->longest_gap_ns / 1e6,
+          (double)r->acknowledged / (seconds > 0 ? seconds : 1), latency_us(&r->latency, 50000),
+          latency_us(&r->latency, 99000), (double)r->longest_gap_ns / 1e6,
           (unsigned long long)r->resends, (unsigned long long)r->reconnects);
 }
 
@@ -75,9 +74,8 @@ static void print_line(const struct ctl_report *r, double seconds) {
       "%llu lines submitted, %llu acknowledged in %.2f s: %.0f/s, latency p50 %.0f us, p99 %.0f "
       "us, longest gap %.1f ms\n",
       (unsigned long long)r->submitted, (unsigned long long)r->acknowledged, seconds,
-      (double)r->acknowledged / (seconds > 0 ? seconds : 1),
-      (double)latency_percentile(&r->latency, 50000) / 16.0,
-      (double)latency_percentile(&r->latency, 99000) / 16.0, (double)r->longest_gap_ns / 1e6);
+      (double)r->acknowledged / (seconds > 0 ? seconds : 1), latency_us(&r->latency, 50000),
+      latency_us(&r->latency, 99000), (double)r->longest_gap_ns / 1e6);
 }
 
 int ctl_report_close(struct ctl_report *r, uint64_t client, int code) {

@@ -205,6 +205,23 @@ TEST_F(Port, SendsAFullQueueWithoutBeingAsked) {
   EXPECT_EQ(received(), 1);
 }
 
+TEST_F(Port, SendsToItsOnlyPeerAtOnce) {
+  send(1);
+  EXPECT_EQ(received(), 0);
+  port_flush_to_one(ring_pair_ports(pair, 0));
+  EXPECT_EQ(received(), 1);
+}
+
+TEST_F(Port, GathersABurstForSeveralPeers) {
+  ring_pair_close(pair);
+  pair = ring_pair_open_shared(kMtu, 1024);
+  send(1);
+  port_flush_to_one(ring_pair_ports(pair, 0));
+  EXPECT_EQ(received(), 0);
+  port_flush(ring_pair_ports(pair, 0));
+  EXPECT_EQ(received(), 1);
+}
+
 TEST_F(Port, CountsWhatAFullTransmitQueueLoses) {
   ring_pair_close(pair);
   open(64); /* 63 packets */

@@ -25,7 +25,7 @@ struct node {
 
 struct ring_pair {
   struct node nodes[2];
-  bool ethernet;
+  bool ethernet, shared;
   uint16_t vlan;
   struct rte_mempool *pool; /* for forged packets */
 };
@@ -56,11 +56,20 @@ static void make_ethernet(struct node *n, uint16_t dev, uint16_t vlan) {
   }
 }
 
+static void add_third(struct config *c) {
+  struct config_peer *third = &c->peers[c->peer_cnt++];
+  *third = c->peers[RING_PAIR_OTHER(c->self_idx)];
+  third->id = 3;
+  third->fast[0].ip++;
+  third->fast[0].mac[5] = 3;
+}
+
 static void open_node(struct ring_pair *p, int i, uint16_t mtu) {
   struct node *n = &p->nodes[i];
   struct open_error e;
   char name[RTE_ETH_NAME_MAX_LEN];
   pair_config(&n->config, i, mtu);
+  if (p->shared) add_third(&n->config);
   snprintf(name, sizeof name, "t%p%d", (void *)p, i);
   int dev = rte_eth_from_rings(name, &n->rx, 1, &p->nodes[RING_PAIR_OTHER(i)].rx, 1, 0);
   assert(dev >= 0);
@@ -93,6 +102,10 @@ struct ring_pair *ring_pair_open(uint16_t mtu, unsigned depth) {
 
 struct ring_pair *ring_pair_open_ethernet(uint16_t mtu, unsigned depth, uint16_t vlan) {
   return open_pair((struct ring_pair){.ethernet = true, .vlan = vlan}, mtu, depth);
+}
+
+struct ring_pair *ring_pair_open_shared(uint16_t mtu, unsigned depth) {
+  return open_pair((struct ring_pair){.shared = true}, mtu, depth);
 }
 
 void ring_pair_close(struct ring_pair *p) {

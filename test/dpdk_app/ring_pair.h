@@ -25,6 +25,8 @@ struct ring_pair *ring_pair_open(uint16_t mtu, unsigned depth);
 /* ring_pair_open_ethernet: the same as Ethernet ports, with MACs 02:00:00:00:00:<id> that each has
  * to find by ARP; vlan 0: untagged. */
 struct ring_pair *ring_pair_open_ethernet(uint16_t mtu, unsigned depth, uint16_t vlan);
+/* ring_pair_open_shared: the ports lead to a third node, too, which is not there. */
+struct ring_pair *ring_pair_open_shared(uint16_t mtu, unsigned depth);
 void ring_pair_close(struct ring_pair *p);
 
 struct ports *ring_pair_ports(struct ring_pair *p, int node);

@@ -56,8 +56,8 @@ struct One {
     bcast_step(b, &e, &a);
     for (uint32_t i = 0; i < a.cnt; i++) log.push_back(a.at[i]);
   }
-  void Turn(bcast_event_type type = BCAST_TURN) {
-    log.clear();
+  /* One peer's frames. */
+  void TurnOfOne(bcast_event_type type = BCAST_TURN) {
     bcast_event e = {};
     e.type = type;
     e.durable = durable;
@@ -66,12 +66,20 @@ struct One {
     e.requests_consumed = consumed;
     Step(e);
   }
+  void Turn(bcast_event_type type = BCAST_TURN) {
+    log.clear();
+    do TurnOfOne(type);
+    while (type == BCAST_TURN && bcast_more(b));
+  }
   void Control(fast_msg_type type, int peer, pos_t pos = 0, zxid_t zxid = 0,
                uint64_t iteration = kIteration, uint32_t epoch = kEpoch) {
     log.clear();
+    Control({type, peer, epoch, REASON_NONE, iteration, pos, zxid});
+  }
+  void Control(const fast_msg &msg) {
     bcast_event e = {};
     e.type = BCAST_CONTROL;
-    e.fast = {type, peer, epoch, REASON_NONE, iteration, pos, zxid};
+    e.fast = &msg;
     Step(e);
   }
   void Propose(uint32_t counter, uint32_t len = 100) {
@@ -910,7 +918,6 @@ TEST(Ring, APeerThatStaysHalfARingBehindTheOthersIsDetached) {
   One o;
   FillRing(&o);
   o.Turn();
-  while (bcast_more(o.b)) o.Turn();
   pos_t sent = o.b->peers[1].out.next;
   ASSERT_GT(sent, LIMIT_RING_MIN / 2u);
   int turns = 0;
@@ -1079,6 +1086,42 @@ TEST(Economy, ThePeerWhoseAnswerCommittedIsSentToFirst) {
   }
 }
 
+/* The first's frames are under way while the second's are built. */
+TEST(Economy, OneTurnSendsToOnePeer) {
+  One o;
+  o.Lead();
+  o.Control(FAST_ATTACH, 2);
+  o.Turn();
+  o.Frame(o.Ack(0, 0));
+  o.Frame(o.From(2, FRAME_ACK));
+  o.Establish();
+  o.Propose(1);
+  o.TurnOfOne();
+  EXPECT_EQ(1, o.SentAny());
+  EXPECT_EQ(1, o.Sent(FRAME_PROPOSAL, 1));
+  ASSERT_TRUE(bcast_more(o.b));
+  o.log.clear();
+  o.TurnOfOne();
+  EXPECT_EQ(1, o.SentAny());
+  EXPECT_EQ(1, o.Sent(FRAME_PROPOSAL, 2));
+  EXPECT_FALSE(bcast_more(o.b));
+}
+
+TEST(Economy, APeerWithMuchToBeSentGoesOnBehindTheOthers) {
+  One o;
+  FillRing(&o);
+  o.b->payload_max = 512; /* more than LIMIT_FAST_ACTIONS slices */
+  std::vector<int> served;
+  do {
+    o.log.clear();
+    o.TurnOfOne();
+    ASSERT_GT(o.SentAny(), 0);
+    for (auto &x : o.log) ASSERT_EQ(o.log[0].peer_idx, x.peer_idx);
+    served.push_back(o.log[0].peer_idx);
+  } while (bcast_more(o.b));
+  EXPECT_EQ((std::vector<int>{1, 2, 1, 2}), served);
+}
+
 /* ---- probes of paths ---- */
 
 struct TwoPaths : One {
@@ -1210,14 +1253,11 @@ struct Asks : One { /* node 2 follows node 1 and forwards */
   }
   void Open(pos_t requests, uint64_t resumes = kIteration) {
     log.clear();
-    bcast_event e = {};
-    e.type = BCAST_CONTROL;
-    e.fast = {FAST_CLOSE, 0, kEpoch, REASON_NONE, kIteration, 0, 0};
-    Step(e);
-    e.fast = {FAST_OPEN, 0, kEpoch + 1, REASON_NONE, kNext, 0, 0};
-    e.fast.resumes = resumes;
-    e.fast.requests = requests;
-    Step(e);
+    Control({FAST_CLOSE, 0, kEpoch, REASON_NONE, kIteration, 0, 0});
+    fast_msg open = {FAST_OPEN, 0, kEpoch + 1, REASON_NONE, kNext, 0, 0};
+    open.resumes = resumes;
+    open.requests = requests;
+    Control(open);
   }
   frame_header Next(uint8_t type, pos_t received) {
     frame_header h = From(0, type);
@@ -1286,16 +1326,12 @@ struct Asked : One { /* node 1 leads; node 2 has forwarded three */
   void NextEpoch(uint64_t resumes) {
     log.clear();
     durable = applied = 0;
-    bcast_event e = {};
-    e.type = BCAST_CONTROL;
-    e.fast = {FAST_CLOSE, 0, kEpoch, REASON_NONE, 0, 0, 0};
-    Step(e);
+    Control({FAST_CLOSE, 0, kEpoch, REASON_NONE, 0, 0, 0});
     Turn(); /* closed; what the app has finished with is counted */
-    e.fast = {FAST_LEAD, 0, kEpoch + 1, REASON_NONE, 0, 0, zxid_make(kEpoch, 1)};
-    Step(e);
-    e.fast = {FAST_ATTACH, 1, kEpoch + 1, REASON_NONE, kNext, 0, 0};
-    e.fast.resumes = resumes;
-    Step(e);
+    Control({FAST_LEAD, 0, kEpoch + 1, REASON_NONE, 0, 0, zxid_make(kEpoch, 1)});
+    fast_msg attach = {FAST_ATTACH, 1, kEpoch + 1, REASON_NONE, kNext, 0, 0};
+    attach.resumes = resumes;
+    Control(attach);
     Turn();
   }
   frame_header Next(pos_t position) {

@@ -263,7 +263,7 @@ static void take_mails(struct fast_net *net, int i) {
       node->lost = REASON_NONE;
     }
     if (m.type == FAST_CLOSE) node->fenced = true;
-    struct bcast_event e = {.type = BCAST_CONTROL, .fast = m};
+    struct bcast_event e = {.type = BCAST_CONTROL, .fast = &m};
     net_step(net, i, &e);
   }
   node->mail_cnt = 0;
@@ -273,14 +273,13 @@ static void node_round(struct fast_net *net, int i) {
   struct net_node *node = &net->nodes[i];
   take_mails(net, i);
   submissions(net, i);
-  do {
-    struct bcast_event e = {.type = BCAST_TURN,
-                            .durable = position_get(&node->positions.durable),
-                            .applied = position_get(&node->positions.applied),
-                            .app_holds = position_get(&node->positions.app_holds) != 0,
-                            .requests_consumed = node->request_done};
-    net_step(net, i, &e);
-  } while (bcast_more(node->m));
+  struct bcast_event e = {.type = BCAST_TURN,
+                          .durable = position_get(&node->positions.durable),
+                          .applied = position_get(&node->positions.applied),
+                          .app_holds = position_get(&node->positions.app_holds) != 0,
+                          .requests_consumed = node->request_done};
+  do net_step(net, i, &e);
+  while (bcast_more(node->m));
   bcast_publish(node->m, &node->positions);
   net_check_node(net, i);
 }

@@ -11,6 +11,8 @@ extern "C" {
 }
 #include "test/fastpath/ring_map.h"
 
+constexpr int kRoundMax = 256; /* a ring in frames of the smallest mtu, in steps of 62, for two */
+
 struct Machine {
   struct config c = {};
   struct counters counters = {};
@@ -92,7 +94,8 @@ static void turn(Machine &m, Input &in) {
   m.Step(e);
   static struct positions p;
   bcast_publish(m.b, &p);
-  for (int i = 0; i < 16 && bcast_more(m.b); i++) m.Step(e);
+  for (int i = 0; i < kRoundMax && bcast_more(m.b); i++) m.Step(e);
+  CHECK(!bcast_more(m.b));
 }
 
 static void begin(Machine &m, struct fast_msg &f, Input &in) {
@@ -113,9 +116,7 @@ static void begin(Machine &m, struct fast_msg &f, Input &in) {
 static void control(Machine &m, Input &in) {
   static const enum fast_msg_type types[] = {FAST_LEAD,  FAST_ATTACH, FAST_DETACH,    FAST_COUNT,
                                              FAST_COUNT, FAST_OPEN,   FAST_ESTABLISH, FAST_CLOSE};
-  struct bcast_event e = {};
-  e.type = BCAST_CONTROL;
-  struct fast_msg &f = e.fast;
+  struct fast_msg f = {};
   f.type = types[in.u8() % 8];
   bool begins = f.type == FAST_LEAD || f.type == FAST_OPEN;
   if (begins && m.b->phase != BCAST_CLOSED) return;
@@ -126,6 +127,9 @@ static void control(Machine &m, Input &in) {
   f.tcp = in.flag();
   if (f.type == FAST_LEAD) f.peer_idx = m.c.self_idx;
   if (begins) begin(m, f, in);
+  struct bcast_event e = {};
+  e.type = BCAST_CONTROL;
+  e.fast = &f;
   m.Step(e);
 }
 
@@ -217,12 +221,14 @@ static void offer(Machine &m, Input &in, enum bcast_event_type type) {
 /* A good start: LEAD, both peers attached and counted, established; or OPEN. */
 static void start(Machine &m) {
   auto tell = [&](enum fast_msg_type type, int peer) {
+    struct fast_msg f = {};
+    f.type = type;
+    f.peer_idx = peer;
+    f.epoch = 1;
+    f.iteration = type == FAST_LEAD ? 0 : 1;
     struct bcast_event e = {};
     e.type = BCAST_CONTROL;
-    e.fast.type = type;
-    e.fast.peer_idx = peer;
-    e.fast.epoch = 1;
-    e.fast.iteration = type == FAST_LEAD ? 0 : 1;
+    e.fast = &f;
     m.Step(e);
   };
   Input none = {nullptr, 0};

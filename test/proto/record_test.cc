@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <random>
 #include <vector>
 
 #include "test/proto/bytes.h"
@@ -39,6 +40,19 @@ TEST(Crc32c, MatchesItsDefinitionForEveryLengthAlignmentAndSplit) {
       uint32_t part = crc32c(bytes.data() + from, half);
       ASSERT_EQ(crc32c_extend(part, bytes.data() + from + half, len - half), expected);
     }
+}
+
+/* Lanes of 42 and of 6 words, words, and what is left. */
+TEST(Crc32c, MatchesItsDefinitionForLongOnes) {
+  std::mt19937 random(11);
+  std::string bytes;
+  for (int i = 0; i < 2 * 1008 + 2 * 144 + 30; i++) bytes += static_cast<char>(random());
+  for (size_t len = 100; len <= bytes.size(); len += 1 + len / 150) {
+    size_t from = len % 8;
+    std::string some = bytes.substr(from, len);
+    ASSERT_EQ(crc32c(bytes.data() + from, some.size()), crc_by_definition(some)) << len;
+  }
+  ASSERT_EQ(crc32c(bytes.data(), bytes.size()), crc_by_definition(bytes));
 }
 
 std::string payload(size_t len) {
