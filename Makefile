@@ -35,7 +35,7 @@ ARCH_FLAGS := $(if $(findstring x86_64,$(shell uname -m)),-msse4.2 -mpclmul,-mar
 MOVES := unrolled_loop:256:noalign,libcall:-1:noalign
 ARCH_FLAGS += $(if $(findstring clang,$(CC)),,$(if $(findstring x86_64,$(shell uname -m)),-mmemset-strategy=$(MOVES) -mmemcpy-strategy=$(MOVES)))
 WARN := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror $(if $(findstring clang,$(CC)),-Wno-string-conversion)# assert(!"text")
-COMMON := -O2 -g -fno-omit-frame-pointer $(ARCH_FLAGS) $(SAN_FLAGS) -I. -MMD -MP -D_GNU_SOURCE -DZABLINE_VERSION='"$(VERSION)"'
+COMMON := -O2 -g $(if $(SAN),-fno-omit-frame-pointer) $(ARCH_FLAGS) $(SAN_FLAGS) -I. -MMD -MP -D_GNU_SOURCE -DZABLINE_VERSION='"$(VERSION)"'
 # zabd is optimised as a whole: a fifth fewer instructions per commit.  The objects can do without, for the tests.
 LTO := $(if $(SAN)$(findstring clang,$(CC)),,-flto=auto -ffat-lto-objects)
 CFLAGS := -std=c11 $(WARN) $(COMMON) $(LTO)
