@@ -5,7 +5,8 @@
 new_debian() {
   local where=$1 log=$2 mirror
   shift 2
-  command -v debootstrap >/dev/null || { echo "run as root: apt-get install -y debootstrap" >&2; return 1; }
+  command -v debootstrap >/dev/null || { apt-get update && apt-get install -y debootstrap; } >"$log" 2>&1 ||
+    { echo "debootstrap cannot be installed, see $log" >&2; return 1; }
   grep -q " $where" /proc/mounts && { echo "something is mounted under $where" >&2; return 1; }
   rm -rf "$where"
   mirror=$(apt-get indextargets --format '$(SITE) $(RELEASE)' 'Created-By: Packages' |
