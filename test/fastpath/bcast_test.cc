@@ -163,6 +163,16 @@ struct One {
     h.echo_time = static_cast<uint32_t>(now_us);
     return h;
   }
+  /* Leads, established; peers 1 and 2 are attached at P = 0, heard and counted. */
+  void LeadBoth() {
+    Lead();
+    Control(FAST_ATTACH, 2);
+    Turn();
+    Frame(Ack(0, 0));
+    Frame(From(2, FRAME_ACK));
+    Establish();
+    Control(FAST_COUNT, 2);
+  }
   /* Leads with peer 1 counted; the epoch's first record is durable here and was sent. */
   void ProposeFirst() {
     Lead();
@@ -889,13 +899,7 @@ TEST(Liveness, AnObserversAnswersKeepNoLeader) {
 
 /* Leads both; fills the ring beyond three quarters. */
 void FillRing(One *o) {
-  o->Lead();
-  o->Control(FAST_ATTACH, 2);
-  o->Turn();
-  o->Frame(o->Ack(0, 0));
-  o->Frame(o->From(2, FRAME_ACK));
-  o->Establish();
-  o->Control(FAST_COUNT, 2);
+  o->LeadBoth();
   for (uint32_t i = 1; i <= 14; i++) o->Propose(i, 4000);
   o->durable = o->applied = 0;
 }
@@ -1058,13 +1062,7 @@ TEST(Economy, CountDecidesALossBeforeItCommits) {
 
 TEST(Economy, ThePeerWhoseAnswerCommittedIsSentToFirst) {
   One o;
-  o.Lead();
-  o.Control(FAST_ATTACH, 2);
-  o.Turn();
-  o.Frame(o.Ack(0, 0));
-  o.Frame(o.From(2, FRAME_ACK));
-  o.Establish();
-  o.Control(FAST_COUNT, 2);
+  o.LeadBoth();
   for (uint32_t i = 1; i <= 4; i++) {
     int quick = i % 2 ? 2 : 1, slow = 3 - quick;
     o.Propose(i);
@@ -1089,12 +1087,7 @@ TEST(Economy, ThePeerWhoseAnswerCommittedIsSentToFirst) {
 /* The first's frames are under way while the second's are built. */
 TEST(Economy, OneTurnSendsToOnePeer) {
   One o;
-  o.Lead();
-  o.Control(FAST_ATTACH, 2);
-  o.Turn();
-  o.Frame(o.Ack(0, 0));
-  o.Frame(o.From(2, FRAME_ACK));
-  o.Establish();
+  o.LeadBoth();
   o.Propose(1);
   o.TurnOfOne();
   EXPECT_EQ(1, o.SentAny());
